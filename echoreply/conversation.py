@@ -1,0 +1,138 @@
+"""
+One client's conversation: what it sent goes in, what it is owed comes out.
+
+Nothing here knows about sockets or clocks. The caller hands in what was read, and takes out batches of replies as fast
+as the client takes them: what has not been asked for yet is kept as the messages that came, which are shorter than
+their replies.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from typing import NamedTuple
+
+from attrs import field, frozen
+
+from echoreply.framing import Block, Framer, Framing, LineFramer, ReadFramer, too_long
+from echoreply.replies import Replies, error_line, is_farewell, may_hold_farewell
+
+BATCH = 65536
+"""Bytes of replies in a batch, at most, unless one reply alone is longer."""
+
+
+class Ending(Enum):
+    """Why the server ends a conversation."""
+
+    FAREWELL = "the client said exit or quit"
+    TOO_LONG = "message too long"
+
+
+@frozen
+class Rules:
+    """
+    What a server's conversations have in common.
+
+    @ivar replies: what a message is answered with.
+    @ivar framing: where a message ends.
+    @ivar max_message: the longest message, in bytes without its terminator.
+    """
+
+    replies: Replies = field(factory=Replies)
+    framing: Framing = Framing.AUTO
+    max_message: int = 65536
+
+
+class Batch(NamedTuple):
+    """Messages and the replies to them. C{replies} may end with an error line, and be all there is."""
+
+    messages: Block
+    replies: bytes
+
+
+class Conversation:
+    """
+    The state of one conversation.
+
+    @ivar ending: why it has ended, once it has; then no more batches come.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._framer: Framer = (
+            ReadFramer() if rules.framing is Framing.READ else LineFramer(rules.max_message)
+        )
+        self._unanswered: deque[Block] = deque()
+        self.ending: Ending | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether every batch that is owed so far has been taken."""
+        return self.ending is not None or not (self._unanswered or self._framer.overflow)
+
+    @property
+    def awaits_silence(self) -> bool:
+        """Whether a silence would now end a message."""
+        return (
+            self._rules.framing is Framing.AUTO
+            and self._framer.unfinished
+            and not self._framer.speaks_in_lines
+            and self.answered
+        )
+
+    def receive(self, data: bytes) -> None:
+        """Take what was read."""
+        self._add(self._framer.receive(data))
+
+    def finish_message(self) -> None:
+        """Take what is unfinished as a message: the client was silent, or has closed its sending side."""
+        self._add(self._framer.finish())
+
+    def next_batch(self) -> Batch | None:
+        """Give the next replies that are owed, if any are."""
+        if self.ending:
+            return None
+        if self._unanswered:
+            return self._answer(self._next_block())
+        if self._framer.overflow:
+            return self._end(Ending.TOO_LONG, Block(b"", 0))
+        return None
+
+    def _add(self, block: Block | None) -> None:
+        if block:
+            self._unanswered.append(block)
+
+    def _next_block(self) -> Block:
+        """Take as many of the unanswered messages as a batch has room for the replies to."""
+        block = self._unanswered.popleft()
+        prefix = len(self._rules.replies.prefix)
+        data, count = block
+        while count > 1 and len(data) + count * prefix > BATCH:
+            cut = data.rfind(b"\n", 0, len(data) // 2) + 1 or data.find(b"\n") + 1
+            data = data[:cut]
+            count = data.count(b"\n")
+        if count == block.count:
+            return block
+        self._unanswered.appendleft(Block(block.data[len(data) :], block.count - count))
+        return Block(data, count)
+
+    def _answer(self, block: Block) -> Batch:
+        limit = self._rules.max_message
+        if len(block.data) > limit or may_hold_farewell(block):
+            start = 0
+            for number, message in enumerate(block.messages()):
+                if too_long(message, limit):
+                    return self._end(Ending.TOO_LONG, Block(block.data[:start], number))
+                if is_farewell(message):
+                    return self._end(Ending.FAREWELL, Block(block.data[:start], number))
+                start += len(message) + 1
+        return Batch(block, self._rules.replies.to(block))
+
+    def _end(self, ending: Ending, last: Block) -> Batch:
+        """Answer the last messages and end the conversation."""
+        self.ending = ending
+        self._unanswered.clear()
+        replies = self._rules.replies.to(last) if last.count else b""
+        if ending is Ending.TOO_LONG:
+            replies += error_line(f"message longer than {self._rules.max_message} bytes")
+        return Batch(last, replies)

@@ -1,0 +1,60 @@
+"""Listening on IPv6 and IPv4 at once."""
+
+from __future__ import annotations
+
+import socket
+
+from attrs import frozen
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IReactorSocket,
+    IReactorTCP,
+    IStreamServerEndpoint,
+)
+from zope.interface import implementer
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted; the kernel takes less where its own limit is lower."""
+
+
+@implementer(IStreamServerEndpoint)
+@frozen
+class DualStackServerEndpoint:
+    """
+    Listens on every address of the machine, with one socket for both families (RFC 3493, 5.3), so that port 0 is the
+    same port in both. On a machine without IPv6, on IPv4 alone.
+    """
+
+    _reactor: IReactorSocket
+    _port: int
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Listen.
+
+        @return: the port, or a failure with L{CannotListenError}.
+        """
+        both = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if both else socket.AF_INET
+        try:
+            listener = socket.create_server(
+                ("", self._port), family=family, backlog=BACKLOG, dualstack_ipv6=both
+            )
+        except OSError as error:
+            return fail(CannotListenError("", self._port, error))
+        with listener:
+            listener.setblocking(False)
+            return succeed(self._reactor.adoptStreamPort(listener.fileno(), family, protocolFactory))
+
+
+def server_endpoint(reactor: IReactorTCP, interface: str, port: int) -> IStreamServerEndpoint:
+    """Give the endpoint that listens on an IP address, or on all of them if C{interface} is empty."""
+    if not interface:
+        return DualStackServerEndpoint(reactor, port)
+    kind = TCP6ServerEndpoint if isIPv6Address(interface) else TCP4ServerEndpoint
+    return kind(reactor, port, backlog=BACKLOG, interface=interface)

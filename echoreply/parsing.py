@@ -1,0 +1,58 @@
+"""
+What people write on a command line, parsed.
+
+Each parser takes a text, or a value that is already of its type, and raises L{ValueError} with a text for people, to
+come after an option's name: C{takes 0 to 65535, not '99999'}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from math import isfinite
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+EnumT = TypeVar("EnumT", bound=Enum)
+
+
+def parser(parse: Callable[[Any], T], takes: str) -> Callable[[Any], T]:
+    """Give a parser that says what it takes whenever C{parse} raises L{ValueError}."""
+
+    def parse_or_explain(value: Any) -> T:  # noqa: ANN401
+        try:
+            return parse(value)
+        except ValueError:
+            raise ValueError(f"takes {takes}, not {value!r}") from None
+
+    return parse_or_explain
+
+
+def whole_number(lowest: int, highest: int | None = None) -> Callable[[Any], int]:
+    """Give the parser of a whole number in a range."""
+
+    def parse(value: str) -> int:
+        number = int(value)
+        if number < lowest or (highest is not None and number > highest):
+            raise ValueError
+        return number
+
+    return parser(parse, f"a whole number, {lowest} " + ("or more" if highest is None else f"to {highest}"))
+
+
+def seconds(*, zero: bool) -> Callable[[Any], float]:
+    """Give the parser of a finite number of seconds, above zero or from it up."""
+
+    def parse(value: str) -> float:
+        number = float(value)
+        if not isfinite(number) or number < 0 or (number == 0 and not zero):
+            raise ValueError
+        return number
+
+    return parser(parse, "a number of seconds, " + ("0 or more" if zero else "more than 0"))
+
+
+def choice(choices: type[EnumT]) -> Callable[[Any], EnumT]:
+    """Give the parser of one of an enum's values."""
+    *others, last = [member.value for member in choices]
+    return parser(choices, f"{', '.join(others)} or {last}")

@@ -1,0 +1,279 @@
+"""
+A reply server's protocol and its factory.
+
+The protocol moves bytes between a transport and a L{Conversation}, and decides when to read, when to wait and when to
+close. Its promises on closing are those of RFC 9112, section 9.6: the sending side first, then what the client still
+sends is read and dropped until it has closed too, since closing a socket that holds unread bytes makes the kernel send
+a reset, which can overtake the last replies.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from echoreply.conversation import Conversation, Ending, Rules
+from echoreply.observer import CloseReason, Connection, IReplyObserver, NoObserver
+from echoreply.timer import Timer
+from echoreply.unread import unread
+
+DEFAULT_PAUSE = 0.2
+
+FLUSH_SECONDS = 600.0
+"""How long a client may take to make room for the last replies, at most 64 KiB and one message, before it is aborted."""
+
+LINGER_SECONDS = 30.0
+"""How long a client may take to close its side after we have closed ours."""
+
+_REASONS = {Ending.FAREWELL: CloseReason.FAREWELL, Ending.TOO_LONG: CloseReason.TOO_LONG}
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class ReplyProtocol(Protocol):
+    """
+    Answers one client. Made by L{ReplyFactory}.
+
+    It is its transport's push producer: while the client does not take its replies, it is not read from.
+
+    @ivar connection: what observers are told about.
+    """
+
+    factory: ReplyFactory
+    transport: ITCPTransport
+    connection: Connection
+
+    def __init__(self, clock: IReactorTime, conversation: Conversation, pause: float) -> None:
+        self._clock = clock
+        self._conversation = conversation
+        self._pause = Timer(clock, pause, self._silence)
+        self._deadline: IDelayedCall | None = None
+        self._blocked = False
+        self._client_finished = False
+        self._closing: CloseReason | None = None
+        self._flushed = False
+        self._draining = False
+        self._owed_reads = 0
+        self._last_look: IDelayedCall | None = None
+
+    # What the transport tells.
+
+    def connectionMade(self) -> None:
+        """Begin."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        self.factory.opened(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answer what the client has sent, as far as it takes the replies."""
+        self.connection.received += len(data)
+        if self._closing:
+            return
+        self._conversation.receive(data)
+        if self._draining:
+            self._owed_reads -= len(data)
+        self._go_on()
+
+    def readConnectionLost(self) -> None:
+        """Answer what is left: the client has closed its sending side."""
+        self._client_finished = True
+        if self._closing:
+            self.transport.loseConnection()
+            return
+        self._conversation.finish_message()
+        self._go_on()
+
+    def writeConnectionLost(self) -> None:
+        """Wait a while for the client to close its side: everything has been sent, and our side is closed."""
+        self._flushed = True
+        self._set_deadline(LINGER_SECONDS)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Clean up, and say why it ended."""
+        self._pause.stop()
+        self._set_deadline(None)
+        if self._last_look:
+            self._last_look.cancel()
+            self._last_look = None
+        if reason.check(ConnectionDone):
+            why = self._closing or CloseReason.CLIENT
+        elif reason.check(ConnectionAborted):
+            why = CloseReason.ABORTED if self._draining else CloseReason.UNREAD
+        else:
+            why = CloseReason.RESET
+        self.factory.closed(self, why)
+
+    # What the transport asks, as the consumer of our replies.
+
+    def pauseProducing(self) -> None:
+        """Stop answering and reading: the client is behind with its replies."""
+        self._blocked = True
+        self._pause.stop()
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Go on with what was received, then with reading."""
+        self._blocked = False
+        self._go_on()
+        if not (self._blocked or self._client_finished):
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Do nothing: C{connectionLost} follows."""
+
+    # What the factory asks.
+
+    def drain(self) -> None:
+        """Answer what has arrived, flush and close, without waiting for the client to end."""
+        if not (self._draining or self._closing):
+            self._draining = True
+            self._owed_reads = unread(self.transport)
+            self._go_on()
+
+    def give_up(self) -> None:
+        """Wait no longer for the client. Replies that it has not made room for are lost."""
+        if self._flushed:
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()
+
+    def _go_on(self) -> None:
+        """Answer what can be answered now, then do what the state of the conversation asks for."""
+        conversation = self._conversation
+        while not self._blocked and (batch := conversation.next_batch()):
+            messages, replies = batch
+            self.connection.sent += len(replies)
+            self.transport.write(replies)
+            if messages.count:
+                self.connection.messages += messages.count
+                self.factory.observer.answered(self.connection, messages)
+        if not conversation.answered:
+            return
+        if conversation.ending:
+            self._close(_REASONS[conversation.ending])
+        elif self._client_finished:
+            self._close(CloseReason.CLIENT)
+        elif conversation.awaits_silence and not self._blocked:
+            self._pause.start()
+        else:
+            self._pause.stop()
+            if self._draining and self._owed_reads <= 0 and not self._last_look:
+                # The client's FIN may be next in the queue and end a message: the reactor's coming turn brings it.
+                self._last_look = self._clock.callLater(0, self._drained)
+
+    def _silence(self) -> None:
+        """End the message that is unfinished, unless it goes on in what only waits to be read."""
+        if unread(self.transport):
+            self._pause.start()
+            return
+        self._conversation.finish_message()
+        self._go_on()
+
+    def _drained(self) -> None:
+        self._last_look = None
+        if self._conversation.awaits_silence or not self._conversation.answered:
+            return
+        if not self._closing:
+            self._close(CloseReason.SHUTDOWN)
+
+    def _close(self, reason: CloseReason) -> None:
+        """Flush and close our side, then wait for the client to close its own."""
+        self._closing = reason
+        self._pause.stop()
+        self._set_deadline(FLUSH_SECONDS)
+        # A transport with a producer that it has paused would not close.
+        self.transport.unregisterProducer()
+        if self._client_finished:
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+            self.transport.resumeProducing()
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        if self._deadline and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self._clock.callLater(seconds, self.give_up)
+
+
+class ReplyFactory(ServerFactory):
+    """
+    Makes a L{ReplyProtocol} for every client, and knows those that are connected.
+
+    @param clock: where time comes from, such as the reactor.
+    @param rules: where a message ends and what it is answered with.
+    @param pause: how many seconds of silence end a message, under L{Framing.AUTO <echoreply.framing.Framing.AUTO>},
+        before a connection's first LF.
+    @param observer: is told what happens.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        rules: Rules | None = None,
+        *,
+        pause: float = DEFAULT_PAUSE,
+        observer: IReplyObserver | None = None,
+    ) -> None:
+        self._clock = clock
+        self._rules = rules or Rules()
+        self._pause = pause
+        self._numbers = count(1)
+        self._empty: list[Deferred[None]] = []
+        self.observer: IReplyObserver = observer or NoObserver()
+        self.protocols: set[ReplyProtocol] = set()
+
+    def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol:
+        """Make the protocol for a client."""
+        protocol = ReplyProtocol(self._clock, Conversation(self._rules), self._pause)
+        protocol.factory = self
+        return protocol
+
+    def opened(self, protocol: ReplyProtocol) -> None:
+        """Take note of a client. For protocols to call."""
+        transport = protocol.transport
+        protocol.connection = Connection(next(self._numbers), transport.getPeer(), transport.getHost())
+        self.protocols.add(protocol)
+        self.observer.opened(protocol.connection)
+
+    def closed(self, protocol: ReplyProtocol, reason: CloseReason) -> None:
+        """Take note that a client is gone. For protocols to call."""
+        self.protocols.remove(protocol)
+        self.observer.closed(protocol.connection, reason)
+        if not self.protocols:
+            waiting, self._empty = self._empty, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def drain(self) -> Deferred[None]:
+        """
+        Let every client go: answer what it has sent, flush and close.
+
+        @return: fires when the last has gone.
+        """
+        for protocol in list(self.protocols):
+            protocol.drain()
+        if not self.protocols:
+            return succeed(None)
+        empty: Deferred[None] = Deferred()
+        self._empty.append(empty)
+        return empty
+
+    def give_up(self) -> None:
+        """Wait no longer for those who are still connected."""
+        for protocol in list(self.protocols):
+            protocol.give_up()

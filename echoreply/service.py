@@ -1,0 +1,81 @@
+"""The server as a service: it listens when it starts, and lets its clients go when it stops."""
+
+from __future__ import annotations
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
+
+from echoreply.protocol import ReplyFactory
+
+
+class ReplyService(Service):
+    """
+    Serves a L{ReplyFactory} on an endpoint.
+
+    @param clock: where time comes from, such as the reactor.
+    @param drain: how many seconds clients get, when the service stops, to take their replies.
+    """
+
+    _port: IListeningPort | None = None
+
+    def __init__(
+        self, clock: IReactorTime, endpoint: IStreamServerEndpoint, factory: ReplyFactory, drain: float
+    ) -> None:
+        self._clock = clock
+        self._endpoint = endpoint
+        self._factory = factory
+        self._drain = drain
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen, while the process may still take any port.
+
+        @raise CannotListenError: if the address is taken, or not ours to take.
+        """
+        super().privilegedStartService()
+        self._listen()
+
+    def startService(self) -> None:
+        """
+        Listen, unless that has been done.
+
+        @raise CannotListenError: if the address is taken, or not ours to take.
+        """
+        super().startService()
+        if not self._port:
+            self._listen()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop listening, and let the clients go.
+
+        @return: fires when no connection is left, at the latest a moment after C{drain} seconds.
+        """
+        super().stopService()
+        return ensureDeferred(self._stop())
+
+    def _listen(self) -> None:
+        failures: list[CannotListenError] = []
+        # An endpoint on an address that needs no looking up has listened or failed when C{listen} returns.
+        self._endpoint.listen(self._factory).addCallbacks(
+            self._listening, lambda failure: failures.append(failure.value)
+        )
+        if failures:
+            raise failures[0]
+
+    def _listening(self, port: IListeningPort) -> None:
+        self._port = port
+        self._factory.observer.listening(port.getHost())
+
+    async def _stop(self) -> None:
+        if self._port:
+            await self._port.stopListening()
+            self._port = None
+        gone = self._factory.drain()
+        deadline = self._clock.callLater(self._drain, self._factory.give_up)
+        await gone
+        if deadline.active():
+            deadline.cancel()
+        self._factory.observer.stopped()

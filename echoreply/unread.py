@@ -1,0 +1,26 @@
+"""Ask the kernel what it has received for us and we have not read yet."""
+
+from __future__ import annotations
+
+import struct
+
+from twisted.internet.interfaces import ISystemHandle, ITransport
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # pragma: no cover  # Windows
+    fcntl = termios = None  # type: ignore[assignment]
+
+
+def unread(transport: ITransport) -> int:
+    """
+    Count the bytes that wait in a transport's receive queue: FIONREAD, tcp(7).
+
+    @return: 0 where that can't be known: on Windows, and for transports without a socket.
+    """
+    if fcntl is None or not ISystemHandle.providedBy(transport):
+        return 0
+    answer = fcntl.ioctl(transport.getHandle(), termios.FIONREAD, bytes(4))
+    count: int = struct.unpack("i", answer)[0]
+    return count
