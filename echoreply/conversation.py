@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import NamedTuple
 
 from attrs import field, frozen
 
@@ -43,7 +42,8 @@ class Rules:
     max_message: int = 65536
 
 
-class Batch(NamedTuple):
+@frozen
+class Batch:
     """Messages and the replies to them. C{replies} may end with an error line, and be all there is."""
 
     messages: Block
@@ -59,9 +59,7 @@ class Conversation:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._framer: Framer = (
-            ReadFramer() if rules.framing is Framing.READ else LineFramer(rules.max_message)
-        )
+        self._framer: Framer = ReadFramer() if rules.framing is Framing.READ else LineFramer(rules.max_message)
         self._unanswered: deque[Block] = deque()
         self.ending: Ending | None = None
 
@@ -106,7 +104,7 @@ class Conversation:
         """Take as many of the unanswered messages as a batch has room for the replies to."""
         block = self._unanswered.popleft()
         prefix = len(self._rules.replies.prefix)
-        data, count = block
+        data, count = block.data, block.count
         while count > 1 and len(data) + count * prefix > BATCH:
             cut = data.rfind(b"\n", 0, len(data) // 2) + 1 or data.find(b"\n") + 1
             data = data[:cut]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any, cast
 
 from attrs import frozen
 from twisted.internet.abstract import isIPv6Address
@@ -14,6 +15,7 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorSocket,
     IReactorTCP,
+    IReactorTime,
     IStreamServerEndpoint,
 )
 from zope.interface import implementer
@@ -22,15 +24,21 @@ BACKLOG = 4096
 """Connections that may wait to be accepted; the kernel takes less where its own limit is lower."""
 
 
+class IServerReactor(IReactorSocket, IReactorTCP, IReactorTime):
+    """What a server needs of a reactor."""
+
+
 @implementer(IStreamServerEndpoint)
 @frozen
 class DualStackServerEndpoint:
     """
-    Listens on every address of the machine, with one socket for both families (RFC 3493, 5.3), so that port 0 is the
-    same port in both. On a machine without IPv6, on IPv4 alone.
+    Listens on every address of the machine.
+
+    With one socket for both families (RFC 3493, 5.3), so that port 0 is the same port in both. On a machine without
+    IPv6, on IPv4 alone.
     """
 
-    _reactor: IReactorSocket
+    _reactor: IServerReactor
     _port: int
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
@@ -42,17 +50,15 @@ class DualStackServerEndpoint:
         both = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if both else socket.AF_INET
         try:
-            listener = socket.create_server(
-                ("", self._port), family=family, backlog=BACKLOG, dualstack_ipv6=both
-            )
+            listener = socket.create_server(("", self._port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
         except OSError as error:
             return fail(CannotListenError("", self._port, error))
         with listener:
             listener.setblocking(False)
-            return succeed(self._reactor.adoptStreamPort(listener.fileno(), family, protocolFactory))
+            return succeed(self._reactor.adoptStreamPort(listener.fileno(), family, cast(Any, protocolFactory)))
 
 
-def server_endpoint(reactor: IReactorTCP, interface: str, port: int) -> IStreamServerEndpoint:
+def server_endpoint(reactor: IServerReactor, interface: str, port: int) -> IStreamServerEndpoint:
     """Give the endpoint that listens on an IP address, or on all of them if C{interface} is empty."""
     if not interface:
         return DualStackServerEndpoint(reactor, port)

@@ -16,7 +16,9 @@ where somebody has to.
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from attrs import frozen
 
 
 class Framing(Enum):
@@ -30,7 +32,8 @@ class Framing(Enum):
     """Where a read ends."""
 
 
-class Block(NamedTuple):
+@frozen
+class Block:
     """
     One or more whole messages, as they came.
 
@@ -58,9 +61,7 @@ def too_long(message: bytes | bytearray, limit: int, checked: int = 0) -> bool:
 
     @param checked: how many leading bytes are known to be no reason to say yes.
     """
-    return len(message) > limit and (
-        len(message) > 2 * limit or bool(message[max(limit, checked) :].strip(b"\r"))
-    )
+    return len(message) > limit and (len(message) > 2 * limit or bool(message[max(limit, checked) :].strip(b"\r")))
 
 
 class Framer(Protocol):

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
+    IConsumer,
     IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
@@ -33,12 +34,16 @@ from echoreply.unread import unread
 DEFAULT_PAUSE = 0.2
 
 FLUSH_SECONDS = 600.0
-"""How long a client may take to make room for the last replies, at most 64 KiB and one message, before it is aborted."""
+"""Seconds that a client may take to make room for the last replies, a batch or two, before it is aborted."""
 
 LINGER_SECONDS = 30.0
-"""How long a client may take to close its side after we have closed ours."""
+"""Seconds that a client may take to close its side after we have closed ours."""
 
 _REASONS = {Ending.FAREWELL: CloseReason.FAREWELL, Ending.TOO_LONG: CloseReason.TOO_LONG}
+
+
+class IDuplexTransport(ITCPTransport, IConsumer, IPushProducer):
+    """What a TCP transport is: the consumer of its protocol's bytes, and the producer of its peer's."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -52,7 +57,7 @@ class ReplyProtocol(Protocol):
     """
 
     factory: ReplyFactory
-    transport: ITCPTransport
+    transport: IDuplexTransport
     connection: Connection
 
     def __init__(self, clock: IReactorTime, conversation: Conversation, pause: float) -> None:
@@ -154,12 +159,11 @@ class ReplyProtocol(Protocol):
         """Answer what can be answered now, then do what the state of the conversation asks for."""
         conversation = self._conversation
         while not self._blocked and (batch := conversation.next_batch()):
-            messages, replies = batch
-            self.connection.sent += len(replies)
-            self.transport.write(replies)
-            if messages.count:
-                self.connection.messages += messages.count
-                self.factory.observer.answered(self.connection, messages)
+            self.connection.sent += len(batch.replies)
+            self.transport.write(batch.replies)
+            if batch.messages.count:
+                self.connection.messages += batch.messages.count
+                self.factory.observer.answered(self.connection, batch.messages)
         if not conversation.answered:
             return
         if conversation.ending:
@@ -237,7 +241,7 @@ class ReplyFactory(ServerFactory):
         self.observer: IReplyObserver = observer or NoObserver()
         self.protocols: set[ReplyProtocol] = set()
 
-    def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol:  # type: ignore[override]
         """Make the protocol for a client."""
         protocol = ReplyProtocol(self._clock, Conversation(self._rules), self._pause)
         protocol.factory = self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 
@@ -34,7 +34,7 @@ class ReplyService(Service):
 
         @raise CannotListenError: if the address is taken, or not ours to take.
         """
-        super().privilegedStartService()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._listen()
 
     def startService(self) -> None:
@@ -43,7 +43,7 @@ class ReplyService(Service):
 
         @raise CannotListenError: if the address is taken, or not ours to take.
         """
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         if not self._port:
             self._listen()
 
@@ -53,7 +53,7 @@ class ReplyService(Service):
 
         @return: fires when no connection is left, at the latest a moment after C{drain} seconds.
         """
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         return ensureDeferred(self._stop())
 
     def _listen(self) -> None:
@@ -71,8 +71,8 @@ class ReplyService(Service):
 
     async def _stop(self) -> None:
         if self._port:
-            await self._port.stopListening()
-            self._port = None
+            port, self._port = self._port, None
+            await maybeDeferred(port.stopListening)
         gone = self._factory.drain()
         deadline = self._clock.callLater(self._drain, self._factory.give_up)
         await gone

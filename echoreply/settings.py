@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
-from attrs import field, frozen
+from attrs import frozen
 
 from echoreply.address import is_ip_address
 from echoreply.conversation import Rules
@@ -25,20 +27,30 @@ def _address(value: str | None) -> str:
 @frozen(kw_only=True)
 class Settings:
     """
-    Everything that a server can be told, each under its option's name. Values may be given as the texts of options.
+    Everything that a server can be told, each thing under its option's name.
 
-    @raise ValueError: a value is not one that its field takes; the text says what it takes.
+    @raise ValueError: a value is not one that its option takes. The text names the option, the value, and what it
+        takes.
     """
 
-    port: int = field(default=8088, converter=whole_number(0, 65535))
-    interface: str = field(default="", converter=parser(_address, "an IP address of this machine"))
-    prefix: bytes = field(default=_RULES.replies.prefix, converter=os.fsencode)
-    transform: Transform = field(default=_RULES.replies.transform, converter=choice(Transform))
-    framing: Framing = field(default=_RULES.framing, converter=choice(Framing))
-    pause: float = field(default=DEFAULT_PAUSE, converter=seconds(zero=False))
-    max_message: int = field(default=_RULES.max_message, converter=whole_number(1))
-    log_messages: int = field(default=100, converter=whole_number(0))
-    drain: float = field(default=5.0, converter=seconds(zero=True))
+    port: int = 8088
+    interface: str = ""
+    prefix: bytes = _RULES.replies.prefix
+    transform: Transform = _RULES.replies.transform
+    framing: Framing = _RULES.framing
+    pause: float = DEFAULT_PAUSE
+    max_message: int = _RULES.max_message
+    log_messages: int = 100
+    drain: float = 5.0
+
+    def __attrs_post_init__(self) -> None:
+        for name in _PARSERS:
+            _parse(name, getattr(self, name))
+
+    @classmethod
+    def parse(cls, options: Mapping[str, object]) -> Self:
+        """Make settings of the texts of options; other options are passed over."""
+        return cls(**{name: _parse(name, options[name]) for name in _PARSERS})
 
     @property
     def rules(self) -> Rules:
@@ -48,3 +60,23 @@ class Settings:
             framing=self.framing,
             max_message=self.max_message,
         )
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "port": whole_number(0, 65535),
+    "interface": parser(_address, "an IP address of this machine"),
+    "prefix": os.fsencode,
+    "transform": choice(Transform),
+    "framing": choice(Framing),
+    "pause": seconds(zero=False),
+    "max_message": whole_number(1),
+    "log_messages": whole_number(0),
+    "drain": seconds(zero=True),
+}
+
+
+def _parse(name: str, value: object) -> Any:  # noqa: ANN401
+    try:
+        return _PARSERS[name](value)
+    except ValueError as error:
+        raise ValueError(f"--{name.replace('_', '-')} {error}") from None

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, cast
+from typing import cast
 
-from attrs import fields
 from twisted.application.service import IService, MultiService
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IReactorTCP
 from twisted.python import usage
 
 from echoreply import __version__
 from echoreply.address import host_and_port
-from echoreply.endpoint import server_endpoint
+from echoreply.endpoint import IServerReactor, server_endpoint
 from echoreply.log import LogObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.service import ReplyService
@@ -59,17 +57,13 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """Check all values, and make the settings of them."""
-        values: dict[str, Any] = {}
-        for setting in fields(Settings):
-            option = setting.name.replace("_", "-")
-            try:
-                values[setting.name] = setting.converter(self[option])
-            except ValueError as error:
-                raise usage.UsageError(f"--{option} {error}") from None
-        self.settings = Settings(**values)
+        try:
+            self.settings = Settings.parse({name.replace("-", "_"): value for name, value in self.items()})
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from None
 
 
-class CannotListen(Exception):
+class CannotListen(Exception):  # noqa: N818
     """The address is taken, or not ours to take."""
 
 
@@ -84,7 +78,7 @@ class TwistdService(MultiService):
             pid file and, if it is a daemon, told the process that waits for it to start.
         """
         try:
-            super().privilegedStartService()
+            super().privilegedStartService()  # type: ignore[no-untyped-call]
         except CannotListenError as error:
             sys.tracebacklimit = 0
             where = host_and_port(error.interface or "*", error.port)
@@ -92,16 +86,16 @@ class TwistdService(MultiService):
             raise CannotListen(f"cannot listen on {where}: {reason}") from None
 
 
-def makeService(options: Options, reactor: IReactorTCP | None = None) -> IService:
+def makeService(options: Options, reactor: IServerReactor | None = None) -> IService:
     """Make the server."""
     if reactor is None:
         from twisted.internet import reactor as the_reactor
 
-        reactor = cast(IReactorTCP, the_reactor)
+        reactor = cast(IServerReactor, the_reactor)
     settings = options.settings
     observer = LogObserver(reactor, settings.log_messages)
     factory = ReplyFactory(reactor, settings.rules, pause=settings.pause, observer=observer)
     endpoint = server_endpoint(reactor, settings.interface, settings.port)
-    service = TwistdService()
-    ReplyService(reactor, endpoint, factory, settings.drain).setServiceParent(service)
+    service = TwistdService()  # type: ignore[no-untyped-call]
+    ReplyService(reactor, endpoint, factory, settings.drain).setServiceParent(service)  # type: ignore[no-untyped-call]
     return service

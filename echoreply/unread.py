@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from socket import socket
+from typing import cast
 
 from twisted.internet.interfaces import ISystemHandle, ITransport
 
@@ -21,6 +23,7 @@ def unread(transport: ITransport) -> int:
     """
     if fcntl is None or not ISystemHandle.providedBy(transport):
         return 0
-    answer = fcntl.ioctl(transport.getHandle(), termios.FIONREAD, bytes(4))
+    handle = cast(socket, transport.getHandle())
+    answer = fcntl.ioctl(handle, termios.FIONREAD, bytes(4))
     count: int = struct.unpack("i", answer)[0]
     return count
