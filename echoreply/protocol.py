@@ -15,7 +15,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
-    IConsumer,
     IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
@@ -29,7 +28,7 @@ from zope.interface import implementer
 from echoreply.conversation import Conversation, Ending, Rules
 from echoreply.observer import CloseReason, Connection, IReplyObserver, NoObserver
 from echoreply.timer import Timer
-from echoreply.unread import unread
+from echoreply.transport import IDuplexTransport, unread
 
 DEFAULT_PAUSE = 0.2
 
@@ -40,10 +39,6 @@ LINGER_SECONDS = 30.0
 """Seconds that a client may take to close its side after we have closed ours."""
 
 _REASONS = {Ending.FAREWELL: CloseReason.FAREWELL, Ending.TOO_LONG: CloseReason.TOO_LONG}
-
-
-class IDuplexTransport(ITCPTransport, IConsumer, IPushProducer):
-    """What a TCP transport is: the consumer of its protocol's bytes, and the producer of its peer's."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)

@@ -1,4 +1,4 @@
-"""Ask the kernel what it has received for us and we have not read yet."""
+"""Transports: what both ends need of them, and what the kernel knows of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import struct
 from socket import socket
 from typing import cast
 
-from twisted.internet.interfaces import ISystemHandle, ITransport
+from twisted.internet.interfaces import IConsumer, IPushProducer, ISystemHandle, ITCPTransport, ITransport
 
 try:
     import fcntl
     import termios
 except ImportError:  # pragma: no cover  # Windows
     fcntl = termios = None  # type: ignore[assignment]
+
+
+class IDuplexTransport(ITCPTransport, IConsumer, IPushProducer):
+    """What a TCP transport is: the consumer of its protocol's bytes, and the producer of its peer's."""
 
 
 def unread(transport: ITransport) -> int:

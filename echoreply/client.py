@@ -1,0 +1,209 @@
+"""
+A keyboard and a socket, bridged: what is typed is sent, what is received is shown, both ways at once.
+
+Each side is a protocol of its own, and each side's transport is the other's producer, so that the side that is ahead
+waits for the one that is behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, IReactorTime
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.internet.stdio import StandardIO
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from echoreply.timer import Timer
+from echoreply.transport import IDuplexTransport
+from echoreply.typed import TypedLines
+
+
+class Parting(Enum):
+    """How a client's connection ended."""
+
+    ANSWERED = "closed by the server"
+    """After we had asked for it: by C{exit}, or by ending what we send."""
+    SILENT = "no more replies"
+    """We had ended what we send, and for a while nothing came."""
+    CLOSED = "the server closed the connection"
+    """Unasked."""
+    RESET = "the connection was reset"
+    UNSENT = "the server takes no more of what was typed"
+    OUTPUT_CLOSED = "standard output takes no more"
+
+
+@implementer(IHalfCloseableProtocol)
+class Keyboard(Protocol):
+    """The near end of the bridge: standard input and output."""
+
+    transport: StandardIO
+
+    def __init__(self, client: ReplyClient, lines: TypedLines) -> None:
+        self.client = client
+        self._lines = lines
+
+    def dataReceived(self, data: bytes) -> None:
+        """Send what was typed."""
+        self.client.send(self._lines.receive(data))
+        if self._lines.quit:
+            self.client.finish()
+
+    def readConnectionLost(self) -> None:
+        """Send what is left: no more will be typed."""
+        self.client.send(self._lines.finish())
+        self.client.finish()
+
+    def writeConnectionLost(self) -> None:
+        """Leave: nobody sees what is received."""
+        self.client.output_closed()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Leave: everything has been shown, or can't be."""
+        if reason.check(ConnectionDone):
+            self.client.left()
+        else:
+            self.client.output_closed()
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class ReplyClient(Protocol):
+    """The far end of the bridge: the socket. Made by L{ReplyClientFactory}."""
+
+    factory: ReplyClientFactory
+    transport: IDuplexTransport
+
+    def __init__(self, clock: IReactorTime, lines: TypedLines, wait: float) -> None:
+        self._lines = lines
+        self._keyboard = Keyboard(self, lines)
+        self._silence = Timer(clock, wait, self._waited)
+        self._finished = False
+        self._all_sent = False
+        self._parting: Parting | None = None
+
+    # What the socket tells.
+
+    def connectionMade(self) -> None:
+        """Open the keyboard."""
+        self.transport.setTcpNoDelay(True)
+        self.factory.open_keyboard(self._keyboard)
+        self.transport.registerProducer(self._keyboard.transport, True)
+        self._keyboard.transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Show what was received."""
+        if self._finished:
+            self._silence.start()
+        self._keyboard.transport.write(data)
+
+    def readConnectionLost(self) -> None:
+        """Leave: the server has closed its sending side, so nothing more will come."""
+        asked = self._finished or self._lines.exit
+        self._part(Parting.ANSWERED if asked else Parting.CLOSED)
+
+    def writeConnectionLost(self) -> None:
+        """Take note that all that was typed has been sent."""
+        self._all_sent = True
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Leave, unless that is why the connection was lost."""
+        if reason.check(ConnectionDone):
+            self.readConnectionLost()
+        else:
+            self._part(Parting.ANSWERED if self._lines.exit else Parting.RESET)
+
+    # What standard output asks, as the consumer of what is received.
+
+    def pauseProducing(self) -> None:
+        """Receive no more for now. A server that we do not listen to is not silent."""
+        self._silence.stop()
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Receive again."""
+        if self._finished:
+            self._silence.start()
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Do nothing: the keyboard's C{writeConnectionLost} follows."""
+
+    # What the keyboard tells.
+
+    def send(self, data: bytes) -> None:
+        """Send what was typed."""
+        self.transport.write(data)
+
+    def finish(self) -> None:
+        """Close our sending side, and wait for the replies that are owed."""
+        if self._finished or self._parting:
+            return
+        self._finished = True
+        self._keyboard.transport.pauseProducing()
+        # A transport with a producer that it has paused would not close.
+        self.transport.unregisterProducer()
+        self.transport.loseWriteConnection()
+        self._silence.start()
+
+    def output_closed(self) -> None:
+        """Leave: nobody sees what is received."""
+        self._part(Parting.OUTPUT_CLOSED)
+        self.factory.parted(Parting.OUTPUT_CLOSED)
+
+    def left(self) -> None:
+        """Tell how it ended: everything that was received has been shown."""
+        if self._parting:
+            self.factory.parted(self._parting)
+
+    def _waited(self) -> None:
+        self._part(Parting.SILENT if self._all_sent else Parting.UNSENT)
+
+    def _part(self, parting: Parting) -> None:
+        """Show what has been received, then leave."""
+        if self._parting:
+            return
+        self._parting = parting
+        self._silence.stop()
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        self._keyboard.transport.unregisterProducer()
+        self._keyboard.transport.loseConnection()
+
+
+class ReplyClientFactory(ClientFactory):
+    """
+    Makes the L{ReplyClient} for one connection.
+
+    @param clock: where time comes from, such as the reactor.
+    @param open_keyboard: is called with a L{Keyboard} once there is a connection, and connects it to a transport,
+        such as a L{StandardIO}.
+    @param lines: what is done to what is typed.
+    @param wait: how many seconds of silence end it, once nothing more is sent.
+    @ivar done: fires with a L{Parting}, when everything that was received has been shown.
+    """
+
+    noisy = False
+
+    def __init__(
+        self, clock: IReactorTime, open_keyboard: Callable[[Keyboard], object], *, lines: TypedLines, wait: float
+    ) -> None:
+        self._clock = clock
+        self._lines = lines
+        self._wait = wait
+        self.open_keyboard = open_keyboard
+        self.done: Deferred[Parting] = Deferred()
+
+    def buildProtocol(self, addr: IAddress | None) -> ReplyClient:  # type: ignore[override]
+        """Make the protocol for the connection."""
+        client = ReplyClient(self._clock, self._lines, self._wait)
+        client.factory = self
+        return client
+
+    def parted(self, parting: Parting) -> None:
+        """Take note that it is over. For the protocol to call."""
+        if not self.done.called:
+            self.done.callback(parting)

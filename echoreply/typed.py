@@ -1,0 +1,85 @@
+"""
+What is typed, made into what is sent.
+
+Lines go in as the keyboard, a pipe or a file gives them, and come out as the server should get them. A line is looked
+at only if it may be one that means something to the client. What is held back is the line that is not finished yet,
+up to C{LONGEST_HELD} bytes: nobody types a longer one, and a file without newlines must not fill the memory.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from enum import Enum
+
+LONGEST_HELD = 65536
+
+
+class Eol(Enum):
+    """What a line ends with when it is sent."""
+
+    LF = "lf"
+    CRLF = "crlf"
+    NONE = "none"
+
+
+class TypedLines:
+    """
+    The lines of one keyboard.
+
+    @ivar quit: whether C{quit}, in any case, has been typed. It and what follows are not sent.
+    @ivar exit: whether C{exit} has been sent, at which a server closes.
+    """
+
+    def __init__(self, eol: Eol = Eol.LF, *, lower: bool = False) -> None:
+        self._eol = eol
+        self._lower = codecs.getincrementaldecoder("utf-8")("surrogateescape") if lower else None
+        self._unfinished = b""
+        self._inside_line = False
+        self.quit = False
+        self.exit = False
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what was typed; give what is to be sent."""
+        data = self._unfinished + data
+        end = data.rfind(b"\n") + 1
+        if len(data) - end > LONGEST_HELD:
+            end = len(data)
+        self._unfinished = data[end:]
+        return self._send(data[:end])
+
+    def finish(self) -> bytes:
+        """Give what is left to be sent, when no more will be typed."""
+        rest, self._unfinished = self._unfinished, b""
+        return self._send(rest, final=True)
+
+    def _send(self, text: bytes, *, final: bool = False) -> bytes:
+        if self.quit:
+            return b""
+        if b"quit" in text.lower():
+            text = self._until_quit(text)
+        if self._lower:
+            text = self._lower.decode(text, final or self.quit).lower().encode("utf-8", "surrogateescape")
+        if b"exit" in text:
+            self.exit = self.exit or any(line == b"exit" for _, line in self._lines(text))
+        if text:
+            self._inside_line = not text.endswith(b"\n")
+        if self._eol is Eol.CRLF:
+            return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        if self._eol is Eol.NONE:
+            return text.replace(b"\r\n", b"").replace(b"\n", b"")
+        return text
+
+    def _until_quit(self, text: bytes) -> bytes:
+        for start, line in self._lines(text):
+            if line.lower() == b"quit":
+                self.quit = True
+                return text[:start]
+        return text
+
+    def _lines(self, text: bytes) -> Iterator[tuple[int, bytes]]:
+        """Give where each line begins, and the line without its terminator; not the end of a line begun earlier."""
+        start = text.find(b"\n") + 1 or len(text) if self._inside_line else 0
+        for line in text[start:].split(b"\n"):
+            yield start, line.strip(b"\r")
+            start += len(line) + 1
