@@ -168,7 +168,8 @@ class ReplyClient(Protocol):
             return
         self._parting = parting
         self._silence.stop()
-        self.transport.unregisterProducer()
+        if not self._finished:
+            self.transport.unregisterProducer()
         self.transport.loseConnection()
         self._keyboard.transport.unregisterProducer()
         self._keyboard.transport.loseConnection()

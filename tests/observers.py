@@ -1,0 +1,39 @@
+"""An observer that remembers."""
+
+from twisted.internet.interfaces import IAddress
+from zope.interface import implementer
+
+from echoreply.framing import Block
+from echoreply.observer import CloseReason, Connection, IReplyObserver
+
+
+@implementer(IReplyObserver)
+class Memory:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.hosts: list[IAddress] = []
+        self.open: list[Connection] = []
+        self.messages: list[bytes] = []
+        self.ended: list[tuple[Connection, CloseReason]] = []
+        self.has_stopped = False
+
+    def listening(self, host: IAddress) -> None:
+        self.hosts.append(host)
+
+    def opened(self, connection: Connection) -> None:
+        self.open.append(connection)
+
+    def answered(self, connection: Connection, messages: Block) -> None:
+        self.messages += messages.messages()
+
+    def closed(self, connection: Connection, reason: CloseReason) -> None:
+        self.open.remove(connection)
+        self.ended.append((connection, reason))
+
+    def stopped(self) -> None:
+        self.has_stopped = True
+
+    @property
+    def reasons(self) -> list[CloseReason]:
+        return [reason for _, reason in self.ended]

@@ -1,0 +1,107 @@
+"""What happens, told in a log."""
+
+from typing import cast
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoreply.framing import Block
+from echoreply.log import LONGEST_SHOWN, LogObserver
+from echoreply.observer import CloseReason, Connection, IReplyObserver
+
+HOST = IPv4Address("TCP", "192.0.2.9", 8088)
+
+
+class LogTestCase(SynchronousTestCase):
+    """Has a log that keeps its lines."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.events: list[LogEvent] = []
+        self.log = Logger("echoreply", observer=cast(ILogObserver, self.events.append))
+        self.client = Connection(1, IPv4Address("TCP", "192.0.2.1", 4000), HOST)
+
+    def observer(self, rate: int) -> LogObserver:
+        return LogObserver(self.clock, rate, self.log)
+
+    @property
+    def lines(self) -> list[str]:
+        return [formatEvent(event) for event in self.events]
+
+
+class ConnectionTests(LogTestCase):
+    def test_it_is_an_observer(self) -> None:
+        verifyObject(IReplyObserver, self.observer(1))
+
+    def test_listening_is_told_with_the_real_address(self) -> None:
+        self.observer(1).listening(HOST)
+        self.assertEqual(self.lines, ["listening on 192.0.2.9:8088"])
+
+    def test_a_connection_is_told_from_its_beginning_to_its_end(self) -> None:
+        log = self.observer(10)
+        log.opened(self.client)
+        log.answered(self.client, Block(b"hello\r\n", 1))
+        self.client.messages, self.client.received, self.client.sent = 1, 7, 20
+        log.closed(self.client, CloseReason.FAREWELL)
+        self.assertEqual(
+            self.lines,
+            [
+                "192.0.2.1:4000 connected",
+                '192.0.2.1:4000 sent "hello"',
+                "192.0.2.1:4000 ended: exit or quit; messages 1, bytes in 7, bytes out 20",
+            ],
+        )
+
+
+class MessageTests(LogTestCase):
+    def test_each_message_of_a_block_is_a_line(self) -> None:
+        self.observer(10).answered(self.client, Block(b"a\n\nb\n", 3))
+        self.assertEqual(self.lines, [f"192.0.2.1:4000 sent {shown}" for shown in ('"a"', '""', '"b"')])
+
+    def test_a_message_cannot_drive_a_terminal_forge_a_line_or_format_itself(self) -> None:
+        self.observer(10).answered(self.client, Block(b"\x1b[2J\r\nfake {log_level} {peer}", 1))
+        self.assertEqual(self.lines, [r'192.0.2.1:4000 sent "\x1b[2J\r\nfake {log_level} {peer}"'])
+
+    def test_of_a_long_message_the_beginning_is_shown(self) -> None:
+        self.observer(10).answered(self.client, Block(b"x" * 5000 + b"\n", 1))
+        self.assertEqual(self.lines, [f'192.0.2.1:4000 sent "{"x" * LONGEST_SHOWN}"... (5000 bytes)'])
+
+
+class RateTests(LogTestCase):
+    def test_what_exceeds_the_rate_is_counted_and_the_count_told(self) -> None:
+        log = self.observer(2)
+        log.answered(self.client, Block(b"a\nb\nc\nd\n", 4))
+        log.answered(self.client, Block(b"e\n", 1))
+        self.assertEqual(len(self.lines), 2)
+        self.clock.advance(1)
+        self.assertEqual(self.lines[2:], ["messages not logged: 3"])
+
+    def test_a_new_second_has_new_room(self) -> None:
+        log = self.observer(1)
+        for message in (b"a\n", b"b\n"):
+            log.answered(self.client, Block(message, 1))
+            self.clock.advance(1)
+        self.assertEqual(self.lines, ['192.0.2.1:4000 sent "a"', '192.0.2.1:4000 sent "b"'])
+
+    def test_a_second_that_nobody_used_costs_nothing(self) -> None:
+        log = self.observer(1)
+        log.answered(self.client, Block(b"a\n", 1))
+        self.clock.advance(1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_rate_0_tells_nothing_of_messages(self) -> None:
+        log = self.observer(0)
+        log.answered(self.client, Block(b"a\n", 1))
+        log.stopped()
+        self.assertEqual(self.lines, [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_last_count_is_told_when_the_server_stops(self) -> None:
+        log = self.observer(1)
+        log.answered(self.client, Block(b"a\nb\n", 2))
+        log.stopped()
+        self.assertEqual(self.lines[1:], ["messages not logged: 1"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,383 @@
+"""One client's connection, from the first byte to the last."""
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoreply.conversation import Rules
+from echoreply.framing import Framing
+from echoreply.observer import CloseReason, IReplyObserver, NoObserver
+from echoreply.protocol import FLUSH_SECONDS, LINGER_SECONDS, ReplyFactory, ReplyProtocol
+from echoreply.replies import Replies
+from tests.observers import Memory
+from tests.transports import SocketStringTransport, TCPStringTransport, receive_queue
+
+PEER = IPv4Address("TCP", "192.0.2.1", 4000)
+
+
+class ProtocolTestCase(SynchronousTestCase):
+    """Has a factory on a clock, and a client."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.observer = Memory()
+        self.factory = self.make_factory()
+        self.protocol, self.transport = self.connect()
+
+    def make_factory(self, framing: Framing = Framing.AUTO) -> ReplyFactory:
+        rules = Rules(Replies(b">"), framing, max_message=100_000)
+        return ReplyFactory(self.clock, rules, pause=0.2, observer=self.observer)
+
+    def connect(self) -> tuple[ReplyProtocol, TCPStringTransport]:
+        protocol = self.factory.buildProtocol(PEER)
+        transport = TCPStringTransport(protocol)
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def assert_ended(self, reason: CloseReason) -> None:
+        self.assertEqual(self.observer.reasons, [reason])
+        self.assertEqual(self.observer.open, [])
+        self.assertEqual(self.factory.protocols, set())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class InterfaceTests(ProtocolTestCase):
+    def test_the_protocol_is_half_closeable_and_a_push_producer(self) -> None:
+        verifyObject(IHalfCloseableProtocol, self.protocol)
+        verifyObject(IPushProducer, self.protocol)
+
+    def test_an_observer_is_optional(self) -> None:
+        verifyObject(IReplyObserver, NoObserver())
+        verifyObject(IReplyObserver, self.observer)
+        self.factory = ReplyFactory(self.clock)
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"hello\n")
+        protocol.readConnectionLost()
+        transport.flush()
+        self.assertEqual(transport.take(), b"server reply:hello\n")
+
+    def test_a_factory_says_nothing_of_its_own_in_the_log(self) -> None:
+        self.assertFalse(self.factory.noisy)
+
+
+class ReplyTests(ProtocolTestCase):
+    def test_messages_are_answered_as_they_come(self) -> None:
+        self.protocol.dataReceived(b"a\nb\nhel")
+        self.assertEqual(self.transport.take(), b">a\n>b\n")
+        self.protocol.dataReceived(b"lo\n")
+        self.assertEqual(self.transport.take(), b">hello\n")
+
+    def test_a_reply_is_not_delayed_by_nagles_algorithm(self) -> None:
+        self.assertTrue(self.transport.no_delay)
+
+    def test_observers_hear_of_the_connection_its_messages_and_its_totals(self) -> None:
+        (connection,) = self.observer.open
+        self.assertEqual(connection.number, 1)
+        self.assertEqual(connection.peer, self.transport.getPeer())
+        self.assertEqual(connection.host, self.transport.getHost())
+        self.protocol.dataReceived(b"a\nbc\n")
+        self.assertEqual(self.observer.messages, [b"a", b"bc"])
+        self.assertEqual((connection.messages, connection.received, connection.sent), (2, 5, 7))
+
+    def test_connections_are_numbered(self) -> None:
+        self.connect()
+        self.assertEqual([connection.number for connection in self.observer.open], [1, 2])
+
+
+class SilenceTests(ProtocolTestCase):
+    def test_an_unterminated_message_is_answered_after_the_pause(self) -> None:
+        self.protocol.dataReceived(b"hello")
+        self.clock.advance(0.19)
+        self.assertEqual(self.transport.take(), b"")
+        self.clock.advance(0.01)
+        self.assertEqual(self.transport.take(), b">hello")
+
+    def test_every_byte_begins_the_pause_anew(self) -> None:
+        for byte in (b"h", b"e", b"y"):
+            self.protocol.dataReceived(byte)
+            self.clock.advance(0.19)
+        self.assertEqual(self.transport.take(), b"")
+        self.clock.advance(0.01)
+        self.assertEqual(self.transport.take(), b">hey")
+
+    def test_from_the_first_newline_on_no_silence_cuts_a_line(self) -> None:
+        self.protocol.dataReceived(b"a\nhel")
+        self.clock.advance(3600)
+        self.protocol.dataReceived(b"lo\n")
+        self.assertEqual(self.transport.take(), b">a\n>hello\n")
+
+    def test_a_newline_in_time_stops_the_pause(self) -> None:
+        self.protocol.dataReceived(b"hel")
+        self.clock.advance(0.1)
+        self.protocol.dataReceived(b"lo\n")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.transport.take(), b">hello\n")
+
+    def test_a_client_whose_bytes_wait_to_be_read_is_not_silent(self) -> None:
+        with receive_queue() as (ours, theirs):
+            protocol = self.factory.buildProtocol(PEER)
+            transport = SocketStringTransport(protocol, ours)
+            protocol.makeConnection(transport)
+            protocol.dataReceived(b"hel")
+            theirs.sendall(b"lo")
+            self.clock.advance(0.2)
+            self.assertEqual(transport.take(), b"")
+            protocol.dataReceived(ours.recv(2))
+            self.clock.advance(0.2)
+            self.assertEqual(transport.take(), b">hello")
+
+    def test_a_client_that_we_have_paused_is_not_silent(self) -> None:
+        self.protocol.dataReceived(b"hel")
+        self.protocol.pauseProducing()
+        self.clock.advance(3600)
+        self.assertEqual(self.transport.take(), b"")
+        self.protocol.resumeProducing()
+        self.protocol.dataReceived(b"lo")
+        self.clock.advance(0.2)
+        self.assertEqual(self.transport.take(), b">hello")
+
+    def test_line_framing_never_cuts(self) -> None:
+        self.factory = self.make_factory(Framing.LINE)
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"hel")
+        self.clock.advance(3600)
+        protocol.dataReceived(b"lo\n")
+        self.assertEqual(transport.take(), b">hello\n")
+
+
+class BackPressureTests(ProtocolTestCase):
+    def test_a_client_that_does_not_read_is_not_read_from(self) -> None:
+        self.transport.room = 10
+        self.protocol.dataReceived(b"x" * 20 + b"\n")
+        self.assertFalse(self.transport.reading)
+        self.transport.flush()
+        self.assertTrue(self.transport.reading)
+
+    def test_replies_wait_as_messages_and_are_made_as_there_is_room(self) -> None:
+        self.transport.room = 1000
+        self.protocol.dataReceived(b"\n" * 65536)
+        self.assertLessEqual(len(self.transport.value()), 65536)
+        self.assertFalse(self.transport.reading)
+        while not self.transport.reading:
+            self.transport.flush()
+        self.assertEqual(self.transport.take(), b">\n" * 65536)
+
+    def test_a_half_closed_client_gets_everything_that_waited(self) -> None:
+        self.transport.room = 1000
+        self.protocol.dataReceived(b"\n" * 65536)
+        self.protocol.readConnectionLost()
+        while self.transport.producer:
+            self.transport.flush()
+            self.assertFalse(self.transport.reading, "there is nothing more to read")
+        self.transport.flush()
+        self.assertEqual(self.transport.take(), b">\n" * 65536)
+        self.assert_ended(CloseReason.CLIENT)
+
+
+class ClosingTests(ProtocolTestCase):
+    def test_a_client_that_closes_its_sending_side_gets_what_it_is_owed(self) -> None:
+        self.protocol.dataReceived(b"a\nrest")
+        self.protocol.readConnectionLost()
+        self.assertEqual(self.transport.take(), b">a\n>rest")
+        self.assertTrue(self.transport.disconnecting)
+        self.transport.flush()
+        self.assert_ended(CloseReason.CLIENT)
+
+    def test_an_empty_connection_is_answered_with_nothing(self) -> None:
+        self.protocol.readConnectionLost()
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual(self.transport.take(), b"")
+
+    def test_a_farewell_closes_our_side_then_waits_for_theirs(self) -> None:
+        self.protocol.dataReceived(b"a\nexit\nb\n")
+        self.assertEqual(self.transport.take(), b">a\n")
+        self.assertTrue(self.transport.write_closed)
+        self.assertFalse(self.transport.disconnecting)
+        self.transport.flush()
+        self.protocol.dataReceived(b"c\n")
+        self.assertEqual(self.transport.take(), b"")
+        self.protocol.readConnectionLost()
+        self.assertTrue(self.transport.disconnecting)
+        self.transport.flush()
+        self.assert_ended(CloseReason.FAREWELL)
+
+    def test_what_a_client_sends_after_a_farewell_is_still_read(self) -> None:
+        self.transport.room = 1
+        self.protocol.dataReceived(b"a\nexit\n")
+        self.assertTrue(self.transport.reading)
+
+    def test_a_message_too_long_is_told_after_the_replies_owed(self) -> None:
+        self.protocol.dataReceived(b"a\n" + b"x" * 100_001)
+        self.assertEqual(self.transport.take(), b">a\nserver error: message longer than 100000 bytes\n")
+        self.transport.flush()
+        self.protocol.readConnectionLost()
+        self.transport.flush()
+        self.assert_ended(CloseReason.TOO_LONG)
+
+    def test_a_client_that_never_makes_room_is_aborted(self) -> None:
+        self.protocol.dataReceived(b"a\nexit\n")
+        self.clock.advance(FLUSH_SECONDS)
+        self.assert_ended(CloseReason.UNREAD)
+
+    def test_a_client_that_never_closes_is_not_waited_for_for_ever(self) -> None:
+        self.protocol.dataReceived(b"a\nexit\n")
+        self.transport.flush()
+        self.clock.advance(LINGER_SECONDS)
+        self.assertTrue(self.transport.disconnecting, "closed, not aborted: the replies have left")
+        self.transport.flush()
+        self.assert_ended(CloseReason.FAREWELL)
+
+    def test_a_reset_ends_it_at_any_point(self) -> None:
+        self.protocol.dataReceived(b"a\nhel")
+        self.transport.lose(ConnectionLost())
+        self.assert_ended(CloseReason.RESET)
+
+    def test_a_reset_while_it_waits_for_silence_leaves_nothing_behind(self) -> None:
+        self.protocol.dataReceived(b"hel")
+        self.transport.lose(ConnectionLost())
+        self.assert_ended(CloseReason.RESET)
+
+    def test_a_connection_that_simply_ends_was_closed_by_the_client(self) -> None:
+        self.transport.lose(ConnectionDone())
+        self.assert_ended(CloseReason.CLIENT)
+
+    def test_a_producer_is_told_to_stop_when_its_connection_is_lost(self) -> None:
+        self.protocol.stopProducing()
+        self.transport.lose(ConnectionLost())
+        self.assert_ended(CloseReason.RESET)
+
+
+class DrainTests(ProtocolTestCase):
+    """What happens to clients when the server stops."""
+
+    def drain(self) -> list[None]:
+        gone: list[None] = []
+        self.factory.drain().addCallback(gone.append)
+        return gone
+
+    def test_without_clients_it_is_over_at_once(self) -> None:
+        self.transport.lose(ConnectionDone())
+        self.assertEqual(len(self.drain()), 1)
+
+    def test_it_is_over_when_the_last_client_has_gone(self) -> None:
+        other, other_transport = self.connect()
+        gone = self.drain()
+        self.clock.advance(0)
+        for protocol, transport in ((self.protocol, self.transport), (other, other_transport)):
+            self.assertEqual(gone, [])
+            transport.flush()
+            protocol.readConnectionLost()
+            transport.flush()
+        self.assertEqual(len(gone), 1)
+        self.assertEqual(self.observer.reasons, [CloseReason.SHUTDOWN] * 2)
+
+    def test_an_idle_client_is_closed_gently(self) -> None:
+        self.drain()
+        self.clock.advance(0)
+        self.assertTrue(self.transport.write_closed)
+        self.assertFalse(self.transport.disconnecting)
+
+    def test_what_has_arrived_is_read_and_answered_first(self) -> None:
+        with receive_queue() as (ours, theirs):
+            protocol = self.factory.buildProtocol(PEER)
+            transport = SocketStringTransport(protocol, ours)
+            protocol.makeConnection(transport)
+            theirs.sendall(b"a\nb\n")
+            self.drain()
+            self.clock.advance(0)
+            self.assertFalse(transport.write_closed)
+            protocol.dataReceived(ours.recv(2))
+            self.clock.advance(0)
+            self.assertFalse(transport.write_closed)
+            protocol.dataReceived(ours.recv(2))
+            self.clock.advance(0)
+            self.assertEqual(transport.take(), b">a\n>b\n")
+            self.assertTrue(transport.write_closed)
+
+    def test_a_client_that_goes_on_is_not_served_for_ever(self) -> None:
+        self.drain()
+        self.protocol.dataReceived(b"a\n")
+        self.clock.advance(0)
+        self.protocol.dataReceived(b"b\n")
+        self.assertEqual(self.transport.take(), b">a\n")
+
+    def test_an_unterminated_message_gets_its_pause(self) -> None:
+        self.protocol.dataReceived(b"hello")
+        self.drain()
+        self.clock.advance(0.1)
+        self.assertFalse(self.transport.write_closed)
+        self.clock.advance(0.1)
+        self.clock.advance(0)
+        self.assertEqual(self.transport.take(), b">hello")
+        self.assertTrue(self.transport.write_closed)
+
+    def test_a_message_that_the_clients_fin_ends_is_answered(self) -> None:
+        self.protocol.dataReceived(b"a\nrest")
+        self.drain()
+        self.protocol.readConnectionLost()
+        self.clock.advance(0)
+        self.assertEqual(self.transport.take(), b">a\n>rest")
+
+    def test_part_of_a_line_is_no_message(self) -> None:
+        self.protocol.dataReceived(b"a\nhel")
+        self.drain()
+        self.clock.advance(0)
+        self.assertEqual(self.transport.take(), b">a\n")
+        self.assertTrue(self.transport.write_closed)
+
+    def test_a_farewell_is_still_one(self) -> None:
+        self.protocol.dataReceived(b"hello")
+        self.drain()
+        self.protocol.dataReceived(b"\nexit\n")
+        self.clock.advance(0)
+        self.transport.flush()
+        self.protocol.readConnectionLost()
+        self.transport.flush()
+        self.assertEqual(self.transport.take(), b">hello\n")
+        self.assert_ended(CloseReason.FAREWELL)
+
+    def test_a_client_that_is_behind_gets_its_replies_as_it_reads(self) -> None:
+        self.transport.room = 1000
+        self.protocol.dataReceived(b"\n" * 65536)
+        self.drain()
+        self.clock.advance(0)
+        self.assertFalse(self.transport.write_closed)
+        while self.transport.producer:
+            self.transport.flush()
+            self.clock.advance(0)
+        self.assertEqual(self.transport.take(), b">\n" * 65536)
+        self.assertTrue(self.transport.write_closed)
+
+    def test_asking_twice_changes_nothing(self) -> None:
+        self.drain()
+        self.drain()
+        self.clock.advance(0)
+        self.transport.flush()
+        self.protocol.readConnectionLost()
+        self.transport.flush()
+        self.assert_ended(CloseReason.SHUTDOWN)
+
+    def test_giving_up_aborts_who_has_not_made_room(self) -> None:
+        self.protocol.dataReceived(b"a\n")
+        gone = self.drain()
+        self.clock.advance(0)
+        self.factory.give_up()
+        self.assertEqual(len(gone), 1)
+        self.assert_ended(CloseReason.ABORTED)
+
+    def test_giving_up_closes_who_only_has_not_closed(self) -> None:
+        self.drain()
+        self.clock.advance(0)
+        self.transport.flush()
+        self.factory.give_up()
+        self.assertTrue(self.transport.disconnecting)
+        self.transport.flush()
+        self.assert_ended(CloseReason.SHUTDOWN)
+
+    def test_a_connection_lost_meanwhile_leaves_nothing_behind(self) -> None:
+        self.drain()
+        self.transport.lose(ConnectionLost())
+        self.assert_ended(CloseReason.RESET)

@@ -1,0 +1,45 @@
+"""What a message is answered with."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.framing import Block
+from echoreply.replies import Replies, Transform, error_line, is_farewell
+
+
+class RepliesTests(SynchronousTestCase):
+    def test_a_reply_is_the_prefix_and_the_message_with_its_own_terminator(self) -> None:
+        self.assertEqual(Replies().to(Block(b"hello\r\r\n", 1)), b"server reply:hello\r\r\n")
+
+    def test_every_line_of_a_block_gets_a_reply(self) -> None:
+        self.assertEqual(Replies(b"> ").to(Block(b"a\n\nb\n", 3)), b"> a\n> \n> b\n")
+
+    def test_a_message_without_newline_is_answered_without_one(self) -> None:
+        self.assertEqual(Replies(b">").to(Block(b"a", 1)), b">a")
+
+    def test_newlines_within_a_single_message_are_only_bytes(self) -> None:
+        self.assertEqual(Replies(b">").to(Block(b"a\nb\n", 1)), b">a\nb\n")
+
+    def test_any_byte_comes_back_as_it_was(self) -> None:
+        every = bytes(range(256)).replace(b"\n", b"")
+        self.assertEqual(Replies(b"").to(Block(every, 1)), every)
+
+    def test_a_transform_changes_ascii_letters_of_the_message_and_nothing_else(self) -> None:
+        message = "aZ1 ä中\xff".encode() + b"\xff\n"
+        upper, lower = Replies(b"Pre:", Transform.UPPER), Replies(b"Pre:", Transform.LOWER)
+        self.assertEqual(upper.to(Block(message, 1)), b"Pre:" + "AZ1 ä中\xff".encode() + b"\xff\n")
+        self.assertEqual(lower.to(Block(message, 1)), b"Pre:" + "az1 ä中\xff".encode() + b"\xff\n")
+
+
+class FarewellTests(SynchronousTestCase):
+    def test_exit_and_quit_are_farewells_once_cr_and_lf_are_stripped_from_both_ends(self) -> None:
+        for message in (b"exit", b"quit", b"exit\r\n", b"\r\nquit\n\r", b"\rexit"):
+            self.assertTrue(is_farewell(message), message)
+
+    def test_nothing_else_is(self) -> None:
+        for message in (b"", b"Exit", b"exit ", b" quit", b"exitquit", b"exit\0", b"exit\nquit"):
+            self.assertFalse(is_farewell(message), message)
+
+
+class ErrorLineTests(SynchronousTestCase):
+    def test_an_error_is_a_line_of_its_own(self) -> None:
+        self.assertEqual(error_line("too many connections"), b"server error: too many connections\n")

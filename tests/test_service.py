@@ -1,0 +1,91 @@
+"""A server that starts and stops."""
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.observer import CloseReason
+from echoreply.protocol import ReplyFactory, ReplyProtocol
+from echoreply.service import ReplyService
+from tests.observers import Memory
+from tests.transports import TCPStringTransport
+
+
+class ServiceTestCase(SynchronousTestCase):
+    """Has a service on a reactor in memory."""
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.observer = Memory()
+        self.factory = ReplyFactory(self.reactor, observer=self.observer)
+        self.service = ReplyService(self.reactor, TCP4ServerEndpoint(self.reactor, 8088), self.factory, drain=5)
+
+    def connect(self) -> tuple[ReplyProtocol, TCPStringTransport]:
+        protocol = self.factory.buildProtocol(None)
+        transport = TCPStringTransport(protocol)
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+
+class StartTests(ServiceTestCase):
+    def test_it_listens_once_whether_it_starts_privileged_or_not(self) -> None:
+        self.service.privilegedStartService()
+        self.service.startService()
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [8088])
+
+    def test_it_listens_when_it_is_only_started(self) -> None:
+        self.service.startService()
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [8088])
+
+    def test_the_real_address_is_told(self) -> None:
+        self.service.startService()
+        self.assertEqual(self.observer.hosts, [IPv4Address("TCP", "0.0.0.0", 8088)])
+
+    def test_an_address_in_use_is_an_error_at_once(self) -> None:
+        error = CannotListenError("", 8088, OSError(98, "in use"))
+        reactor = RaisingMemoryReactor(error)
+        service = ReplyService(self.reactor, TCP4ServerEndpoint(reactor, 8088), self.factory, drain=5)
+        with self.assertRaises(CannotListenError):
+            service.privilegedStartService()
+
+
+class StopTests(ServiceTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.service.startService()
+
+    def test_it_no_longer_listens(self) -> None:
+        self.successResultOf(self.service.stopService())
+        self.assertFalse(self.reactor.hasStopped)
+        self.assertTrue(self.observer.has_stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_it_waits_for_clients_to_take_their_replies(self) -> None:
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"hello\n")
+        stopped = self.service.stopService()
+        self.reactor.advance(0)
+        self.assertNoResult(stopped)
+        transport.flush()
+        protocol.readConnectionLost()
+        transport.flush()
+        self.successResultOf(stopped)
+        self.assertEqual(transport.take(), b"server reply:hello\n")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_it_waits_no_longer_than_it_was_told(self) -> None:
+        protocol, _ = self.connect()
+        protocol.dataReceived(b"hello\n")
+        stopped = self.service.stopService()
+        self.reactor.advance(4.9)
+        self.assertNoResult(stopped)
+        self.reactor.advance(0.1)
+        self.successResultOf(stopped)
+        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_a_service_that_never_started_can_be_stopped(self) -> None:
+        service = ReplyService(self.reactor, TCP4ServerEndpoint(self.reactor, 1), self.factory, drain=5)
+        self.successResultOf(service.stopService())
