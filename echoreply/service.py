@@ -6,6 +6,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
+from twisted.internet.task import deferLater
 
 from echoreply.protocol import ReplyFactory
 
@@ -71,6 +72,8 @@ class ReplyService(Service):
 
     async def _stop(self) -> None:
         if self._port:
+            # Those who wait in the listen queue have connected, as far as they know: one turn accepts them.
+            await deferLater(self._clock, 0)
             port, self._port = self._port, None
             await maybeDeferred(port.stopListening)
         gone = self._factory.drain()

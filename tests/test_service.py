@@ -57,8 +57,10 @@ class StopTests(ServiceTestCase):
         self.service.startService()
 
     def test_it_no_longer_listens(self) -> None:
-        self.successResultOf(self.service.stopService())
-        self.assertFalse(self.reactor.hasStopped)
+        stopped = self.service.stopService()
+        self.assertNoResult(stopped)
+        self.reactor.advance(0)
+        self.successResultOf(stopped)
         self.assertTrue(self.observer.has_stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
@@ -66,7 +68,7 @@ class StopTests(ServiceTestCase):
         protocol, transport = self.connect()
         protocol.dataReceived(b"hello\n")
         stopped = self.service.stopService()
-        self.reactor.advance(0)
+        self.reactor.pump([0, 0])
         self.assertNoResult(stopped)
         transport.flush()
         protocol.readConnectionLost()
@@ -79,7 +81,7 @@ class StopTests(ServiceTestCase):
         protocol, _ = self.connect()
         protocol.dataReceived(b"hello\n")
         stopped = self.service.stopService()
-        self.reactor.advance(4.9)
+        self.reactor.pump([0, 4.9])
         self.assertNoResult(stopped)
         self.reactor.advance(0.1)
         self.successResultOf(stopped)

@@ -1,0 +1,253 @@
+"""C{twistd echoreply}, started as a person would."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests import wire
+from tests.end_to_end.conftest import Start
+from tests.programs import TWISTD, Server
+from tests.wire import PATIENCE, Wire
+
+REACTORS = ["epoll", "poll", "select", "asyncio"]
+
+
+def twistd(directory: Path, *arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
+    """Run twistd until it ends."""
+    return subprocess.run(
+        [TWISTD, *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        pass_fds=pass_fds,
+    )
+
+
+def stop_running(server: Server) -> None:
+    """Stop a server as Ctrl-Z would, and wait until it has."""
+    server.process.send_signal(signal.SIGSTOP)
+    os.waitpid(server.process.pid, os.WUNTRACED)
+
+
+@pytest.mark.parametrize("reactor", REACTORS)
+def test_the_contract_holds_on_every_reactor(reactor: str, start: Start) -> None:
+    server = start("--log-messages=10", twistd_options=(f"--reactor={reactor}",))
+    for case in wire.CASES:
+        case(server.dial())
+    assert server.stop() == -signal.SIGTERM
+    log = server.log.all()
+    assert b"Traceback" not in log
+    assert b"Unhandled" not in log
+    assert log.count(b" connected\n") == log.count(b" ended: ")
+
+
+def test_the_log_tells_what_happens_a_line_each(start: Start) -> None:
+    server = start("--interface=127.0.0.1")
+    with server.dial()() as connection:
+        peer = b"127.0.0.1:%d" % connection.socket.getsockname()[1]
+        connection.send("hello\r\n中文 \x1b[31m\nexit\n".encode())
+        connection.read_all()
+    server.log.wait_for(b" ended: ")
+    lines = [re.sub(rb"^\S+ \[echoreply#info\] ", b"", line) for line in server.log.so_far().splitlines()]
+    assert b"listening on 127.0.0.1:%d" % server.port in lines
+    assert lines[-4:] == [
+        peer + b" connected",
+        peer + b' sent "hello"',
+        peer + b" sent " + r'"中文 \x1b[31m"'.encode(),
+        peer + b" ended: exit or quit; messages 2, bytes in 25, bytes out 46",
+    ]
+
+
+def test_messages_beyond_the_rate_are_counted(start: Start) -> None:
+    server = start("--log-messages=3")
+    wire.exchange(server.dial(), b"x\n" * 10, b"server reply:x\n" * 10)
+    server.log.wait_for(rb"messages not logged: 7\n")
+    assert server.log.so_far().count(b'sent "x"') == 3
+
+
+def test_options_reach_the_server(start: Start) -> None:
+    server = start("--prefix=>", "--transform=upper", "--framing=line", "--max-message=5", "--log-messages=0")
+    wire.exchange(server.dial(), b"hello\nhello!\n", b">HELLO\nserver error: message longer than 5 bytes\n")
+    server.log.wait_for(rb"ended: message too long; messages 1")
+    assert b"sent" not in server.log.so_far()
+
+
+def test_the_pause_can_be_chosen(start: Start) -> None:
+    server = start("--pause=0.01")
+    with server.dial()() as connection:
+        connection.send(b"x")
+        connection.expect(b"server reply:x")
+
+
+@pytest.mark.parametrize("interface", ["127.0.0.1", "::1"])
+def test_it_listens_where_it_is_told(interface: str, start: Start) -> None:
+    server = start(f"--interface={interface}")
+    wire.half_close_is_answered(server.dial(interface))
+    other = {"127.0.0.1": "::1", "::1": "127.0.0.1"}[interface]
+    with pytest.raises(ConnectionRefusedError):
+        server.dial(other)()
+
+
+def test_bytes_that_wait_in_the_kernel_are_no_silence(start: Start) -> None:
+    server = start()
+    with server.dial()() as connection:
+        connection.send(b"hel")
+        server.log.wait_for(b" connected")
+        stop_running(server)
+        connection.send(b"lo")
+        time.sleep(0.3)  # The pause passes; that it is too short could only let a wrong server pass.
+        server.process.send_signal(signal.SIGCONT)
+        connection.expect(b"server reply:hello")
+
+
+class TestMistakes:
+    """A person's mistakes get a line that says what was wrong and what would be right."""
+
+    @pytest.mark.parametrize(
+        ("option", "value", "takes"),
+        [
+            ("--port", "99999", "a whole number, 0 to 65535"),
+            ("--port", "http", "a whole number, 0 to 65535"),
+            ("--interface", "localhost", "an IP address of this machine"),
+            ("--transform", "rot13", "none, upper or lower"),
+            ("--framing", "block", "auto, line or read"),
+            ("--pause", "0", "a number of seconds, more than 0"),
+            ("--max-message", "0", "a whole number, 1 or more"),
+            ("--log-messages", "-1", "a whole number, 0 or more"),
+            ("--drain", "soon", "a number of seconds, 0 or more"),
+        ],
+    )
+    def test_a_bad_value_is_named_with_its_option_and_what_that_takes(
+        self, option: str, value: str, takes: str, tmp_path: Path
+    ) -> None:
+        result = twistd(tmp_path, "-n", "echoreply", f"{option}={value}")
+        assert result.returncode == 1
+        assert result.stdout.splitlines()[-1].endswith(f"{option} takes {takes}, not '{value}'")
+        assert "Traceback" not in result.stdout + result.stderr
+
+    @pytest.mark.parametrize("daemon", [False, True], ids=["foreground", "daemon"])
+    def test_a_port_in_use_ends_it_with_a_line(self, daemon: bool, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            where = f"127.0.0.1:{taken.getsockname()[1]}"
+            arguments = ["echoreply", "-i", "127.0.0.1", "-p", where.split(":")[1]]
+            result = twistd(tmp_path, *([] if daemon else ["-n"]), *arguments)
+        assert result.returncode == 1
+        said = [line for line in (result.stdout + result.stderr).splitlines() if "in use" in line]
+        assert len(said) == 1
+        assert f"cannot listen on {where}: Address already in use" in said[0]
+        log = tmp_path / "twistd.log"
+        assert "Traceback" not in result.stdout + result.stderr + (log.read_text() if log.exists() else "")
+        assert not (tmp_path / "twistd.pid").exists()
+
+    def test_an_address_of_another_machine_ends_it_with_a_line(self, tmp_path: Path) -> None:
+        result = twistd(tmp_path, "-n", "echoreply", "-i", "192.0.2.1", "-p", "0")
+        assert result.returncode == 1
+        assert "cannot listen on 192.0.2.1:0: Cannot assign requested address" in result.stdout
+
+
+class TestStopping:
+    """What happens to clients when the server stops."""
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_ends_by_the_signal_as_twistd_does(self, number: int, start: Start) -> None:
+        server = start()
+        wire.half_close_is_answered(server.dial())
+        assert server.stop(number) == -number
+
+    def test_what_has_arrived_is_answered_and_nothing_is_cut(self, start: Start) -> None:
+        lines = b"".join(b"%d\n" % number for number in range(100_000))
+        server = start("--log-messages=1", "--drain=60")
+        with server.dial()() as connection, ThreadPoolExecutor() as pool:
+            sending = pool.submit(connection.send, lines)
+            connection.expect(b"server reply:0\n")
+            server.process.send_signal(signal.SIGTERM)
+            received = b"server reply:0\n" + connection.read_all()
+            connection.socket.close()
+            sending.exception(PATIENCE)
+        assert server.process.wait(PATIENCE) == -signal.SIGTERM
+        assert received.endswith(b"\n")
+        count = received.count(b"\n")
+        assert received == b"".join(b"server reply:%d\n" % number for number in range(count))
+
+    def test_what_waits_in_the_kernel_has_arrived(self, start: Start) -> None:
+        server = start("--drain=60")
+        with server.dial()() as connection:
+            connection.send(b"a\n")
+            connection.expect(b"server reply:a\n")
+            stop_running(server)
+            connection.send(b"b\nc\nhal")
+            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGCONT)
+            connection.expect(b"server reply:b\nserver reply:c\n")
+            connection.expect_end()
+        assert server.process.wait(PATIENCE) == -signal.SIGTERM
+
+    def test_new_clients_are_refused_while_others_are_let_go(self, start: Start) -> None:
+        server = start("--drain=60")
+        with server.dial()() as connection:
+            server.process.send_signal(signal.SIGTERM)
+            connection.expect_end()
+            with pytest.raises(ConnectionRefusedError):
+                server.dial()()
+        assert server.process.wait(PATIENCE) == -signal.SIGTERM
+
+    def test_a_client_that_does_not_read_is_aborted_in_the_end(self, start: Start) -> None:
+        # A thousand replies of 100 kB are more than any socket's buffers take.
+        server = start("--drain=0.1", f"--prefix={'p' * 100_000}")
+        with server.dial()(receive_buffer=4096) as connection:
+            connection.send(b"x\n" * 1000)
+            connection.expect(b"p")
+            assert server.stop() == -signal.SIGTERM
+            server.log.wait_for(b"ended: server shut down before the client took its replies")
+
+
+def test_as_a_daemon_it_serves_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    log, pidfile = tmp_path / "log", tmp_path / "pid"
+    # The daemon holds the writing end for as long as it lives.
+    alive, held = os.pipe()
+    try:
+        arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", "--port=0"]
+        result = twistd(tmp_path, *arguments, pass_fds=[held])
+    finally:
+        os.close(held)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    try:
+        match = re.search(r"listening on \S+:(\d+)\n", log.read_text())
+        assert match
+        wire.exchange(partial(Wire, "127.0.0.1", int(match[1])), b"hello\n", b"server reply:hello\n")
+    finally:
+        os.kill(int(pidfile.read_text()), signal.SIGTERM)
+        assert os.read(alive, 1) == b""
+        os.close(alive)
+    assert not pidfile.exists()
+    assert 'sent "hello"' in log.read_text()
+
+
+def test_help_names_every_option(tmp_path: Path) -> None:
+    result = twistd(tmp_path, "echoreply", "--help")
+    assert result.returncode == 0
+    for option in (
+        "port",
+        "interface",
+        "prefix",
+        "transform",
+        "framing",
+        "pause",
+        "max-message",
+        "log-messages",
+        "drain",
+    ):
+        assert f"--{option}=" in result.stdout
