@@ -68,7 +68,8 @@ class ReplyService(Service):
 
     def _listening(self, port: IListeningPort) -> None:
         self._port = port
-        self._factory.observer.listening(port.getHost())
+        # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
+        self._clock.callLater(0, self._factory.observer.listening, port.getHost())
 
     async def _stop(self) -> None:
         if self._port:

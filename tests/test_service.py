@@ -39,8 +39,10 @@ class StartTests(ServiceTestCase):
         self.service.startService()
         self.assertEqual([server[0] for server in self.reactor.tcpServers], [8088])
 
-    def test_the_real_address_is_told(self) -> None:
+    def test_the_real_address_is_told_once_the_reactor_runs(self) -> None:
         self.service.startService()
+        self.assertEqual(self.observer.hosts, [])
+        self.reactor.advance(0)
         self.assertEqual(self.observer.hosts, [IPv4Address("TCP", "0.0.0.0", 8088)])
 
     def test_an_address_in_use_is_an_error_at_once(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pytest
 import pytest_twisted
 from twisted.internet import reactor as the_reactor
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from echoreply.conversation import Rules
@@ -23,7 +24,7 @@ from tests.wire import Case, Dial, Wire
 
 reactor: Any = the_reactor
 T = TypeVar("T")
-Serve = Callable[..., Dial]
+Serve = Callable[..., Awaitable[Dial]]
 
 
 @pytest_twisted.async_yield_fixture
@@ -32,13 +33,14 @@ async def serve() -> AsyncIterator[Serve]:
     services: list[ReplyService] = []
     observers: list[Memory] = []
 
-    def start(rules: Rules | None = None, interface: str = "", host: str = "127.0.0.1") -> Dial:
+    async def start(rules: Rules | None = None, interface: str = "", host: str = "127.0.0.1") -> Dial:
         observer = Memory()
         factory = ReplyFactory(reactor, rules, observer=observer)
         service = ReplyService(reactor, server_endpoint(reactor, interface, 0), factory, drain=wire.PATIENCE)
         service.startService()
         services.append(service)
         observers.append(observer)
+        await deferLater(reactor, 0)
         address: Any = observer.hosts[0]
         return partial(Wire, host, address.port)
 
@@ -57,25 +59,25 @@ def in_thread(function: Callable[..., T], *arguments: object) -> Awaitable[T]:
 @pytest.mark.parametrize("case", wire.CASES, ids=lambda case: case.__name__)
 @pytest_twisted.ensureDeferred
 async def test_the_contract_holds(case: Case, serve: Serve) -> None:
-    await in_thread(case, serve())
+    await in_thread(case, await serve())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest_twisted.ensureDeferred
 async def test_ipv6_and_ipv4_are_served_on_one_port(host: str, serve: Serve) -> None:
-    await in_thread(wire.half_close_is_answered, serve(host=host))
+    await in_thread(wire.half_close_is_answered, await serve(host=host))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 @pytest_twisted.ensureDeferred
 async def test_one_address_can_be_served(address: str, serve: Serve) -> None:
-    await in_thread(wire.half_close_is_answered, serve(interface=address, host=address))
+    await in_thread(wire.half_close_is_answered, await serve(interface=address, host=address))
 
 
 @pytest_twisted.ensureDeferred
 async def test_read_framing_without_a_prefix_is_rfc_862(serve: Serve) -> None:
     every = bytes(range(256)) * 20_000
-    dial = serve(Rules(Replies(b""), Framing.READ))
+    dial = await serve(Rules(Replies(b""), Framing.READ))
 
     def converse() -> None:
         with dial() as connection:
@@ -88,7 +90,7 @@ async def test_read_framing_without_a_prefix_is_rfc_862(serve: Serve) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_line_framing_waits_for_the_end_of_a_line(serve: Serve) -> None:
-    dial, other = serve(Rules(framing=Framing.LINE)), serve()
+    dial, other = await serve(Rules(framing=Framing.LINE)), await serve()
 
     def converse() -> None:
         with dial() as connection:
@@ -102,5 +104,5 @@ async def test_line_framing_waits_for_the_end_of_a_line(serve: Serve) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_transform_leaves_the_prefix_alone(serve: Serve) -> None:
-    dial = serve(Rules(Replies(transform=Transform.UPPER)))
+    dial = await serve(Rules(Replies(transform=Transform.UPPER)))
     await in_thread(wire.exchange, dial, "héllo\n".encode(), b"server reply:H\xc3\xa9LLO\n")
