@@ -34,7 +34,7 @@ class Parting(Enum):
     """Unasked."""
     RESET = "the connection was reset"
     UNSENT = "the server takes no more of what was typed"
-    OUTPUT_CLOSED = "standard output takes no more"
+    OUTPUT_CLOSED = "cannot write to standard output"
 
 
 @implementer(IHalfCloseableProtocol)
@@ -80,6 +80,7 @@ class ReplyClient(Protocol):
     def __init__(self, clock: IReactorTime, lines: TypedLines, wait: float) -> None:
         self._lines = lines
         self._keyboard = Keyboard(self, lines)
+        self._wait = wait
         self._silence = Timer(clock, wait, self._waited)
         self._finished = False
         self._all_sent = False
@@ -106,8 +107,10 @@ class ReplyClient(Protocol):
         self._part(Parting.ANSWERED if asked else Parting.CLOSED)
 
     def writeConnectionLost(self) -> None:
-        """Take note that all that was typed has been sent."""
+        """Wait for what is still to come: all that was typed has been sent."""
         self._all_sent = True
+        if not self._parting:
+            self._silence.start()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Leave, unless that is why the connection was lost."""
@@ -147,7 +150,8 @@ class ReplyClient(Protocol):
         # A transport with a producer that it has paused would not close.
         self.transport.unregisterProducer()
         self.transport.loseWriteConnection()
-        self._silence.start()
+        if self._wait:
+            self._silence.start()
 
     def output_closed(self) -> None:
         """Leave: nobody sees what is received."""
@@ -183,7 +187,7 @@ class ReplyClientFactory(ClientFactory):
     @param open_keyboard: is called with a L{Keyboard} once there is a connection, and connects it to a transport,
         such as a L{StandardIO}.
     @param lines: what is done to what is typed.
-    @param wait: how many seconds of silence end it, once nothing more is sent.
+    @param wait: how many seconds of silence end it, once nothing more is typed. If 0, it ends when all has been sent.
     @ivar done: fires with a L{Parting}, when everything that was received has been shown.
     """
 

@@ -7,6 +7,7 @@ come after an option's name: C{takes 0 to 65535, not '99999'}.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from math import isfinite
@@ -32,6 +33,9 @@ def whole_number(lowest: int, highest: int | None = None) -> Callable[[Any], int
     """Give the parser of a whole number in a range."""
 
     def parse(value: str) -> int:
+        # int() alone takes spaces, underscores and other scripts' digits too.
+        if not re.fullmatch("-?[0-9]+", str(value)):
+            raise ValueError
         number = int(value)
         if number < lowest or (highest is not None and number > highest):
             raise ValueError

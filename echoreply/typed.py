@@ -44,7 +44,8 @@ class TypedLines:
         data = self._unfinished + data
         end = data.rfind(b"\n") + 1
         if len(data) - end > LONGEST_HELD:
-            end = len(data)
+            # But for a CR, which may be half of what ends the line.
+            end = len(data) - data.endswith(b"\r")
         self._unfinished = data[end:]
         return self._send(data[:end])
 

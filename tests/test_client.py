@@ -17,9 +17,11 @@ from tests.transports import TCPStringTransport
 class ClientTestCase(SynchronousTestCase):
     """Has a client between a socket and a terminal."""
 
+    WAIT = 5
+
     def setUp(self) -> None:
         self.clock = Clock()
-        self.factory = ReplyClientFactory(self.clock, self.open_keyboard, lines=TypedLines(), wait=5)
+        self.factory = ReplyClientFactory(self.clock, self.open_keyboard, lines=TypedLines(), wait=self.WAIT)
         self.client = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 8088))
         self.socket = TCPStringTransport(self.client)
         self.client.makeConnection(self.socket)
@@ -162,6 +164,19 @@ class WaitTests(ClientTestCase):
         self.keyboard.readConnectionLost()
         self.clock.advance(5)
         self.assert_parted(Parting.UNSENT)
+
+
+class NoWaitTests(ClientTestCase):
+    WAIT = 0
+
+    def test_it_leaves_when_all_has_been_sent_and_no_earlier(self) -> None:
+        self.keyboard.dataReceived(b"hello\n")
+        self.keyboard.readConnectionLost()
+        self.clock.advance(1)
+        self.assertFalse(self.terminal.disconnecting)
+        self.socket.flush()
+        self.clock.advance(0)
+        self.assert_parted(Parting.SILENT)
 
 
 class OutputTests(ClientTestCase):

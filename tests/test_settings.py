@@ -21,7 +21,7 @@ class ParsingTests(SynchronousTestCase):
     def test_a_whole_number_is_in_its_range(self) -> None:
         parse = whole_number(0, 65535)
         self.assertEqual([parse("0"), parse("65535")], [0, 65535])
-        for text in ("-1", "65536", "1.5", "x", ""):
+        for text in ("-1", "65536", "1.5", "x", "", "8_0", " 80 ", "٨٠"):
             with self.assertRaises(ValueError) as caught:
                 parse(text)
             self.assert_refused(f"takes a whole number, 0 to 65535, not {text!r}", caught.exception)

@@ -38,6 +38,11 @@ class EolTests(SynchronousTestCase):
     def test_crlf_ends_every_line_with_one(self) -> None:
         self.assertEqual(sent(b"a\nb\r\n\nc", eol=Eol.CRLF), b"a\r\nb\r\n\r\nc")
 
+    def test_an_end_that_is_cut_in_the_middle_is_still_one(self) -> None:
+        long = b"x" * LONGEST_HELD
+        self.assertEqual(sent(long + b"\r", b"\nb\r\n", eol=Eol.CRLF), long + b"\r\nb\r\n")
+        self.assertEqual(sent(long + b"\r", b"\nb\r\n", eol=Eol.NONE), long + b"b")
+
     def test_none_sends_lines_without_an_end(self) -> None:
         self.assertEqual(sent(b"a\nb\r\n\nc", eol=Eol.NONE), b"abc")
 

@@ -119,7 +119,7 @@ class TestPipe:
             completed = subprocess.run(
                 command, input=b"hello\n", stdout=full, stderr=subprocess.PIPE, timeout=PATIENCE, check=False
             )
-        assert result_of(completed) == (1, None, b"echoreply-client: standard output takes no more\n")
+        assert result_of(completed) == (1, None, b"echoreply-client: cannot write to standard output\n")
 
     def test_the_flags_of_a_pipe_are_left_as_they_were(self, server: Server) -> None:
         (stdin, keyboard), (screen, stdout) = os.pipe(), os.pipe()
@@ -207,9 +207,11 @@ class TestServersEnd:
 
     def test_a_reset_is_told(self) -> None:
         def serve(connection: socket.socket) -> None:
+            connection.recv(1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
         with one_shot_server(serve) as port, Terminal(CLIENT, "127.0.0.1", str(port)) as terminal:
+            terminal.type(b"hello\n")
             assert terminal.wait() == 1
             terminal.screen.wait_for(b"the connection was reset\r\n")
 

@@ -1,0 +1,179 @@
+"""A run of the client: its connection, its standard input and output, and what is to be said when it is over."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from twisted.internet import error
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IReactorFromThreads,
+    IReactorPluggableNameResolver,
+    IReactorTCP,
+    IReactorTime,
+)
+from twisted.internet.stdio import StandardIO
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from echoreply.address import format_address, host_and_port
+from echoreply.client import Keyboard, Parting, ReplyClientFactory
+from echoreply.command import say
+from echoreply.typed import TypedLines
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+STDIN, STDOUT, STDERR = range(3)
+
+_FAILURES = (Parting.CLOSED, Parting.RESET, Parting.UNSENT, Parting.OUTPUT_CLOSED)
+
+
+class IClientReactor(IReactorCore, IReactorFromThreads, IReactorPluggableNameResolver, IReactorTCP, IReactorTime):
+    """What a client needs of a reactor."""
+
+
+class Outcome(NamedTuple):
+    """The status to exit with, and what is to be said, if anything."""
+
+    status: int
+    words: str = ""
+
+
+def why_not_connected(failure: Exception, timeout: float) -> str:
+    """Say why a connection could not be made."""
+    if isinstance(failure, error.DNSLookupError):
+        return "no such host"
+    if isinstance(failure, error.ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(failure, error.TimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(failure, error.ConnectError) and isinstance(failure.osError, int):
+        return os.strerror(failure.osError).lower()
+    if isinstance(failure, ValueError):
+        return "neither a host's name nor an IP address"
+    return str(failure)
+
+
+def outcome_of(parting: Parting, *, to_person: bool, to_pipe: bool) -> Outcome:
+    """
+    Say how it ended.
+
+    @param to_person: whether somebody would see it.
+    @param to_pipe: whether what is received goes to a program that may leave when it likes.
+    """
+    if parting is Parting.OUTPUT_CLOSED and to_pipe:
+        return Outcome(0)
+    if parting in _FAILURES:
+        return Outcome(1, parting.value)
+    return Outcome(0, parting.value if to_person else "")
+
+
+async def talk(reactor: IClientReactor, options: argparse.Namespace, stdin: int, stdout: int) -> Outcome:
+    """
+    Connect, and bridge standard input and output with the socket until that ends.
+
+    @param stdin: the descriptor to read from, which is made non-blocking.
+    @param stdout: the descriptor to write to, likewise.
+    """
+    seen = os.isatty(STDERR)
+
+    def open_keyboard(keyboard: Keyboard) -> None:
+        socket = keyboard.client.transport
+        if seen:
+            say(f"connected to {format_address(socket.getPeer())} from {format_address(socket.getHost())}")
+        if seen and os.isatty(stdin):
+            say("type lines to send them; quit or Ctrl-D leaves")
+        StandardIO(keyboard, stdin=stdin, stdout=stdout, reactor=reactor)  # type: ignore[call-arg]
+
+    lines = TypedLines(options.eol, lower=options.lower)
+    factory = ReplyClientFactory(reactor, open_keyboard, lines=lines, wait=options.wait)
+    timeout = options.connect_timeout
+    endpoint = HostnameEndpoint(reactor, options.host, options.port, timeout)
+    try:
+        await endpoint.connect(factory).addTimeout(timeout, reactor, lambda *_: Failure(error.TimeoutError()))
+    except Exception as failure:
+        where = host_and_port(options.host, options.port)
+        return Outcome(1, f"cannot connect to {where}: {why_not_connected(failure, timeout)}")
+    return outcome_of(await factory.done, to_person=seen, to_pipe=is_pipe(stdout))
+
+
+def is_pipe(descriptor: int) -> bool:
+    """Tell whether the other end of a descriptor is a program, not a device or a file."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+@contextmanager
+def borrowed(descriptor: int) -> Iterator[int]:
+    """
+    Give a descriptor like this one, that may be made non-blocking without harm to those who share it.
+
+    A program that makes its terminal non-blocking does so for the shell and for its neighbours in a pipeline too, also
+    while it is stopped (U{Twisted #3442<https://github.com/twisted/twisted/issues/3442>}), so a terminal is opened
+    anew. Of anything else the flags are put back at the end.
+    """
+    if os.isatty(descriptor):
+        try:
+            ours = os.open(os.ttyname(descriptor), os.O_RDWR | os.O_NOCTTY)
+        except OSError:  # There need be no name for it, in a container for instance, or no right to it.
+            pass
+        else:
+            yield ours
+            os.close(ours)
+            return
+    if fcntl is None:  # pragma: no cover  # Windows
+        yield descriptor
+        return
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    try:
+        yield descriptor
+    finally:
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
+
+
+def run(reactor: IClientReactor, options: argparse.Namespace) -> Outcome:
+    """
+    Run the reactor until the client is done, or a signal ends it.
+
+    @return: how it ended; after a signal, with the shell's status for it, 128 and its number, and without words.
+    """
+    outcomes: list[Outcome] = []
+
+    def end(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        # There is nothing to shut down, and nothing to wait for.
+        reactor.crash()
+
+    def interrupted(number: int, _frame: object) -> None:
+        reactor.callFromThread(end, Outcome(128 + number))
+
+    async def session() -> None:
+        try:
+            outcome = await talk(reactor, options, stdin, stdout)
+        except Exception:
+            Logger("echoreply").failure("a fault in the client itself")
+            outcome = Outcome(1)
+        end(outcome)
+
+    def started() -> None:
+        # Twisted has just installed a handler of its own for this one.
+        signal.signal(signal.SIGTERM, interrupted)
+        ensureDeferred(session())
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupted)
+    with borrowed(STDIN) as stdin, borrowed(STDOUT) as stdout:
+        reactor.callWhenRunning(started)
+        reactor.run()
+    return outcomes[0] if outcomes else Outcome(128 + signal.SIGTERM)
