@@ -61,6 +61,7 @@ class Conversation:
         self._rules = rules
         self._framer: Framer = ReadFramer() if rules.framing is Framing.READ else LineFramer(rules.max_message)
         self._unanswered: deque[Block] = deque()
+        self._inside_line = False
         self.ending: Ending | None = None
 
     @property
@@ -91,7 +92,9 @@ class Conversation:
         if self.ending:
             return None
         if self._unanswered:
-            return self._answer(self._next_block())
+            batch = self._answer(self._next_block())
+            self._inside_line = not batch.replies.endswith(b"\n")
+            return batch
         if self._framer.overflow:
             return self._end(Ending.TOO_LONG, Block(b"", 0))
         return None
@@ -132,5 +135,7 @@ class Conversation:
         self._unanswered.clear()
         replies = self._rules.replies.to(last) if last.count else b""
         if ending is Ending.TOO_LONG:
+            if self._inside_line and not replies:
+                replies = b"\n"
             replies += error_line(f"message longer than {self._rules.max_message} bytes")
         return Batch(last, replies)

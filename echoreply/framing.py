@@ -6,8 +6,8 @@ What a framer must do, and at what cost:
 - take a read of any size and give the messages that it completes, in order: O(length of the read), with nothing
   done in Python for a single message, since a read of 64 KiB may hold 65,536 of them;
 - keep what is unfinished, and give it as a message when the caller says that no more will come: amortized O(1) a byte;
-- notice a message that is longer than the limit before it is complete, so that memory is bounded by twice the limit
-  and one read.
+- notice a message that is longer than the limit before it is complete, so that memory is bounded by the limit, the
+  longest terminator and one read.
 
 So messages travel as L{Block}s, whole runs of them in the bytes that they came in, and are looked at one by one only
 where somebody has to.
@@ -19,6 +19,9 @@ from enum import Enum
 from typing import Protocol
 
 from attrs import frozen
+
+LONGEST_TERMINATOR = 1024
+"""CR bytes before an LF that are taken for the terminator's."""
 
 
 class Framing(Enum):
@@ -56,12 +59,13 @@ def too_long(message: bytes | bytearray, limit: int, checked: int = 0) -> bool:
     """
     Tell whether a message, without its LF, is longer than C{limit} bytes.
 
-    CR bytes at the end are its terminator's and do not count, as long as there are no more of them than the limit,
-    so that they too need bounded memory.
+    CR bytes at the end are its terminator's and do not count, up to C{LONGEST_TERMINATOR} of them: they need memory too.
 
     @param checked: how many leading bytes are known to be no reason to say yes.
     """
-    return len(message) > limit and (len(message) > 2 * limit or bool(message[max(limit, checked) :].strip(b"\r")))
+    return len(message) > limit and (
+        len(message) > limit + LONGEST_TERMINATOR or bool(message[max(limit, checked) :].strip(b"\r"))
+    )
 
 
 class Framer(Protocol):

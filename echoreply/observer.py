@@ -18,7 +18,7 @@ class CloseReason(Enum):
     FAREWELL = "exit or quit"
     TOO_LONG = "message too long"
     SHUTDOWN = "server shutting down"
-    ABORTED = "server shut down before the client took its replies"
+    ABORTED = "aborted, since the server did not wait longer to shut down"
     RESET = "connection reset"
     UNREAD = "the client does not read its replies"
 

@@ -9,13 +9,10 @@ a reset, which can overtake the last replies.
 
 from __future__ import annotations
 
-from itertools import count
-
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
@@ -28,15 +25,16 @@ from zope.interface import implementer
 from echoreply.conversation import Conversation, Ending, Rules
 from echoreply.observer import CloseReason, Connection, IReplyObserver, NoObserver
 from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport, unread
+from echoreply.transport import IDuplexTransport, at_end, unread
 
 DEFAULT_PAUSE = 0.2
 
-FLUSH_SECONDS = 600.0
-"""Seconds that a client may take to make room for the last replies, a batch or two, before it is aborted."""
+CLOSE_SECONDS = 600.0
+"""
+Seconds that a client may take, once we have said all, to take the last replies and to close its side.
 
-LINGER_SECONDS = 30.0
-"""Seconds that a client may take to close its side after we have closed ours."""
+A client may well be slow: when we have nothing left to write, the kernel still holds megabytes for it.
+"""
 
 _REASONS = {Ending.FAREWELL: CloseReason.FAREWELL, Ending.TOO_LONG: CloseReason.TOO_LONG}
 
@@ -56,17 +54,15 @@ class ReplyProtocol(Protocol):
     connection: Connection
 
     def __init__(self, clock: IReactorTime, conversation: Conversation, pause: float) -> None:
-        self._clock = clock
         self._conversation = conversation
         self._pause = Timer(clock, pause, self._silence)
-        self._deadline: IDelayedCall | None = None
+        self._deadline = Timer(clock, CLOSE_SECONDS, self.give_up)
         self._blocked = False
         self._client_finished = False
         self._closing: CloseReason | None = None
         self._flushed = False
         self._draining = False
         self._owed_reads = 0
-        self._last_look: IDelayedCall | None = None
 
     # What the transport tells.
 
@@ -97,17 +93,13 @@ class ReplyProtocol(Protocol):
         self._go_on()
 
     def writeConnectionLost(self) -> None:
-        """Wait a while for the client to close its side: everything has been sent, and our side is closed."""
+        """Take note that everything has been sent, and our side is closed."""
         self._flushed = True
-        self._set_deadline(LINGER_SECONDS)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Clean up, and say why it ended."""
         self._pause.stop()
-        self._set_deadline(None)
-        if self._last_look:
-            self._last_look.cancel()
-            self._last_look = None
+        self._deadline.stop()
         if reason.check(ConnectionDone):
             why = self._closing or CloseReason.CLIENT
         elif reason.check(ConnectionAborted):
@@ -169,9 +161,8 @@ class ReplyProtocol(Protocol):
             self._pause.start()
         else:
             self._pause.stop()
-            if self._draining and self._owed_reads <= 0 and not self._last_look:
-                # The client's FIN may be next in the queue and end a message: the reactor's coming turn brings it.
-                self._last_look = self._clock.callLater(0, self._drained)
+            if self._draining and self._owed_reads <= 0 and not at_end(self.transport):
+                self._close(CloseReason.SHUTDOWN)
 
     def _silence(self) -> None:
         """End the message that is unfinished, unless it goes on in what only waits to be read."""
@@ -181,18 +172,11 @@ class ReplyProtocol(Protocol):
         self._conversation.finish_message()
         self._go_on()
 
-    def _drained(self) -> None:
-        self._last_look = None
-        if self._conversation.awaits_silence or not self._conversation.answered:
-            return
-        if not self._closing:
-            self._close(CloseReason.SHUTDOWN)
-
     def _close(self, reason: CloseReason) -> None:
         """Flush and close our side, then wait for the client to close its own."""
         self._closing = reason
         self._pause.stop()
-        self._set_deadline(FLUSH_SECONDS)
+        self._deadline.start()
         # A transport with a producer that it has paused would not close.
         self.transport.unregisterProducer()
         if self._client_finished:
@@ -200,11 +184,6 @@ class ReplyProtocol(Protocol):
         else:
             self.transport.loseWriteConnection()
             self.transport.resumeProducing()
-
-    def _set_deadline(self, seconds: float | None) -> None:
-        if self._deadline and self._deadline.active():
-            self._deadline.cancel()
-        self._deadline = None if seconds is None else self._clock.callLater(seconds, self.give_up)
 
 
 class ReplyFactory(ServerFactory):
@@ -216,6 +195,8 @@ class ReplyFactory(ServerFactory):
     @param pause: how many seconds of silence end a message, under L{Framing.AUTO <echoreply.framing.Framing.AUTO>},
         before a connection's first LF.
     @param observer: is told what happens.
+    @ivar accepted: how many clients there have been.
+    @ivar protocols: those that are connected.
     """
 
     noisy = False
@@ -231,7 +212,7 @@ class ReplyFactory(ServerFactory):
         self._clock = clock
         self._rules = rules or Rules()
         self._pause = pause
-        self._numbers = count(1)
+        self.accepted = 0
         self._empty: list[Deferred[None]] = []
         self.observer: IReplyObserver = observer or NoObserver()
         self.protocols: set[ReplyProtocol] = set()
@@ -244,8 +225,9 @@ class ReplyFactory(ServerFactory):
 
     def opened(self, protocol: ReplyProtocol) -> None:
         """Take note of a client. For protocols to call."""
+        self.accepted += 1
         transport = protocol.transport
-        protocol.connection = Connection(next(self._numbers), transport.getPeer(), transport.getHost())
+        protocol.connection = Connection(self.accepted, transport.getPeer(), transport.getHost())
         self.protocols.add(protocol)
         self.observer.opened(protocol.connection)
 

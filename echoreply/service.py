@@ -5,8 +5,7 @@ from __future__ import annotations
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
-from twisted.internet.task import deferLater
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IReadDescriptor, IStreamServerEndpoint
 
 from echoreply.protocol import ReplyFactory
 
@@ -73,9 +72,9 @@ class ReplyService(Service):
 
     async def _stop(self) -> None:
         if self._port:
-            # Those who wait in the listen queue have connected, as far as they know: one turn accepts them.
-            await deferLater(self._clock, 0)
             port, self._port = self._port, None
+            # The port closes in the reactor's next turn, just after this call.
+            self._clock.callLater(0, self._accept_all, port)
             await maybeDeferred(port.stopListening)
         gone = self._factory.drain()
         deadline = self._clock.callLater(self._drain, self._factory.give_up)
@@ -83,3 +82,10 @@ class ReplyService(Service):
         if deadline.active():
             deadline.cancel()
         self._factory.observer.stopped()
+
+    def _accept_all(self, port: IListeningPort) -> None:
+        """Accept those who wait in the listen queue: they have connected, as far as they know, and sent messages."""
+        before = -1
+        while IReadDescriptor.providedBy(port) and self._factory.accepted > before:
+            before = self._factory.accepted
+            port.doRead()

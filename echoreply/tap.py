@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import cast
 
 from twisted.application.service import IService, MultiService
@@ -82,7 +83,7 @@ class TwistdService(MultiService):
         except CannotListenError as error:
             sys.tracebacklimit = 0
             where = host_and_port(error.interface or "*", error.port)
-            reason = os.strerror(error.socketError.errno)
+            reason = error.socketError.strerror
             raise CannotListen(f"cannot listen on {where}: {reason}") from None
 
 
@@ -93,6 +94,9 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
 
         reactor = cast(IServerReactor, the_reactor)
     settings = options.settings
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A log line with a character that the terminal's encoding lacks would be lost.
+        sys.stdout.reconfigure(errors="backslashreplace")
     observer = LogObserver(reactor, settings.log_messages)
     factory = ReplyFactory(reactor, settings.rules, pause=settings.pause, observer=observer)
     endpoint = server_endpoint(reactor, settings.interface, settings.port)

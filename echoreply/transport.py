@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import socket
 import struct
-from socket import socket
 from typing import cast
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISystemHandle, ITCPTransport, ITransport
@@ -27,7 +27,18 @@ def unread(transport: ITransport) -> int:
     """
     if fcntl is None or not ISystemHandle.providedBy(transport):
         return 0
-    handle = cast(socket, transport.getHandle())
+    handle = cast(socket.socket, transport.getHandle())
     answer = fcntl.ioctl(handle, termios.FIONREAD, bytes(4))
     count: int = struct.unpack("i", answer)[0]
     return count
+
+
+def at_end(transport: ITransport) -> bool:
+    """Tell whether the peer's FIN has arrived and is all that is left to be read."""
+    if not ISystemHandle.providedBy(transport):
+        return False
+    handle = cast(socket.socket, transport.getHandle())
+    try:
+        return not handle.recv(1, socket.MSG_PEEK)
+    except OSError:  # Nothing has arrived, or a reset.
+        return False

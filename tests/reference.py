@@ -12,7 +12,7 @@ def expected(stream: bytes, prefix: bytes, max_message: int) -> bytes:
     sent = b""
     for message in stream.replace(b"\n", b"\n\0cut\0").split(b"\0cut\0"):
         run = message.removesuffix(b"\n")
-        if len(run.rstrip(b"\r")) > max_message or len(run) > 2 * max_message:
+        if len(run.rstrip(b"\r")) > max_message or len(run) > max_message + 1024:
             return sent + b"server error: message longer than %d bytes\n" % max_message
         if message.strip(b"\r\n") in FAREWELLS:
             return sent

@@ -104,6 +104,14 @@ class MaxMessageTests(SynchronousTestCase):
         self.assertFalse(conversation.answered)
         self.assertEqual(take(conversation), b"server error: message longer than 8 bytes\n")
 
+    def test_the_error_is_a_line_of_its_own_also_after_a_reply_without_newline(self) -> None:
+        conversation = Conversation(Rules(Replies(b">"), max_message=8))
+        conversation.receive(b"hello")
+        conversation.finish_message()
+        self.assertEqual(take(conversation), b">hello")
+        conversation.receive(b"x" * 9)
+        self.assertEqual(take(conversation), b"\nserver error: message longer than 8 bytes\n")
+
 
 class SilenceTests(SynchronousTestCase):
     def test_silence_is_awaited_only_before_the_first_newline(self) -> None:
@@ -150,7 +158,7 @@ class ReadFramingTests(SynchronousTestCase):
     def test_a_read_longer_than_the_longest_message_is_an_error(self) -> None:
         rules = Rules(Replies(b">"), Framing.READ, max_message=8)
         self.assertEqual(
-            converse([b"12345678", b"123456789"], rules), b">12345678server error: message longer than 8 bytes\n"
+            converse([b"12345678", b"123456789"], rules), b">12345678\nserver error: message longer than 8 bytes\n"
         )
 
 
@@ -159,7 +167,8 @@ class CutTests(SynchronousTestCase):
 
     @given(streams, places, st.sampled_from([b"", b"server reply:", b"\n"]), st.sampled_from([1, 4, 8, 1000]))
     @example(b"a\nexit\nb\n", [3], b">", 4)
-    @example(b"\r" * 9 + b"\n", [8], b">", 4)
+    @example(b"\r" * 1028 + b"\n", [8], b">", 4)
+    @example(b"\r" * 1029 + b"\n", [8], b">", 4)
     @example(b"xxxx\r\r\r\r\n", [5, 6, 7, 8], b">", 4)
     def test_the_replies_are_those_of_the_contract(
         self, stream: bytes, places: list[int], prefix: bytes, max_message: int

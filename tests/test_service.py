@@ -59,10 +59,9 @@ class StopTests(ServiceTestCase):
         self.service.startService()
 
     def test_it_no_longer_listens(self) -> None:
-        stopped = self.service.stopService()
-        self.assertNoResult(stopped)
         self.reactor.advance(0)
-        self.successResultOf(stopped)
+        self.successResultOf(self.service.stopService())
+        self.reactor.advance(0)
         self.assertTrue(self.observer.has_stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 

@@ -1,9 +1,11 @@
 """What the kernel knows of a transport."""
 
+import socket
+
 from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.transport import unread
+from echoreply.transport import at_end, unread
 from tests.transports import SocketStringTransport, TCPStringTransport, receive_queue
 
 
@@ -19,3 +21,19 @@ class UnreadTests(SynchronousTestCase):
 
     def test_a_transport_without_a_socket_has_none(self) -> None:
         self.assertEqual(unread(TCPStringTransport(Protocol())), 0)
+
+
+class AtEndTests(SynchronousTestCase):
+    def test_a_peer_that_has_closed_its_sending_side_is_at_its_end_once_all_is_read(self) -> None:
+        with receive_queue() as (ours, theirs):
+            transport = SocketStringTransport(Protocol(), ours)
+            self.assertFalse(at_end(transport))
+            theirs.sendall(b"a")
+            theirs.shutdown(socket.SHUT_WR)
+            self.assertFalse(at_end(transport))
+            ours.recv(1)
+            self.assertTrue(at_end(transport))
+            self.assertTrue(at_end(transport), "looking changes nothing")
+
+    def test_of_a_transport_without_a_socket_it_is_not_known(self) -> None:
+        self.assertFalse(at_end(TCPStringTransport(Protocol())))

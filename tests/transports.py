@@ -112,4 +112,5 @@ def receive_queue() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Give a socket with a receive queue, and the one that fills it."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
+        ours.setblocking(False)
         yield ours, theirs

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -113,6 +114,13 @@ def test_bytes_that_wait_in_the_kernel_are_no_silence(start: Start) -> None:
         connection.expect(b"server reply:hello")
 
 
+def test_what_the_terminal_cannot_show_is_not_lost_from_the_log(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    server = start()
+    wire.exchange(server.dial(), "é中\n".encode(), "server reply:é中\n".encode())
+    server.log.wait_for(rb'sent "\xe9\\u4e2d"')
+
+
 class TestMistakes:
     """A person's mistakes get a line that says what was wrong and what would be right."""
 
@@ -195,6 +203,35 @@ class TestStopping:
             connection.expect_end()
         assert server.process.wait(PATIENCE) == -signal.SIGTERM
 
+    def test_a_message_ended_by_a_fin_has_arrived_with_it(self, start: Start) -> None:
+        server = start("--drain=60", "--log-messages=1")
+        with server.dial()() as connection:
+            connection.send(b"a\n")
+            connection.expect(b"server reply:a\n")
+            stop_running(server)
+            connection.send(b"b\n" * 20_000 + b"rest")
+            connection.finish()
+            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGCONT)
+            connection.expect(b"server reply:b\n" * 20_000 + b"server reply:rest")
+            connection.expect_end()
+        assert server.process.wait(PATIENCE) == -signal.SIGTERM
+
+    @pytest.mark.parametrize("reactor", REACTORS)
+    def test_clients_that_wait_to_be_accepted_have_connected(self, reactor: str, start: Start) -> None:
+        server = start("--drain=60", twistd_options=(f"--reactor={reactor}",))
+        stop_running(server)
+        with ExitStack() as stack:
+            connections = [stack.enter_context(server.dial()()) for _ in range(150)]
+            for connection in connections:
+                connection.send(b"hello\n")
+            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGCONT)
+            for connection in connections:
+                connection.expect(b"server reply:hello\n")
+                connection.expect_end()
+        assert server.process.wait(PATIENCE) == -signal.SIGTERM
+
     def test_new_clients_are_refused_while_others_are_let_go(self, start: Start) -> None:
         server = start("--drain=60")
         with server.dial()() as connection:
@@ -211,7 +248,7 @@ class TestStopping:
             connection.send(b"x\n" * 1000)
             connection.expect(b"p")
             assert server.stop() == -signal.SIGTERM
-            server.log.wait_for(b"ended: server shut down before the client took its replies")
+            server.log.wait_for(b"ended: aborted, since the server did not wait longer")
 
 
 def test_as_a_daemon_it_serves_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""What a stranger installs: built from this tree, and used from somewhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests import wire
+from tests.programs import Transcript
+from tests.wire import Wire
+
+pytestmark = pytest.mark.wheel
+
+TREE = Path(__file__).parents[2]
+PLUGIN = "twisted/plugins/echoreply_plugin.py"
+
+
+def output_of(*command: str | Path, directory: Path) -> str:
+    """Run a command that must succeed; give what it prints."""
+    completed = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout + completed.stderr
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the directory with the sdist, and the wheel built from it."""
+    directory = tmp_path_factory.mktemp("dist")
+    output_of(sys.executable, "-m", "build", "--outdir", directory, TREE, directory=directory)
+    return directory
+
+
+def test_the_sdist_and_the_wheel_carry_the_plugin_and_make_no_package_of_twisted(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    (sdist,) = built.glob("*.tar.gz")
+    in_wheel = set(zipfile.ZipFile(wheel).namelist())
+    with tarfile.open(sdist) as archive:
+        in_sdist = {name.split("/", 1)[-1] for name in archive.getnames()}
+    for names in (in_wheel, in_sdist):
+        assert {PLUGIN, "echoreply/protocol.py", "echoreply/py.typed"} <= names
+        assert not {"twisted/__init__.py", "twisted/plugins/__init__.py"} & names
+    assert {"README.md", "LICENSE", "CHANGELOG.md", "tests/test_framing.py"} <= in_sdist
+    assert not any(name.startswith("tests/") for name in in_wheel)
+
+
+def test_the_wheel_serves_from_an_empty_environment_and_leaves_without_a_trace(built: Path, tmp_path: Path) -> None:
+    environment, elsewhere = tmp_path / "environment", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    output_of(sys.executable, "-m", "venv", environment, directory=elsewhere)
+    scripts = environment / "bin"
+    (wheel,) = built.glob("*.whl")
+    output_of(scripts / "pip", "install", wheel, directory=elsewhere)
+
+    assert "--max-message=" in output_of(scripts / "twistd", "echoreply", "--help", directory=elsewhere)
+    version = re.search(r"-(\d[^-]*)-", wheel.name)
+    assert version
+    assert version[1] in output_of(scripts / "echoreply-client", "--version", directory=elsewhere)
+    command = [scripts / "twistd", "-n", "--pidfile=", "echoreply", "--port=0"]
+    with subprocess.Popen(command, cwd=elsewhere, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
+        assert server.stdout is not None
+        said = server.stdout
+        log = Transcript(lambda: os.read(said.fileno(), 65536))
+        port = int(log.wait_for(rb"listening on \S+:(\d+)\n")[1])
+        wire.exchange(lambda: Wire("127.0.0.1", port), b"hello\n", b"server reply:hello\n")
+        replies = subprocess.run(
+            [scripts / "echoreply-client", "127.0.0.1", str(port)], input=b"hello\n", capture_output=True, check=True
+        )
+        assert replies.stdout == b"server reply:hello\n"
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(wire.PATIENCE) == -signal.SIGTERM
+
+    output_of(scripts / "pip", "uninstall", "--yes", "echoreply", directory=elsewhere)
+    assert "echoreply" not in output_of(scripts / "twistd", "--help", directory=elsewhere)
+    assert not list(environment.glob("lib/python*/site-packages/twisted/plugins/*echoreply*"))
+    assert not list(environment.glob("lib/python*/site-packages/echoreply*"))

@@ -1,0 +1,80 @@
+"""What is to be said when a run of the client is over, and how it leaves the descriptors that it was lent."""
+
+import errno
+import fcntl
+import os
+import pty
+
+from twisted.internet import error
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.client import Parting
+from echoreply.session import Outcome, borrowed, outcome_of, why_not_connected
+
+
+class WhyNotConnectedTests(SynchronousTestCase):
+    def test_every_failure_has_its_words(self) -> None:
+        for failure, words in (
+            (error.DNSLookupError(), "no such host"),
+            (error.ConnectionRefusedError(), "connection refused"),
+            (error.TimeoutError(), "no answer within 10 s"),
+            (error.NoRouteError(errno.EHOSTUNREACH), "no route to host"),
+            (ValueError("invalid hostname: x"), "neither a host's name nor an IP address"),
+            (error.ConnectError(string="odd"), "An error occurred while connecting: odd."),
+        ):
+            self.assertEqual(why_not_connected(failure, 10.0), words)
+
+
+class OutcomeTests(SynchronousTestCase):
+    def test_failures_are_told_to_anybody(self) -> None:
+        for parting in (Parting.CLOSED, Parting.RESET, Parting.UNSENT, Parting.OUTPUT_CLOSED):
+            outcome = outcome_of(parting, to_person=False, to_pipe=False)
+            self.assertEqual(outcome, Outcome(1, parting.value))
+
+    def test_what_went_well_is_told_to_a_person_only(self) -> None:
+        for parting in (Parting.ANSWERED, Parting.SILENT):
+            self.assertEqual(outcome_of(parting, to_person=True, to_pipe=True), Outcome(0, parting.value))
+            self.assertEqual(outcome_of(parting, to_person=False, to_pipe=True), Outcome(0))
+
+    def test_a_reader_in_a_pipeline_may_leave_when_it_likes(self) -> None:
+        self.assertEqual(outcome_of(Parting.OUTPUT_CLOSED, to_person=True, to_pipe=True), Outcome(0))
+
+
+class BorrowedTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        master, self.terminal = pty.openpty()
+        self.addCleanup(os.close, master)
+        self.addCleanup(os.close, self.terminal)
+
+    def flags(self, descriptor: int) -> int:
+        return fcntl.fcntl(descriptor, fcntl.F_GETFL)
+
+    def test_a_terminal_is_opened_anew_and_its_sharers_notice_nothing(self) -> None:
+        before = self.flags(self.terminal)
+        with borrowed(self.terminal) as ours:
+            self.assertNotEqual(ours, self.terminal)
+            os.set_blocking(ours, False)
+            self.assertEqual(self.flags(self.terminal), before)
+        with self.assertRaises(OSError):
+            os.fstat(ours)
+
+    def test_of_a_terminal_without_a_name_the_flags_are_put_back(self) -> None:
+        def no_name(descriptor: int) -> str:
+            raise OSError(errno.ENODEV, "no such device")
+
+        self.patch(os, "ttyname", no_name)
+        before = self.flags(self.terminal)
+        with borrowed(self.terminal) as ours:
+            self.assertEqual(ours, self.terminal)
+            os.set_blocking(ours, False)
+        self.assertEqual(self.flags(self.terminal), before)
+
+    def test_of_a_pipe_the_flags_are_put_back_whatever_they_were(self) -> None:
+        for end in os.pipe():
+            self.addCleanup(os.close, end)
+            for blocking in (True, False):
+                os.set_blocking(end, blocking)
+                before = self.flags(end)
+                with borrowed(end) as ours:
+                    os.set_blocking(ours, not blocking)
+                self.assertEqual(self.flags(end), before)
