@@ -59,7 +59,7 @@ def too_long(message: bytes | bytearray, limit: int, checked: int = 0) -> bool:
     """
     Tell whether a message, without its LF, is longer than C{limit} bytes.
 
-    CR bytes at the end are its terminator's and do not count, up to C{LONGEST_TERMINATOR} of them: they need memory too.
+    CR bytes at the end are its terminator's and do not count, up to C{LONGEST_TERMINATOR} of them.
 
     @param checked: how many leading bytes are known to be no reason to say yes.
     """

@@ -59,7 +59,7 @@ class BorrowedTests(SynchronousTestCase):
             os.fstat(ours)
 
     def test_of_a_terminal_without_a_name_the_flags_are_put_back(self) -> None:
-        def no_name(descriptor: int) -> str:
+        def no_name(_descriptor: int) -> str:
             raise OSError(errno.ENODEV, "no such device")
 
         self.patch(os, "ttyname", no_name)

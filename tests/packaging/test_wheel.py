@@ -63,7 +63,7 @@ def test_the_wheel_serves_from_an_empty_environment_and_leaves_without_a_trace(b
     version = re.search(r"-(\d[^-]*)-", wheel.name)
     assert version
     assert version[1] in output_of(scripts / "echoreply-client", "--version", directory=elsewhere)
-    command = [scripts / "twistd", "-n", "--pidfile=", "echoreply", "--port=0"]
+    command: list[str | Path] = [scripts / "twistd", "-n", "--pidfile=", "echoreply", "--port=0"]
     with subprocess.Popen(command, cwd=elsewhere, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
         assert server.stdout is not None
         said = server.stdout
