@@ -34,11 +34,10 @@ def test_its_example_serves() -> None:
 
 def test_its_table_has_every_option_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(?:-\w, )?--([\w-]+) [^`]*` \| ([^|]+) \|", README, re.MULTILINE))
-    defaults = {
-        name.replace("_", "-"): getattr(value, "value", value)
-        for name, value in ((name, getattr(Settings(), name)) for name in fields_dict(Settings))
-    }
+    values = {name: getattr(Settings(), name) for name in fields_dict(Settings)}
+    defaults = {name.replace("_", "-"): getattr(value, "value", value) for name, value in values.items()}
     defaults["interface"] = "all, IPv6 and IPv4"
     defaults["prefix"] = "`server reply:`"
     for name, default in defaults.items():
-        assert rows[name] == f"{default:g}" if isinstance(default, float) else str(default)
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+        assert rows[name] == shown
