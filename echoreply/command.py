@@ -100,7 +100,7 @@ def main() -> NoReturn:
 
     from echoreply.session import IClientReactor, run
 
-    status, words = run(cast(IClientReactor, reactor), options)
+    status, words = run(cast(IClientReactor, reactor), options, say)
     if words:
         say(words)
     # A thread that still looks up a name can't be stopped, and sys.exit would wait for it.

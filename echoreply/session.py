@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -26,13 +26,14 @@ from twisted.python.failure import Failure
 
 from echoreply.address import format_address, host_and_port
 from echoreply.client import Keyboard, Parting, ReplyClientFactory
-from echoreply.command import say
 from echoreply.typed import TypedLines
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover  # Windows
     fcntl = None  # type: ignore[assignment]
+
+Say = Callable[[str], None]
 
 STDIN, STDOUT, STDERR = range(3)
 
@@ -79,7 +80,7 @@ def outcome_of(parting: Parting, *, to_person: bool, to_pipe: bool) -> Outcome:
     return Outcome(0, parting.value if to_person else "")
 
 
-async def talk(reactor: IClientReactor, options: argparse.Namespace, stdin: int, stdout: int) -> Outcome:
+async def talk(reactor: IClientReactor, options: argparse.Namespace, say: Say, stdin: int, stdout: int) -> Outcome:
     """
     Connect, and bridge standard input and output with the socket until that ends.
 
@@ -142,10 +143,11 @@ def borrowed(descriptor: int) -> Iterator[int]:
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
 
 
-def run(reactor: IClientReactor, options: argparse.Namespace) -> Outcome:
+def run(reactor: IClientReactor, options: argparse.Namespace, say: Say) -> Outcome:
     """
     Run the reactor until the client is done, or a signal ends it.
 
+    @param say: says something to a person, beside what is received.
     @return: how it ended; after a signal, with the shell's status for it, 128 and its number, and without words.
     """
     outcomes: list[Outcome] = []
@@ -160,7 +162,7 @@ def run(reactor: IClientReactor, options: argparse.Namespace) -> Outcome:
 
     async def session() -> None:
         try:
-            outcome = await talk(reactor, options, stdin, stdout)
+            outcome = await talk(reactor, options, say, stdin, stdout)
         except Exception:
             Logger("echoreply").failure("a fault in the client itself")
             outcome = Outcome(1)
