@@ -157,8 +157,9 @@ class ReplyProtocol(Protocol):
             self._close(_REASONS[conversation.ending])
         elif self._client_finished:
             self._close(CloseReason.CLIENT)
-        elif conversation.awaits_silence and not self._blocked:
-            self._pause.start()
+        elif conversation.awaits_silence:
+            if not self._blocked:
+                self._pause.start()
         else:
             self._pause.stop()
             if self._draining and self._owed_reads <= 0 and not at_end(self.transport):
