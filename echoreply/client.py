@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, IReactorTime
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
-from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.timer import Timer
 from echoreply.transport import IDuplexTransport
 from echoreply.typed import TypedLines
+
+if TYPE_CHECKING:
+    from twisted.internet.stdio import StandardIO
 
 
 class Parting(Enum):

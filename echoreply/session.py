@@ -20,7 +20,6 @@ from twisted.internet.interfaces import (
     IReactorTCP,
     IReactorTime,
 )
-from twisted.internet.stdio import StandardIO
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -87,6 +86,8 @@ async def talk(reactor: IClientReactor, options: argparse.Namespace, say: Say, s
     @param stdin: the descriptor to read from, which is made non-blocking.
     @param stdout: the descriptor to write to, likewise.
     """
+    from twisted.internet.stdio import StandardIO  # On Windows it needs more than Twisted installs.
+
     seen = os.isatty(STDERR)
 
     def open_keyboard(keyboard: Keyboard) -> None:
