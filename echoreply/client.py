@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport
+from echoreply.transport import IDuplexTransport, unsent
 from echoreply.typed import TypedLines
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Parting(Enum):
     """How a client's connection ended."""
 
     ANSWERED = "closed by the server"
-    """After we had asked for it: by C{exit}, or by ending what we send."""
+    """After we had asked for it: by C{exit}, or by sending all and closing our side."""
     SILENT = "no more replies"
     """We had ended what we send, and for a while nothing came."""
     CLOSED = "the server closed the connection"
@@ -87,6 +87,8 @@ class ReplyClient(Protocol):
         self._silence = Timer(clock, wait, self._waited)
         self._finished = False
         self._all_sent = False
+        self._listening = True
+        self._unsent = 0
         self._parting: Parting | None = None
 
     # What the socket tells.
@@ -100,20 +102,18 @@ class ReplyClient(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Show what was received."""
-        if self._finished:
-            self._silence.start()
+        self._watch_silence()
         self._keyboard.transport.write(data)
 
     def readConnectionLost(self) -> None:
         """Leave: the server has closed its sending side, so nothing more will come."""
-        asked = self._finished or self._lines.exit
+        asked = self._all_sent or self._lines.exit
         self._part(Parting.ANSWERED if asked else Parting.CLOSED)
 
     def writeConnectionLost(self) -> None:
         """Wait for what is still to come: all that was typed has been sent."""
         self._all_sent = True
-        if not self._parting:
-            self._silence.start()
+        self._watch_silence()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Leave, unless that is why the connection was lost."""
@@ -126,13 +126,14 @@ class ReplyClient(Protocol):
 
     def pauseProducing(self) -> None:
         """Receive no more for now. A server that we do not listen to is not silent."""
-        self._silence.stop()
+        self._listening = False
+        self._watch_silence()
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Receive again."""
-        if self._finished:
-            self._silence.start()
+        self._listening = True
+        self._watch_silence()
         self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -153,8 +154,7 @@ class ReplyClient(Protocol):
         # A transport with a producer that it has paused would not close.
         self.transport.unregisterProducer()
         self.transport.loseWriteConnection()
-        if self._wait:
-            self._silence.start()
+        self._watch_silence()
 
     def output_closed(self) -> None:
         """Leave: nobody sees what is received."""
@@ -166,8 +166,20 @@ class ReplyClient(Protocol):
         if self._parting:
             self.factory.parted(self._parting)
 
+    def _watch_silence(self) -> None:
+        """Count the silence from now, while it means something: nothing more is typed, and we listen."""
+        if self._finished and self._listening and not self._parting and (self._all_sent or self._wait):
+            self._silence.start()
+        else:
+            self._silence.stop()
+
     def _waited(self) -> None:
-        self._part(Parting.SILENT if self._all_sent else Parting.UNSENT)
+        unsent_before, self._unsent = self._unsent, unsent(self.transport)
+        if self._unsent != unsent_before:
+            # The server says nothing yet, but it takes what was typed.
+            self._watch_silence()
+        else:
+            self._part(Parting.SILENT if self._all_sent else Parting.UNSENT)
 
     def _part(self, parting: Parting) -> None:
         """Show what has been received, then leave."""

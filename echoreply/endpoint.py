@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any, cast
 
@@ -52,7 +53,9 @@ class DualStackServerEndpoint:
         try:
             listener = socket.create_server(("", self._port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
         except OSError as error:
-            return fail(CannotListenError("", self._port, error))
+            # Its own text names the address once more, in Python's words.
+            reason = OSError(error.errno, os.strerror(error.errno or 0))
+            return fail(CannotListenError("", self._port, reason))
         with listener:
             listener.setblocking(False)
             return succeed(self._reactor.adoptStreamPort(listener.fileno(), family, cast(Any, protocolFactory)))

@@ -29,14 +29,19 @@ def parser(parse: Callable[[Any], T], takes: str) -> Callable[[Any], T]:
     return parse_or_explain
 
 
+def _plain(value: object) -> str:
+    """Refuse what int and float take beside plain numbers: spaces, underscores, other scripts' digits."""
+    text = str(value)
+    if not re.fullmatch(r"[-+.0-9a-z]+", text):
+        raise ValueError
+    return text
+
+
 def whole_number(lowest: int, highest: int | None = None) -> Callable[[Any], int]:
     """Give the parser of a whole number in a range."""
 
     def parse(value: str) -> int:
-        # int() alone takes spaces, underscores and other scripts' digits too.
-        if not re.fullmatch("-?[0-9]+", str(value)):
-            raise ValueError
-        number = int(value)
+        number = int(_plain(value))
         if number < lowest or (highest is not None and number > highest):
             raise ValueError
         return number
@@ -48,7 +53,7 @@ def seconds(*, zero: bool) -> Callable[[Any], float]:
     """Give the parser of a finite number of seconds, above zero or from it up."""
 
     def parse(value: str) -> float:
-        number = float(value)
+        number = float(_plain(value))
         if not isfinite(number) or number < 0 or (number == 0 and not zero):
             raise ValueError
         return number

@@ -9,6 +9,8 @@ a reset, which can overtake the last replies.
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
@@ -16,6 +18,7 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
+    ISSLTransport,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
@@ -25,13 +28,16 @@ from zope.interface import implementer
 from echoreply.conversation import Conversation, Ending, Rules
 from echoreply.observer import CloseReason, Connection, IReplyObserver, NoObserver
 from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport, at_end, unread
+from echoreply.transport import IDuplexTransport, at_end, unread, unsent
 
 DEFAULT_PAUSE = 0.2
 
+LINGER_SECONDS = 2.0
+"""Seconds of quiet, once our side is closed and the client has taken everything, after which we close altogether."""
+
 CLOSE_SECONDS = 600.0
 """
-Seconds that a client may take, once we have said all, to take the last replies and to close its side.
+Seconds that a client may take, once we have said all, to take the last replies and to fall quiet or close.
 
 A client may well be slow: when we have nothing left to write, the kernel still holds megabytes for it.
 """
@@ -56,7 +62,8 @@ class ReplyProtocol(Protocol):
     def __init__(self, clock: IReactorTime, conversation: Conversation, pause: float) -> None:
         self._conversation = conversation
         self._pause = Timer(clock, pause, self._silence)
-        self._deadline = Timer(clock, CLOSE_SECONDS, self.give_up)
+        self._linger = Timer(clock, LINGER_SECONDS, self._quiet)
+        self._deadline = Timer(clock, CLOSE_SECONDS, partial(self.give_up, CloseReason.UNREAD))
         self._blocked = False
         self._client_finished = False
         self._closing: CloseReason | None = None
@@ -77,6 +84,8 @@ class ReplyProtocol(Protocol):
         """Answer what the client has sent, as far as it takes the replies."""
         self.connection.received += len(data)
         if self._closing:
+            if self._flushed:
+                self._linger.start()
             return
         self._conversation.receive(data)
         if self._draining:
@@ -93,17 +102,16 @@ class ReplyProtocol(Protocol):
         self._go_on()
 
     def writeConnectionLost(self) -> None:
-        """Take note that everything has been sent, and our side is closed."""
+        """Wait for the client to close, too, or to fall quiet: our side is closed."""
         self._flushed = True
+        self._linger.start()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Clean up, and say why it ended."""
-        self._pause.stop()
-        self._deadline.stop()
-        if reason.check(ConnectionDone):
+        for timer in (self._pause, self._linger, self._deadline):
+            timer.stop()
+        if reason.check(ConnectionDone, ConnectionAborted):
             why = self._closing or CloseReason.CLIENT
-        elif reason.check(ConnectionAborted):
-            why = CloseReason.ABORTED if self._draining else CloseReason.UNREAD
         else:
             why = CloseReason.RESET
         self.factory.closed(self, why)
@@ -135,11 +143,17 @@ class ReplyProtocol(Protocol):
             self._owed_reads = unread(self.transport)
             self._go_on()
 
-    def give_up(self) -> None:
-        """Wait no longer for the client. Replies that it has not made room for are lost."""
-        if self._flushed:
+    def give_up(self, reason: CloseReason = CloseReason.ABORTED) -> None:
+        """Wait no longer for the client. Replies that it has not made room for are lost, and C{reason} says why."""
+        if self._conversation.awaits_silence and not (self._blocked or self._closing):
+            # There is no time for the whole pause.
+            self._conversation.finish_message()
+            self._go_on()
+            self.transport.loseConnection()
+        elif self._flushed:
             self.transport.loseConnection()
         else:
+            self._closing = reason
             self.transport.abortConnection()
 
     def _go_on(self) -> None:
@@ -151,6 +165,7 @@ class ReplyProtocol(Protocol):
             if batch.messages.count:
                 self.connection.messages += batch.messages.count
                 self.factory.observer.answered(self.connection, batch.messages)
+        self._pause.stop()
         if not conversation.answered:
             return
         if conversation.ending:
@@ -160,10 +175,8 @@ class ReplyProtocol(Protocol):
         elif conversation.awaits_silence:
             if not self._blocked:
                 self._pause.start()
-        else:
-            self._pause.stop()
-            if self._draining and self._owed_reads <= 0 and not at_end(self.transport):
-                self._close(CloseReason.SHUTDOWN)
+        elif self._draining and self._owed_reads <= 0 and not at_end(self.transport):
+            self._close(CloseReason.SHUTDOWN)
 
     def _silence(self) -> None:
         """End the message that is unfinished, unless it goes on in what only waits to be read."""
@@ -176,15 +189,22 @@ class ReplyProtocol(Protocol):
     def _close(self, reason: CloseReason) -> None:
         """Flush and close our side, then wait for the client to close its own."""
         self._closing = reason
-        self._pause.stop()
         self._deadline.start()
         # A transport with a producer that it has paused would not close.
         self.transport.unregisterProducer()
-        if self._client_finished:
+        if self._client_finished or ISSLTransport.providedBy(self.transport):
+            # TLS ends by an exchange of its own, RFC 8446, section 6.1.
             self.transport.loseConnection()
         else:
             self.transport.loseWriteConnection()
             self.transport.resumeProducing()
+
+    def _quiet(self) -> None:
+        """Close altogether, unless the kernel still sends: by now nothing comes that would be answered with a reset."""
+        if unsent(self.transport):
+            self._linger.start()
+        else:
+            self.transport.loseConnection()
 
 
 class ReplyFactory(ServerFactory):

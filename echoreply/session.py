@@ -127,12 +127,14 @@ def borrowed(descriptor: int) -> Iterator[int]:
     """
     if os.isatty(descriptor):
         try:
-            ours = os.open(os.ttyname(descriptor), os.O_RDWR | os.O_NOCTTY)
+            ours = os.open(os.ttyname(descriptor), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         except OSError:  # There need be no name for it, in a container for instance, or no right to it.
             pass
         else:
-            yield ours
-            os.close(ours)
+            try:
+                yield ours
+            finally:
+                os.close(ours)
             return
     if fcntl is None:  # pragma: no cover  # Windows
         yield descriptor

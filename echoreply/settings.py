@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from attrs import frozen
+from attrs import Attribute, Converter, field, fields_dict, frozen
 
 from echoreply.address import is_ip_address
 from echoreply.conversation import Rules
@@ -24,33 +24,41 @@ def _address(value: str | None) -> str:
     return value or ""
 
 
+def _option(default: object, parse: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    """Declare an option. Its name is the field's, with dashes; its parser raises L{ValueError} for people."""
+
+    def convert(value: object, setting: Attribute[Any]) -> Any:  # noqa: ANN401
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise ValueError(f"--{setting.name.replace('_', '-')} {error}") from None
+
+    return field(default=default, converter=Converter(convert, takes_field=True))
+
+
 @frozen(kw_only=True)
 class Settings:
     """
-    Everything that a server can be told, each thing under its option's name.
+    Everything that a server can be told, each thing under its option's name, as a value or as the option's text.
 
     @raise ValueError: a value is not one that its option takes. The text names the option, the value, and what it
         takes.
     """
 
-    port: int = 8088
-    interface: str = ""
-    prefix: bytes = _RULES.replies.prefix
-    transform: Transform = _RULES.replies.transform
-    framing: Framing = _RULES.framing
-    pause: float = DEFAULT_PAUSE
-    max_message: int = _RULES.max_message
-    log_messages: int = 100
-    drain: float = 5.0
-
-    def __attrs_post_init__(self) -> None:
-        for name in _PARSERS:
-            _parse(name, getattr(self, name))
+    port: int = _option(8088, whole_number(0, 65535))
+    interface: str = _option("", parser(_address, "an IP address of this machine"))
+    prefix: bytes = _option(_RULES.replies.prefix, os.fsencode)
+    transform: Transform = _option(_RULES.replies.transform, choice(Transform))
+    framing: Framing = _option(_RULES.framing, choice(Framing))
+    pause: float = _option(DEFAULT_PAUSE, seconds(zero=False))
+    max_message: int = _option(_RULES.max_message, whole_number(1))
+    log_messages: int = _option(100, whole_number(0))
+    drain: float = _option(5.0, seconds(zero=True))
 
     @classmethod
-    def parse(cls, options: Mapping[str, object]) -> Self:
+    def parse(cls, options: Mapping[str, Any]) -> Self:
         """Make settings of the texts of options; other options are passed over."""
-        return cls(**{name: _parse(name, options[name]) for name in _PARSERS})
+        return cls(**{name: options[name] for name in fields_dict(cls)})
 
     @property
     def rules(self) -> Rules:
@@ -60,23 +68,3 @@ class Settings:
             framing=self.framing,
             max_message=self.max_message,
         )
-
-
-_PARSERS: dict[str, Callable[[Any], Any]] = {
-    "port": whole_number(0, 65535),
-    "interface": parser(_address, "an IP address of this machine"),
-    "prefix": os.fsencode,
-    "transform": choice(Transform),
-    "framing": choice(Framing),
-    "pause": seconds(zero=False),
-    "max_message": whole_number(1),
-    "log_messages": whole_number(0),
-    "drain": seconds(zero=True),
-}
-
-
-def _parse(name: str, value: object) -> Any:  # noqa: ANN401
-    try:
-        return _PARSERS[name](value)
-    except ValueError as error:
-        raise ValueError(f"--{name.replace('_', '-')} {error}") from None

@@ -3,12 +3,12 @@
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
-from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoreply import client
 from echoreply.client import Keyboard, Parting, ReplyClientFactory
 from echoreply.typed import TypedLines
 from tests.transports import TCPStringTransport
@@ -77,6 +77,7 @@ class LeavingTests(ClientTestCase):
         self.assertEqual(self.socket.take(), b"a\n")
         self.assertTrue(self.socket.write_closed)
         self.assertFalse(self.terminal.reading)
+        self.socket.flush()
         self.client.dataReceived(b"server reply:a\n")
         self.client.readConnectionLost()
         self.assertEqual(self.terminal.take(), b"server reply:a\n")
@@ -87,12 +88,14 @@ class LeavingTests(ClientTestCase):
         self.keyboard.readConnectionLost()
         self.assertEqual(self.socket.take(), b"rest")
         self.assertTrue(self.socket.write_closed)
+        self.socket.flush()
         self.client.readConnectionLost()
         self.assert_parted(Parting.ANSWERED)
 
     def test_quit_then_the_end_of_the_input_is_one_leaving(self) -> None:
         self.keyboard.dataReceived(b"quit\n")
         self.keyboard.readConnectionLost()
+        self.socket.flush()
         self.client.readConnectionLost()
         self.assert_parted(Parting.ANSWERED)
 
@@ -110,6 +113,12 @@ class LeavingTests(ClientTestCase):
 
     def test_a_server_that_closes_unasked_is_told_from_one_that_was_asked(self) -> None:
         self.client.dataReceived(b"server error: too many connections\n")
+        self.client.readConnectionLost()
+        self.assert_parted(Parting.CLOSED)
+
+    def test_a_server_that_closes_before_it_was_sent_everything_was_not_asked(self) -> None:
+        self.keyboard.dataReceived(b"hello\n")
+        self.keyboard.readConnectionLost()
         self.client.readConnectionLost()
         self.assert_parted(Parting.CLOSED)
 
@@ -159,6 +168,27 @@ class WaitTests(ClientTestCase):
         self.clock.advance(5)
         self.assert_parted(Parting.SILENT)
 
+    def test_nor_is_one_that_we_stopped_listening_to_before_the_end_of_the_input(self) -> None:
+        self.client.dataReceived(b"x" * 65537)
+        self.keyboard.readConnectionLost()
+        self.socket.flush()
+        self.clock.advance(3600)
+        self.assertFalse(self.terminal.disconnecting)
+        self.terminal.flush()
+        self.clock.advance(5)
+        self.assert_parted(Parting.SILENT)
+
+    def test_a_server_that_says_nothing_but_takes_what_was_typed_is_not_silent(self) -> None:
+        left = [4000, 2000, 0, 0]
+        self.patch(client, "unsent", lambda _transport: left.pop(0))
+        self.keyboard.dataReceived(b"hello\n")
+        self.keyboard.readConnectionLost()
+        self.socket.flush()
+        self.clock.pump([5, 5, 5])
+        self.assertFalse(self.terminal.disconnecting)
+        self.clock.advance(5)
+        self.assert_parted(Parting.SILENT)
+
     def test_a_server_that_does_not_take_what_was_typed_is_told(self) -> None:
         self.keyboard.dataReceived(b"hello\n")
         self.keyboard.readConnectionLost()
@@ -194,12 +224,3 @@ class OutputTests(ClientTestCase):
     def test_a_terminal_that_ends_by_itself_says_nothing_new(self) -> None:
         self.keyboard.connectionLost(Failure(ConnectionDone()))
         self.assertNoResult(self.factory.done)
-
-    def test_a_producer_is_told_to_stop_when_the_terminal_is_lost(self) -> None:
-        self.client.stopProducing()
-        self.keyboard.writeConnectionLost()
-        self.assertIs(self.successResultOf(self.factory.done), Parting.OUTPUT_CLOSED)
-
-    def test_any_protocol_can_be_given_the_keyboards_place(self) -> None:
-        self.assertIsInstance(self.keyboard, Protocol)
-        self.assertIs(self.keyboard.client, self.client)

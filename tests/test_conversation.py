@@ -112,6 +112,14 @@ class MaxMessageTests(SynchronousTestCase):
         conversation.receive(b"x" * 9)
         self.assertEqual(take(conversation), b"\nserver error: message longer than 8 bytes\n")
 
+    def test_the_replies_before_an_error_are_never_lost(self) -> None:
+        conversation = Conversation(Rules(Replies(b">"), max_message=8))
+        conversation.receive(b"hello")
+        conversation.finish_message()
+        take(conversation)
+        conversation.receive(b"a\n" + b"x" * 9 + b"\n")
+        self.assertEqual(take(conversation), b">a\nserver error: message longer than 8 bytes\n")
+
 
 class SilenceTests(SynchronousTestCase):
     def test_silence_is_awaited_only_before_the_first_newline(self) -> None:

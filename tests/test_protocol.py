@@ -9,10 +9,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoreply import protocol as protocol_module
 from echoreply.conversation import Rules
 from echoreply.framing import Framing
 from echoreply.observer import CloseReason, IReplyObserver, NoObserver
-from echoreply.protocol import CLOSE_SECONDS, ReplyFactory, ReplyProtocol
+from echoreply.protocol import CLOSE_SECONDS, LINGER_SECONDS, ReplyFactory, ReplyProtocol
 from echoreply.replies import Replies
 from tests.observers import Memory
 from tests.transports import SocketStringTransport, TCPStringTransport, receive_queue
@@ -193,6 +194,12 @@ class ClosingTests(ProtocolTestCase):
         self.assertTrue(self.transport.disconnecting)
         self.assertEqual(self.transport.take(), b"")
 
+    def test_a_farewell_that_ends_a_pause_leaves_nothing_to_wait_for(self) -> None:
+        self.protocol.dataReceived(b"hel")
+        self.protocol.dataReceived(b"lo\nexit\n")
+        self.clock.advance(0.2)
+        self.assertEqual(self.transport.take(), b">hello\n")
+
     def test_a_farewell_closes_our_side_then_waits_for_theirs(self) -> None:
         self.protocol.dataReceived(b"a\nexit\nb\n")
         self.assertEqual(self.transport.take(), b">a\n")
@@ -224,10 +231,34 @@ class ClosingTests(ProtocolTestCase):
         self.clock.advance(CLOSE_SECONDS)
         self.assert_ended(CloseReason.UNREAD)
 
-    def test_a_client_that_never_closes_is_not_waited_for_for_ever(self) -> None:
+    def test_a_client_that_does_not_close_is_left_when_it_has_everything_and_is_quiet(self) -> None:
         self.protocol.dataReceived(b"a\nexit\n")
         self.transport.flush()
-        self.clock.advance(CLOSE_SECONDS)
+        self.clock.advance(LINGER_SECONDS - 0.1)
+        self.protocol.dataReceived(b"b\n")
+        self.clock.advance(LINGER_SECONDS - 0.1)
+        self.assertFalse(self.transport.disconnecting)
+        self.clock.advance(0.1)
+        self.assertTrue(self.transport.disconnecting)
+        self.transport.flush()
+        self.assert_ended(CloseReason.FAREWELL)
+
+    def test_a_client_for_whom_the_kernel_still_holds_replies_is_not_left(self) -> None:
+        left = [4000, 2000, 0]
+        self.patch(protocol_module, "unsent", lambda _transport: left.pop(0))
+        self.protocol.dataReceived(b"a\nexit\n")
+        self.transport.flush()
+        self.clock.pump([LINGER_SECONDS, LINGER_SECONDS])
+        self.assertFalse(self.transport.disconnecting)
+        self.clock.advance(LINGER_SECONDS)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_a_client_that_goes_on_for_ever_is_not_waited_for(self) -> None:
+        self.protocol.dataReceived(b"a\nexit\n")
+        self.transport.flush()
+        for _ in range(int(CLOSE_SECONDS)):
+            self.protocol.dataReceived(b"b\n")
+            self.clock.advance(1)
         self.assertTrue(self.transport.disconnecting, "closed, not aborted: the replies have left")
         self.transport.flush()
         self.assert_ended(CloseReason.FAREWELL)
@@ -307,6 +338,15 @@ class DrainTests(ProtocolTestCase):
         self.clock.advance(0.1)
         self.assertEqual(self.transport.take(), b">hello")
         self.assertTrue(self.transport.write_closed)
+
+    def test_an_unterminated_message_is_answered_when_there_is_no_time_for_its_pause(self) -> None:
+        self.protocol.dataReceived(b"hello")
+        self.drain()
+        self.factory.give_up()
+        self.assertEqual(self.transport.take(), b">hello")
+        self.assertTrue(self.transport.disconnecting)
+        self.transport.flush()
+        self.assert_ended(CloseReason.SHUTDOWN)
 
     def test_a_message_that_the_clients_fin_ends_is_answered(self) -> None:
         with receive_queue() as (ours, theirs):

@@ -1,11 +1,12 @@
 """What the kernel knows of a transport."""
 
 import socket
+import sys
 
 from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.transport import at_end, unread
+from echoreply.transport import at_end, unread, unsent
 from tests.transports import SocketStringTransport, TCPStringTransport, receive_queue
 
 
@@ -21,6 +22,21 @@ class UnreadTests(SynchronousTestCase):
 
     def test_a_transport_without_a_socket_has_none(self) -> None:
         self.assertEqual(unread(TCPStringTransport(Protocol())), 0)
+
+
+class UnsentTests(SynchronousTestCase):
+    def test_what_the_peer_has_not_taken_is_counted(self) -> None:
+        with receive_queue() as (ours, theirs):
+            transport = SocketStringTransport(Protocol(), ours)
+            self.assertEqual(unsent(transport), 0)
+            ours.send(b"hello")
+            if sys.platform == "linux":
+                self.assertGreater(unsent(transport), 0)
+            theirs.recv(5)
+            self.assertEqual(unsent(transport), 0)
+
+    def test_a_transport_without_a_socket_has_none(self) -> None:
+        self.assertEqual(unsent(TCPStringTransport(Protocol())), 0)
 
 
 class AtEndTests(SynchronousTestCase):

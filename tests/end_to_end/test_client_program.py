@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from echoreply.command import parse_arguments
 from tests.end_to_end.conftest import Start
 from tests.programs import CLIENT, Server, Terminal
 from tests.wire import PATIENCE
@@ -65,9 +66,8 @@ class TestPipe:
         assert result_of(completed) == (0, b"server reply:hello\nserver reply:world\n", b"")
 
     def test_the_host_and_the_port_have_defaults(self) -> None:
-        usage = client("--help").stdout
-        assert b"127.0.0.1" in usage
-        assert b"8088" in usage
+        options = parse_arguments([])
+        assert (options.host, options.port) == ("127.0.0.1", 8088)
 
     def test_a_host_may_be_a_name_or_an_ipv6_address(self, server: Server) -> None:
         for host in ("localhost", "::1"):
@@ -105,6 +105,15 @@ class TestPipe:
         with one_shot_server(serve) as port:
             assert client(*options, "127.0.0.1", port, typed=b"Ab\nC\r\n").returncode == 0
         assert bytes(received) == sent
+
+    def test_no_reply_is_lost_to_a_reader_that_is_slow_to_begin(self, server: Server, tmp_path: Path) -> None:
+        lines = tmp_path / "lines"
+        lines.write_bytes(b"x" * 70 + b"\n")
+        lines.write_bytes(lines.read_bytes() * 40_000)
+        # The reader begins when the client would long have left a silent server.
+        pipeline = f"{CLIENT} --wait=0.2 127.0.0.1 {server.port} <{lines} | (sleep 1; wc -l)"
+        completed = subprocess.run(pipeline, shell=True, capture_output=True, timeout=PATIENCE, check=False)
+        assert (completed.returncode, int(completed.stdout), completed.stderr) == (0, 40_000, b"")
 
     def test_it_is_quiet_when_its_reader_has_seen_enough(self, server: Server) -> None:
         pipeline = f"yes | {CLIENT} 127.0.0.1 {server.port} | head -1"
