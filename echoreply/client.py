@@ -83,12 +83,11 @@ class ReplyClient(Protocol):
     def __init__(self, clock: IReactorTime, lines: TypedLines, wait: float) -> None:
         self._lines = lines
         self._keyboard = Keyboard(self, lines)
-        self._wait = wait
         self._silence = Timer(clock, wait, self._waited)
         self._finished = False
         self._all_sent = False
         self._listening = True
-        self._unsent = 0
+        self._unsent: int | None = None
         self._parting: Parting | None = None
 
     # What the socket tells.
@@ -120,7 +119,7 @@ class ReplyClient(Protocol):
         if reason.check(ConnectionDone):
             self.readConnectionLost()
         else:
-            self._part(Parting.ANSWERED if self._lines.exit else Parting.RESET)
+            self._part(Parting.RESET)
 
     # What standard output asks, as the consumer of what is received.
 
@@ -168,18 +167,20 @@ class ReplyClient(Protocol):
 
     def _watch_silence(self) -> None:
         """Count the silence from now, while it means something: nothing more is typed, and we listen."""
-        if self._finished and self._listening and not self._parting and (self._all_sent or self._wait):
+        if self._finished and self._listening and not self._parting:
             self._silence.start()
         else:
             self._silence.stop()
 
     def _waited(self) -> None:
-        unsent_before, self._unsent = self._unsent, unsent(self.transport)
-        if self._unsent != unsent_before:
+        before, self._unsent = self._unsent, unsent(self.transport)
+        if self._all_sent and not self._unsent:
+            self._part(Parting.SILENT)
+        elif self._unsent != before:
             # The server says nothing yet, but it takes what was typed.
             self._watch_silence()
         else:
-            self._part(Parting.SILENT if self._all_sent else Parting.UNSENT)
+            self._part(Parting.UNSENT)
 
     def _part(self, parting: Parting) -> None:
         """Show what has been received, then leave."""
@@ -202,7 +203,7 @@ class ReplyClientFactory(ClientFactory):
     @param open_keyboard: is called with a L{Keyboard} once there is a connection, and connects it to a transport,
         such as a L{StandardIO}.
     @param lines: what is done to what is typed.
-    @param wait: how many seconds of silence end it, once nothing more is typed. If 0, it ends when all has been sent.
+    @param wait: how many seconds of silence end it, once nothing more is typed.
     @ivar done: fires with a L{Parting}, when everything that was received has been shown.
     """
 

@@ -58,9 +58,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add(
         "--wait",
         default=5.0,
-        type=taken_by(seconds(zero=True)),
+        type=taken_by(seconds(zero=False)),
         metavar="SECONDS",
-        help="once the input has ended, leave when nothing has come for so long [5]",
+        help="once the input has ended, leave when no byte has come, or gone, for so long [5]",
     )
     add(
         "--connect-timeout",

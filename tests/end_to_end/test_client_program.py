@@ -264,7 +264,7 @@ class TestMistakes:
             (["--nonsense"], "unrecognized arguments: --nonsense"),
             (["localhost", "http"], "argument PORT: takes a whole number, 1 to 65535, not 'http'"),
             (["--eol=cr"], "argument --eol: takes lf, crlf or none, not 'cr'"),
-            (["--wait=soon"], "argument --wait: takes a number of seconds, 0 or more, not 'soon'"),
+            (["--wait=soon"], "argument --wait: takes a number of seconds, more than 0, not 'soon'"),
             (["--connect-timeout=0"], "argument --connect-timeout: takes a number of seconds, more than 0, not '0'"),
         ],
     )

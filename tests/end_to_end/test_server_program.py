@@ -9,9 +9,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,18 @@ def twistd(directory: Path, *arguments: str, pass_fds: Sequence[int] = ()) -> su
         check=False,
         pass_fds=pass_fds,
     )
+
+
+@contextmanager
+def outliving() -> Iterator[int]:
+    """Give a descriptor to pass on, and in the end wait until every process that it was passed on to has ended."""
+    alive, held = os.pipe()
+    try:
+        yield held
+    finally:
+        os.close(held)
+        assert os.read(alive, 1) == b""
+        os.close(alive)
 
 
 def stop_running(server: Server) -> None:
@@ -178,7 +190,8 @@ class TestMistakes:
             port = taken.getsockname()[1]
             where = f"{interface}:{port}"
             arguments = ["echoreply", "-p", str(port), *(["-i", interface] if interface != "*" else [])]
-            result = twistd(tmp_path, *([] if daemon else ["-n"]), *arguments)
+            with outliving() as process:
+                result = twistd(tmp_path, *([] if daemon else ["-n"]), *arguments, pass_fds=[process])
         assert result.returncode == 1
         said = [line for line in (result.stdout + result.stderr).splitlines() if "in use" in line]
         assert len(said) == 1
@@ -282,20 +295,15 @@ def test_as_a_daemon_it_serves_and_leaves_nothing_behind(tmp_path: Path) -> None
     log, pidfile = tmp_path / "log", tmp_path / "pid"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    # The daemon holds the writing end for as long as it lives.
-    alive, held = os.pipe()
-    try:
-        arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}"]
-        result = twistd(tmp_path, *arguments, pass_fds=[held])
-    finally:
-        os.close(held)
+    arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}"]
+    with outliving() as process:
+        result = twistd(tmp_path, *arguments, pass_fds=[process])
+        if pidfile.exists():
+            try:
+                wire.exchange(partial(Wire, "127.0.0.1", port), b"hello\n", b"server reply:hello\n")
+            finally:
+                os.kill(int(pidfile.read_text()), signal.SIGTERM)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    try:
-        wire.exchange(partial(Wire, "127.0.0.1", port), b"hello\n", b"server reply:hello\n")
-    finally:
-        os.kill(int(pidfile.read_text()), signal.SIGTERM)
-        assert os.read(alive, 1) == b""
-        os.close(alive)
     assert not pidfile.exists()
     assert 'sent "hello"' in log.read_text()
 
