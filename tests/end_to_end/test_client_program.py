@@ -341,18 +341,20 @@ class TestTerminal:
         terminal.screen.wait_for(b"the server closed the connection\r\n")
 
     def test_ctrl_c_while_it_connects_leaves_with_130(self) -> None:
-        with deaf_listener() as port, Terminal(CLIENT, "--connect-timeout=60", "127.0.0.1", str(port)) as terminal:
-            wait_for_connect(terminal.process.pid, port)
-            terminal.type(b"\x03")
-            assert terminal.wait() == 130
+        with deaf_listener() as port:
+            others = connecting_to(port)
+            with Terminal(CLIENT, "--connect-timeout=60", "127.0.0.1", str(port)) as terminal:
+                deadline = time.monotonic() + PATIENCE
+                while connecting_to(port) == others:
+                    assert time.monotonic() < deadline, "the client did not connect"
+                    time.sleep(0.01)
+                terminal.type(b"\x03")
+                assert terminal.wait() == 130
 
 
-def wait_for_connect(pid: int, port: int) -> None:
-    """Wait until a process has sent a SYN to a port, as the kernel shows it."""
-    if not Path("/proc/net/tcp").exists():
+def connecting_to(port: int) -> int:
+    """Count the connections to a port that have sent a SYN and wait for the answer, as the kernel shows them."""
+    table = Path("/proc/net/tcp")
+    if not table.exists():
         pytest.skip("connections in progress are seen in Linux's /proc/net/tcp only")
-    syn_sent = f":{port:04X} 02 "
-    fillers = Path("/proc/net/tcp").read_text().count(syn_sent)
-    deadline = time.monotonic() + PATIENCE
-    while Path("/proc/net/tcp").read_text().count(syn_sent) <= fillers:
-        assert time.monotonic() < deadline, f"process {pid} did not connect"
+    return table.read_text().count(f":{port:04X} 02 ")
