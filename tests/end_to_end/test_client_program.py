@@ -232,7 +232,7 @@ class TestServersEnd:
             assert connection.recv(1) == b""
 
         with one_shot_server(serve) as port:
-            assert result_of(client("--wait=0.2", "127.0.0.1", port)) == (0, b"hello\nlate\n", b"")
+            assert result_of(client("--wait=1", "127.0.0.1", port)) == (0, b"hello\nlate\n", b"")
 
 
 class TestMistakes:

@@ -58,7 +58,7 @@ def stop_running(server: Server) -> None:
 
 @pytest.mark.parametrize("reactor", REACTORS)
 def test_the_contract_holds_on_every_reactor(reactor: str, start: Start) -> None:
-    server = start("--log-messages=10", twistd_options=(f"--reactor={reactor}",))
+    server = start("--log-messages=10", f"--pause={wire.PAUSE}", twistd_options=(f"--reactor={reactor}",))
     for case in wire.CASES:
         case(server.dial())
     assert server.stop() == -signal.SIGTERM
@@ -140,13 +140,13 @@ def test_clients_that_never_read_cost_little_and_hold_up_nobody(start: Start) ->
 
 
 def test_bytes_that_wait_in_the_kernel_are_no_silence(start: Start) -> None:
-    server = start()
+    server = start("--pause=1")
     with server.dial()() as connection:
         connection.send(b"hel")
         server.log.wait_for(b" connected")
         stop_running(server)
         connection.send(b"lo")
-        time.sleep(0.3)  # The pause passes; that it is too short could only let a wrong server pass.
+        time.sleep(1.2)  # The pause passes; that it is too short could only let a wrong server pass.
         server.process.send_signal(signal.SIGCONT)
         connection.expect(b"server reply:hello")
 
