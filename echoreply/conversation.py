@@ -2,7 +2,7 @@
 One client's conversation: what it sent goes in, what it is owed comes out.
 
 Nothing here knows about sockets or clocks. The caller hands in what was read, and takes out batches of replies as fast
-as the client takes them: what has not been asked for yet is kept as the messages that came, which are shorter than
+as the client takes them: what has not been asked for yet is kept as the messages that came, which are no longer than
 their replies.
 """
 
