@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address as IPv6
-from ipaddress import ip_address
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -15,22 +14,25 @@ def is_ip_address(text: str) -> bool:
     return isIPAddress(text) or isIPv6Address(text)
 
 
-def host_and_port(host: str, port: int) -> str:
+def unmapped(host: str) -> str:
     """
-    Write a host and a port as one: RFC 3986's brackets around IPv6.
+    Write an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) as the IPv4 address that it is; anything else as it is.
 
-    An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2), which is how a socket for both families names an IPv4 peer, is
-    written as the IPv4 address that it is.
+    A socket for both families names its IPv4 peers so.
     """
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return f"{host}:{port}"
-    if isinstance(address, IPv6):
-        if not address.ipv4_mapped:
-            return f"[{host}]:{port}"
-        address = address.ipv4_mapped
-    return f"{address}:{port}"
+    mapped = IPv6(host).ipv4_mapped if host.startswith("::") and isIPv6Address(host) else None
+    return str(mapped) if mapped else host
+
+
+def host_and_port(host: str, port: int) -> str:
+    """Write a host and a port as one: RFC 3986's brackets around IPv6, and IPv4-mapped addresses as IPv4."""
+    host = unmapped(host)
+    return f"[{host}]:{port}" if isIPv6Address(host) else f"{host}:{port}"
+
+
+def host_of(address: IAddress) -> str:
+    """Give the IP address that a socket's address has; for another kind of socket, such as UNIX, the same for all."""
+    return unmapped(address.host) if isinstance(address, IPv4Address | IPv6Address) else ""
 
 
 def format_address(address: IAddress) -> str:

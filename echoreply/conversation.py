@@ -9,22 +9,17 @@ their replies.
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum
 
 from attrs import field, frozen
 
 from echoreply.framing import Block, Framer, Framing, LineFramer, ReadFramer, too_long
+from echoreply.reasons import CloseReason
 from echoreply.replies import Replies, error_line, is_farewell, may_hold_farewell
 
-BATCH = 65536
+BATCH = 16384
 """Bytes of replies in a batch, at most, unless one reply alone is longer."""
 
-
-class Ending(Enum):
-    """Why the server ends a conversation."""
-
-    FAREWELL = "the client said exit or quit"
-    TOO_LONG = "message too long"
+_NOTHING = Block(b"", 0)
 
 
 @frozen
@@ -54,7 +49,7 @@ class Conversation:
     """
     The state of one conversation.
 
-    @ivar ending: why it has ended, once it has; then no more batches come.
+    @ivar ending: why it has ended by the server's doing, once it has; then no more batches come.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -62,12 +57,13 @@ class Conversation:
         self._framer: Framer = ReadFramer() if rules.framing is Framing.READ else LineFramer(rules.max_message)
         self._unanswered: deque[Block] = deque()
         self._inside_line = False
-        self.ending: Ending | None = None
+        self._last_word: tuple[CloseReason, str] | None = None
+        self.ending: CloseReason | None = None
 
     @property
     def answered(self) -> bool:
         """Whether every batch that is owed so far has been taken."""
-        return self.ending is not None or not (self._unanswered or self._framer.overflow)
+        return self.ending is not None or not (self._unanswered or self._last_word)
 
     @property
     def awaits_silence(self) -> bool:
@@ -82,10 +78,16 @@ class Conversation:
     def receive(self, data: bytes) -> None:
         """Take what was read."""
         self._add(self._framer.receive(data))
+        if self._framer.overflow:
+            self.end(*self._too_long)
 
     def finish_message(self) -> None:
         """Take what is unfinished as a message: the client was silent, or has closed its sending side."""
         self._add(self._framer.finish())
+
+    def end(self, reason: CloseReason, error: str) -> None:
+        """Let an error line follow the replies that are owed, and nothing that one."""
+        self._last_word = reason, error
 
     def next_batch(self) -> Batch | None:
         """Give the next replies that are owed, if any are."""
@@ -95,9 +97,13 @@ class Conversation:
             batch = self._answer(self._next_block())
             self._inside_line = not batch.replies.endswith(b"\n")
             return batch
-        if self._framer.overflow:
-            return self._end(Ending.TOO_LONG, Block(b"", 0))
+        if self._last_word:
+            return self._finish(*self._last_word)
         return None
+
+    @property
+    def _too_long(self) -> tuple[CloseReason, str]:
+        return CloseReason.TOO_LONG, f"message longer than {self._rules.max_message} bytes"
 
     def _add(self, block: Block | None) -> None:
         if block:
@@ -123,19 +129,19 @@ class Conversation:
             start = 0
             for number, message in enumerate(block.messages()):
                 if too_long(message, limit):
-                    return self._end(Ending.TOO_LONG, Block(block.data[:start], number))
+                    return self._finish(*self._too_long, Block(block.data[:start], number))
                 if is_farewell(message):
-                    return self._end(Ending.FAREWELL, Block(block.data[:start], number))
+                    return self._finish(CloseReason.FAREWELL, "", Block(block.data[:start], number))
                 start += len(message) + 1
         return Batch(block, self._rules.replies.to(block))
 
-    def _end(self, ending: Ending, last: Block) -> Batch:
-        """Answer the last messages and end the conversation."""
-        self.ending = ending
+    def _finish(self, reason: CloseReason, error: str, last: Block = _NOTHING) -> Batch:
+        """Answer the last messages, add the error line if there is one, and end the conversation."""
+        self.ending = reason
         self._unanswered.clear()
         replies = self._rules.replies.to(last) if last.count else b""
-        if ending is Ending.TOO_LONG:
+        if error:
             if self._inside_line and not replies:
                 replies = b"\n"
-            replies += error_line(f"message longer than {self._rules.max_message} bytes")
+            replies += error_line(error)
         return Batch(last, replies)

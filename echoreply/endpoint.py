@@ -1,4 +1,4 @@
-"""Listening on IPv6 and IPv4 at once."""
+"""Where a server listens: on all addresses at once, on one, or wherever a Twisted endpoint does."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any, cast
 from attrs import frozen
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
+    IReactorFromThreads,
     IReactorSocket,
     IReactorTCP,
     IReactorTime,
@@ -21,11 +22,11 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-BACKLOG = 4096
-"""Connections that may wait to be accepted; the kernel takes less where its own limit is lower."""
+BACKLOG = 65535
+"""Connections that may wait to be accepted; the kernel takes less where its own limit is lower, as it mostly is."""
 
 
-class IServerReactor(IReactorSocket, IReactorTCP, IReactorTime):
+class IServerReactor(IReactorFromThreads, IReactorSocket, IReactorTCP, IReactorTime):
     """What a server needs of a reactor."""
 
 
@@ -67,3 +68,19 @@ def server_endpoint(reactor: IServerReactor, interface: str, port: int) -> IStre
         return DualStackServerEndpoint(reactor, port)
     kind = TCP6ServerEndpoint if isIPv6Address(interface) else TCP4ServerEndpoint
     return kind(reactor, port, backlog=BACKLOG, interface=interface)
+
+
+def described_endpoint(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
+    """
+    Give the endpoint of a description: L{serverFromString}.
+
+    @raise ValueError: it describes none. The text says what is wrong with it.
+    """
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+    except (IndexError, KeyError):
+        raise ValueError("no such socket was passed to this process") from None
+    except Exception as error:
+        # An endpoint's parser may be anybody's, and says what it does not take in any way.
+        raise ValueError(str(error)) from None
+    return endpoint

@@ -112,8 +112,9 @@ class LineFramer:
             lines = data[:end]
             data = data[end:]
             if self._rest:
-                lines = bytes(self._rest) + lines
-                self._rest.clear()
+                self._rest += lines
+                lines = bytes(self._rest)
+                self._rest = bytearray()
             block = Block(lines, lines.count(b"\n"))
         if data:
             checked = len(self._rest)

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from collections import Counter
 
 from attrs import define
 from twisted.internet.interfaces import IAddress
 from zope.interface import Interface, implementer
 
 from echoreply.framing import Block
-
-
-class CloseReason(Enum):
-    """Why a connection ended."""
-
-    CLIENT = "closed by the client"
-    FAREWELL = "exit or quit"
-    TOO_LONG = "message too long"
-    SHUTDOWN = "server shutting down"
-    ABORTED = "aborted, since the server did not wait longer to shut down"
-    RESET = "connection reset"
-    UNREAD = "the client does not read its replies"
+from echoreply.reasons import CloseReason
 
 
 @define(eq=False)
 class Connection:
     """
-    One accepted connection and its running totals.
+    One connection and its running totals.
 
     @ivar number: counts the connections of a factory, from 1.
     @ivar peer: the client's address.
@@ -34,6 +23,7 @@ class Connection:
     @ivar messages: how many have been answered.
     @ivar received: bytes that were read.
     @ivar sent: bytes of replies that were handed to the transport.
+    @ivar idle: for how many seconds there had been no progress when somebody last looked, as happens now and then.
     """
 
     number: int
@@ -42,6 +32,7 @@ class Connection:
     messages: int = 0
     received: int = 0
     sent: int = 0
+    idle: float = 0.0
 
 
 class IReplyObserver(Interface):
@@ -50,6 +41,9 @@ class IReplyObserver(Interface):
     def listening(host: IAddress) -> None:
         """Tell that the server listens on an address."""
 
+    def refused(connection: Connection, reason: CloseReason) -> None:
+        """Tell that a connection was refused. Nothing else is told about it."""
+
     def opened(connection: Connection) -> None:
         """Tell that a connection was accepted."""
 
@@ -57,17 +51,20 @@ class IReplyObserver(Interface):
         """Tell that these messages were answered; the connection's totals include them."""
 
     def closed(connection: Connection, reason: CloseReason) -> None:
-        """Tell that a connection has ended."""
+        """Tell that an accepted connection has ended."""
 
-    def stopped() -> None:
+    def stopped(counts: Counts) -> None:
         """Tell that the server has stopped, and nothing follows."""
 
 
 @implementer(IReplyObserver)
 class NoObserver:
-    """An observer that does not look."""
+    """An observer that does not look; for others to begin with."""
 
     def listening(self, host: IAddress) -> None:
+        """Ignore it."""
+
+    def refused(self, connection: Connection, reason: CloseReason) -> None:
         """Ignore it."""
 
     def opened(self, connection: Connection) -> None:
@@ -79,5 +76,61 @@ class NoObserver:
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Ignore it."""
 
-    def stopped(self) -> None:
+    def stopped(self, counts: Counts) -> None:
         """Ignore it."""
+
+
+class Counts(NoObserver):
+    """
+    What an operator asks first. At any time C{accepted} is C{open} and all C{endings} together.
+
+    It adds up when it is asked, so a message costs nothing.
+
+    @ivar accepted: connections that were taken.
+    @ivar refusals: how many were not, by reason.
+    @ivar endings: how many of those accepted have ended, by reason.
+    """
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.refusals: Counter[CloseReason] = Counter()
+        self.endings: Counter[CloseReason] = Counter()
+        self._open: set[Connection] = set()
+        self._messages = self._received = self._sent = 0
+
+    @property
+    def open(self) -> int:
+        """How many connections have been accepted and have not ended."""
+        return len(self._open)
+
+    @property
+    def messages(self) -> int:
+        """How many messages were answered."""
+        return self._messages + sum(connection.messages for connection in self._open)
+
+    @property
+    def received(self) -> int:
+        """Bytes that were read."""
+        return self._received + sum(connection.received for connection in self._open)
+
+    @property
+    def sent(self) -> int:
+        """Bytes of replies that were handed to transports."""
+        return self._sent + sum(connection.sent for connection in self._open)
+
+    def refused(self, connection: Connection, reason: CloseReason) -> None:
+        """Count it."""
+        self.refusals[reason] += 1
+
+    def opened(self, connection: Connection) -> None:
+        """Count it."""
+        self.accepted += 1
+        self._open.add(connection)
+
+    def closed(self, connection: Connection, reason: CloseReason) -> None:
+        """Count it, and keep its totals."""
+        self._open.remove(connection)
+        self.endings[reason] += 1
+        self._messages += connection.messages
+        self._received += connection.received
+        self._sent += connection.sent

@@ -9,7 +9,8 @@ a reset, which can overtake the last replies.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Iterable
+from math import inf
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
@@ -25,24 +26,29 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoreply.conversation import Conversation, Ending, Rules
-from echoreply.observer import CloseReason, Connection, IReplyObserver, NoObserver
+from echoreply.conversation import Conversation, Rules
+from echoreply.observer import Connection, Counts, IReplyObserver
+from echoreply.publisher import Publisher
+from echoreply.reasons import CloseReason
 from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport, at_end, unread, unsent
+from echoreply.transport import IDuplexTransport, at_end, prepare, unread, unsent
 
 DEFAULT_PAUSE = 0.2
 
 LINGER_SECONDS = 2.0
 """Seconds of quiet, once our side is closed and the client has taken everything, after which we close altogether."""
 
-CLOSE_SECONDS = 600.0
-"""
-Seconds that a client may take, once we have said all, to take the last replies and to fall quiet or close.
+DEFAULT_IDLE_TIMEOUT = 600.0
 
-A client may well be slow: when we have nothing left to write, the kernel still holds megabytes for it.
+BUFFER = 16384
+"""
+Bytes that are read at once, and that wait to be written before we pause.
+
+A thousand clients that do not read cost a thousand times a few of these, see the decisions.
 """
 
-_REASONS = {Ending.FAREWELL: CloseReason.FAREWELL, Ending.TOO_LONG: CloseReason.TOO_LONG}
+LINGERING_REFUSED = 32
+"""Clients that were refused and that we wait for to close, at most: they, too, occupy a descriptor."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -53,6 +59,7 @@ class ReplyProtocol(Protocol):
     It is its transport's push producer: while the client does not take its replies, it is not read from.
 
     @ivar connection: what observers are told about.
+    @ivar closing: why we close, once we do: we have said all, and wait for the client to take it and to close.
     """
 
     factory: ReplyFactory
@@ -63,27 +70,31 @@ class ReplyProtocol(Protocol):
         self._conversation = conversation
         self._pause = Timer(clock, pause, self._silence)
         self._linger = Timer(clock, LINGER_SECONDS, self._quiet)
-        self._deadline = Timer(clock, CLOSE_SECONDS, partial(self.give_up, CloseReason.UNREAD))
+        self._lingers = True
         self._blocked = False
         self._client_finished = False
-        self._closing: CloseReason | None = None
         self._flushed = False
         self._draining = False
         self._owed_reads = 0
+        self._progress = (0, 0, 0)
+        self._progress_seen = clock.seconds()
+        self._expired = False
+        self.closing: CloseReason | None = None
 
     # What the transport tells.
 
     def connectionMade(self) -> None:
         """Begin."""
         if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+            prepare(self.transport)
+        self.transport.bufferSize = BUFFER
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what the client has sent, as far as it takes the replies."""
         self.connection.received += len(data)
-        if self._closing:
+        if self.closing:
             if self._flushed:
                 self._linger.start()
             return
@@ -95,7 +106,7 @@ class ReplyProtocol(Protocol):
     def readConnectionLost(self) -> None:
         """Answer what is left: the client has closed its sending side."""
         self._client_finished = True
-        if self._closing:
+        if self.closing:
             self.transport.loseConnection()
             return
         self._conversation.finish_message()
@@ -108,10 +119,10 @@ class ReplyProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Clean up, and say why it ended."""
-        for timer in (self._pause, self._linger, self._deadline):
-            timer.stop()
+        self._pause.stop()
+        self._linger.stop()
         if reason.check(ConnectionDone, ConnectionAborted):
-            why = self._closing or CloseReason.CLIENT
+            why = self.closing or CloseReason.CLIENT
         else:
             why = CloseReason.RESET
         self.factory.closed(self, why)
@@ -136,16 +147,46 @@ class ReplyProtocol(Protocol):
 
     # What the factory asks.
 
+    def refuse(self, reason: CloseReason, *, linger: bool) -> None:
+        """Say that there are too many connections, and close; wait for the client to close only if C{linger}."""
+        self._lingers = linger
+        self._conversation.end(reason, "too many connections")
+        self._go_on()
+
+    def idle(self, now: float) -> float:
+        """
+        Tell for how many seconds there has been no progress.
+
+        Progress is a message answered, or a byte of a reply written by us or taken by the client. It is looked for
+        when this is called, so the answer is right to within the time since the last call.
+        """
+        progress = (self.connection.messages, self.connection.sent, unsent(self.transport))
+        if progress != self._progress:
+            self._progress = progress
+            self._progress_seen = now
+        return now - self._progress_seen
+
+    def expire(self) -> None:
+        """End an idle connection: gently if the client has taken everything, and only once."""
+        if self._expired or self._blocked or unsent(self.transport):
+            self.abort(CloseReason.IDLE)
+            return
+        self._expired = True
+        if not self.closing:
+            self.transport.unregisterProducer()
+            self.closing = CloseReason.IDLE
+        self.transport.loseConnection()
+
     def drain(self) -> None:
         """Answer what has arrived, flush and close, without waiting for the client to end."""
-        if not (self._draining or self._closing):
+        if not (self._draining or self.closing):
             self._draining = True
             self._owed_reads = unread(self.transport)
             self._go_on()
 
-    def give_up(self, reason: CloseReason = CloseReason.ABORTED) -> None:
-        """Wait no longer for the client. Replies that it has not made room for are lost, and C{reason} says why."""
-        if self._conversation.awaits_silence and not (self._blocked or self._closing):
+    def give_up(self) -> None:
+        """Wait no longer for the client, but for what it takes at once."""
+        if self._conversation.awaits_silence and not (self._blocked or self.closing):
             # There is no time for the whole pause.
             self._conversation.finish_message()
             self._go_on()
@@ -153,8 +194,12 @@ class ReplyProtocol(Protocol):
         elif self._flushed:
             self.transport.loseConnection()
         else:
-            self._closing = reason
-            self.transport.abortConnection()
+            self.abort(CloseReason.ABORTED)
+
+    def abort(self, reason: CloseReason) -> None:
+        """Wait for nothing. Replies that the client has not made room for are lost."""
+        self.closing = reason
+        self.transport.abortConnection()
 
     def _go_on(self) -> None:
         """Answer what can be answered now, then do what the state of the conversation asks for."""
@@ -169,7 +214,7 @@ class ReplyProtocol(Protocol):
         if not conversation.answered:
             return
         if conversation.ending:
-            self._close(_REASONS[conversation.ending])
+            self._close(conversation.ending)
         elif self._client_finished:
             self._close(CloseReason.CLIENT)
         elif conversation.awaits_silence:
@@ -188,11 +233,10 @@ class ReplyProtocol(Protocol):
 
     def _close(self, reason: CloseReason) -> None:
         """Flush and close our side, then wait for the client to close its own."""
-        self._closing = reason
-        self._deadline.start()
+        self.closing = reason
         # A transport with a producer that it has paused would not close.
         self.transport.unregisterProducer()
-        if self._client_finished or ISSLTransport.providedBy(self.transport):
+        if self._client_finished or not self._lingers or ISSLTransport.providedBy(self.transport):
             # TLS ends by an exchange of its own, RFC 8446, section 6.1.
             self.transport.loseConnection()
         else:
@@ -215,9 +259,14 @@ class ReplyFactory(ServerFactory):
     @param rules: where a message ends and what it is answered with.
     @param pause: how many seconds of silence end a message, under L{Framing.AUTO <echoreply.framing.Framing.AUTO>},
         before a connection's first LF.
-    @param observer: is told what happens.
-    @ivar accepted: how many clients there have been.
-    @ivar protocols: those that are connected.
+    @param idle_timeout: for how many seconds a client may be idle; 0 is for ever, but not once we close. Idle is who
+        neither completes a message nor takes a byte. It is noticed within two tenths of that time.
+    @param refusal: is asked for the reason to refuse a client that connects from an address, if there is one.
+    @param observers: are told what happens.
+    @ivar arrived: how many clients have come, the refused included.
+    @ivar observer: tells them all.
+    @ivar counts: what there has been.
+    @ivar protocols: those that are connected, the refused included while they are being told.
     """
 
     noisy = False
@@ -228,14 +277,21 @@ class ReplyFactory(ServerFactory):
         rules: Rules | None = None,
         *,
         pause: float = DEFAULT_PAUSE,
-        observer: IReplyObserver | None = None,
+        idle_timeout: float = DEFAULT_IDLE_TIMEOUT,
+        refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
+        observers: Iterable[IReplyObserver] = (),
     ) -> None:
         self._clock = clock
         self._rules = rules or Rules()
         self._pause = pause
-        self.accepted = 0
+        self._idle_timeout = idle_timeout
+        self._look = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 10, 0.01), self._look_for_idle)
+        self._refusal = refusal
+        self._refused: set[ReplyProtocol] = set()
+        self.arrived = 0
         self._empty: list[Deferred[None]] = []
-        self.observer: IReplyObserver = observer or NoObserver()
+        self.counts = Counts()
+        self.observer: IReplyObserver = Publisher([self.counts, *observers])
         self.protocols: set[ReplyProtocol] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol:  # type: ignore[override]
@@ -245,18 +301,30 @@ class ReplyFactory(ServerFactory):
         return protocol
 
     def opened(self, protocol: ReplyProtocol) -> None:
-        """Take note of a client. For protocols to call."""
-        self.accepted += 1
+        """Take note of a client, and refuse it if it is one too many. For protocols to call."""
+        self.arrived += 1
         transport = protocol.transport
-        protocol.connection = Connection(self.accepted, transport.getPeer(), transport.getHost())
+        protocol.connection = Connection(self.arrived, transport.getPeer(), transport.getHost())
+        if not self.protocols:
+            self._look.start()
         self.protocols.add(protocol)
-        self.observer.opened(protocol.connection)
+        reason = self._refusal(protocol.connection.peer)
+        if reason:
+            self._refused.add(protocol)
+            self.observer.refused(protocol.connection, reason)
+            protocol.refuse(reason, linger=len(self._refused) <= LINGERING_REFUSED)
+        else:
+            self.observer.opened(protocol.connection)
 
     def closed(self, protocol: ReplyProtocol, reason: CloseReason) -> None:
         """Take note that a client is gone. For protocols to call."""
         self.protocols.remove(protocol)
-        self.observer.closed(protocol.connection, reason)
+        if protocol in self._refused:
+            self._refused.remove(protocol)
+        else:
+            self.observer.closed(protocol.connection, reason)
         if not self.protocols:
+            self._look.stop()
             waiting, self._empty = self._empty, []
             for deferred in waiting:
                 deferred.callback(None)
@@ -276,6 +344,20 @@ class ReplyFactory(ServerFactory):
         return empty
 
     def give_up(self) -> None:
-        """Wait no longer for those who are still connected."""
+        """Wait no longer for those who are still connected, but for what they take at once."""
         for protocol in list(self.protocols):
             protocol.give_up()
+
+    def abort(self) -> None:
+        """Wait for nobody."""
+        for protocol in list(self.protocols):
+            protocol.abort(CloseReason.ABORTED)
+
+    def _look_for_idle(self) -> None:
+        now = self._clock.seconds()
+        for protocol in list(self.protocols):
+            idle = protocol.connection.idle = protocol.idle(now)
+            if idle >= (self._idle_timeout or (DEFAULT_IDLE_TIMEOUT if protocol.closing else inf)):
+                protocol.expire()
+        if self.protocols:
+            self._look.start()

@@ -7,7 +7,12 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IReadDescriptor, IStreamServerEndpoint
 
+from echoreply.descriptors import wait_for_descriptors
+from echoreply.endpoint import BACKLOG
 from echoreply.protocol import ReplyFactory
+
+ABORT_SECONDS = 0.5
+"""Seconds between giving up those clients who have to be asked, and ending what then is left."""
 
 
 class ReplyService(Service):
@@ -19,6 +24,7 @@ class ReplyService(Service):
     """
 
     _port: IListeningPort | None = None
+    _last_arrival = 0
 
     def __init__(
         self, clock: IReactorTime, endpoint: IStreamServerEndpoint, factory: ReplyFactory, drain: float
@@ -51,10 +57,15 @@ class ReplyService(Service):
         """
         Stop listening, and let the clients go.
 
-        @return: fires when no connection is left, at the latest a moment after C{drain} seconds.
+        @return: fires when no connection is left, at the latest a second after C{drain} seconds.
         """
         super().stopService()  # type: ignore[no-untyped-call]
         return ensureDeferred(self._stop())
+
+    def hurry(self) -> None:
+        """Stop now, if it is stopping: wait for no client."""
+        if not self.running:
+            self._factory.abort()
 
     def _listen(self) -> None:
         failures: list[CannotListenError] = []
@@ -67,25 +78,32 @@ class ReplyService(Service):
 
     def _listening(self, port: IListeningPort) -> None:
         self._port = port
+        wait_for_descriptors(port, self._clock)
         # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
         self._clock.callLater(0, self._factory.observer.listening, port.getHost())
 
     async def _stop(self) -> None:
         if self._port:
             port, self._port = self._port, None
+            # More than the queue holds can only be newcomers.
+            self._last_arrival = self._factory.arrived + BACKLOG
             # The port closes in the reactor's next turn, just after this call.
             self._clock.callLater(0, self._accept_all, port)
             await maybeDeferred(port.stopListening)
         gone = self._factory.drain()
-        deadline = self._clock.callLater(self._drain, self._factory.give_up)
+        deadlines = (
+            self._clock.callLater(self._drain, self._factory.give_up),
+            self._clock.callLater(self._drain + ABORT_SECONDS, self._factory.abort),
+        )
         await gone
-        if deadline.active():
-            deadline.cancel()
-        self._factory.observer.stopped()
+        for deadline in deadlines:
+            if deadline.active():
+                deadline.cancel()
+        self._factory.observer.stopped(self._factory.counts)
 
     def _accept_all(self, port: IListeningPort) -> None:
         """Accept those who wait in the listen queue: they have connected, as far as they know, and sent messages."""
         before = -1
-        while IReadDescriptor.providedBy(port) and self._factory.accepted > before:
-            before = self._factory.accepted
+        while IReadDescriptor.providedBy(port) and before < self._factory.arrived <= self._last_arrival:
+            before = self._factory.arrived
             port.doRead()

@@ -12,7 +12,7 @@ from echoreply.address import is_ip_address
 from echoreply.conversation import Rules
 from echoreply.framing import Framing
 from echoreply.parsing import choice, parser, seconds, whole_number
-from echoreply.protocol import DEFAULT_PAUSE
+from echoreply.protocol import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
 from echoreply.replies import Replies, Transform
 
 _RULES = Rules()
@@ -45,6 +45,7 @@ class Settings:
         takes.
     """
 
+    listen: str = _option("", lambda value: value or "")
     port: int = _option(8088, whole_number(0, 65535))
     interface: str = _option("", parser(_address, "an IP address of this machine"))
     prefix: bytes = _option(_RULES.replies.prefix, os.fsencode)
@@ -53,7 +54,14 @@ class Settings:
     pause: float = _option(DEFAULT_PAUSE, seconds(zero=False))
     max_message: int = _option(_RULES.max_message, whole_number(1))
     log_messages: int = _option(100, whole_number(0))
+    idle_timeout: float = _option(DEFAULT_IDLE_TIMEOUT, seconds(zero=True))
+    max_connections: int = _option(0, whole_number(0))
+    max_per_host: int = _option(0, whole_number(0))
     drain: float = _option(5.0, seconds(zero=True))
+
+    def __attrs_post_init__(self) -> None:
+        if self.listen and (self.interface or self.port != fields_dict(Settings)["port"].default):
+            raise ValueError("--listen takes the place of --port and --interface: give one or the other")
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Self:

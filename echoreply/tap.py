@@ -7,13 +7,14 @@ import sys
 from io import TextIOWrapper
 from typing import cast
 
-from twisted.application.service import IService, MultiService
-from twisted.internet.error import CannotListenError
+from twisted.application.service import IService
 from twisted.python import usage
 
 from echoreply import __version__
-from echoreply.address import host_and_port
-from echoreply.endpoint import IServerReactor, server_endpoint
+from echoreply.admission import Admission
+from echoreply.daemon import TwistdService, told_in_a_line
+from echoreply.descriptors import connections_allowed
+from echoreply.endpoint import IServerReactor, described_endpoint, server_endpoint
 from echoreply.log import LogObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.service import ReplyService
@@ -33,6 +34,8 @@ class Options(usage.Options):
     longdesc = "A TCP reply server, for testing whatever lies between two machines."
 
     optParameters = [  # noqa: RUF012  # as Twisted declares it
+        ["listen", "l", None, "a Twisted server endpoint to listen on, in place of --port and --interface, such as"
+         " systemd:domain=INET:index=0"],
         ["port", "p", _DEFAULTS.port, "TCP port; 0 takes a free one, and the log says which"],
         ["interface", "i", None, "the IP address to bind [default: all, IPv6 and IPv4]"],
         ["prefix", None, os.fsdecode(_DEFAULTS.prefix), "what goes before each reply; may be empty"],
@@ -42,6 +45,10 @@ class Options(usage.Options):
         ["pause", None, _DEFAULTS.pause, "seconds of silence that end a message under --framing auto"],
         ["max-message", None, _DEFAULTS.max_message, "bytes a message may have; one more ends the connection"],
         ["log-messages", None, _DEFAULTS.log_messages, "messages logged a second, the rest are counted; 0: none"],
+        ["idle-timeout", None, _DEFAULTS.idle_timeout, "seconds after which a client is left that completes no message"
+         " and takes no byte; 0: never"],
+        ["max-connections", None, _DEFAULTS.max_connections, "connections at once; 0: as many as open files allow"],
+        ["max-per-host", None, _DEFAULTS.max_per_host, "connections at once from one IP address; 0: any number"],
         ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
     ]  # fmt: skip
     settings: Settings
@@ -64,29 +71,6 @@ class Options(usage.Options):
             raise usage.UsageError(str(error)) from None
 
 
-class CannotListen(Exception):  # noqa: N818
-    """The address is taken, or not ours to take."""
-
-
-class TwistdService(MultiService):
-    """A service that says in one line why it can't start. For twistd only, since it speaks for the whole process."""
-
-    def privilegedStartService(self) -> None:
-        """
-        Start what needs privileges.
-
-        @raise CannotListen: with no traceback, neither here nor from Python: twistd passes it on, having removed its
-            pid file and, if it is a daemon, told the process that waits for it to start.
-        """
-        try:
-            super().privilegedStartService()  # type: ignore[no-untyped-call]
-        except CannotListenError as error:
-            sys.tracebacklimit = 0
-            where = host_and_port(error.interface or "*", error.port)
-            reason = error.socketError.strerror
-            raise CannotListen(f"cannot listen on {where}: {reason}") from None
-
-
 def makeService(options: Options, reactor: IServerReactor | None = None) -> IService:
     """Make the server."""
     if reactor is None:
@@ -97,9 +81,19 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
     if isinstance(sys.stdout, TextIOWrapper):
         # A log line with a character that the terminal's encoding lacks would be lost.
         sys.stdout.reconfigure(errors="backslashreplace")
-    observer = LogObserver(reactor, settings.log_messages)
-    factory = ReplyFactory(reactor, settings.rules, pause=settings.pause, observer=observer)
-    endpoint = server_endpoint(reactor, settings.interface, settings.port)
-    service = TwistdService()  # type: ignore[no-untyped-call]
-    ReplyService(reactor, endpoint, factory, settings.drain).setServiceParent(service)  # type: ignore[no-untyped-call]
-    return service
+    with told_in_a_line(settings.listen):
+        endpoint = (
+            described_endpoint(reactor, settings.listen)
+            if settings.listen
+            else server_endpoint(reactor, settings.interface, settings.port)
+        )
+    admission = Admission(connections_allowed(reactor, settings.max_connections), settings.max_per_host)
+    factory = ReplyFactory(
+        reactor,
+        settings.rules,
+        pause=settings.pause,
+        idle_timeout=settings.idle_timeout,
+        refusal=admission.refusal,
+        observers=[admission, LogObserver(reactor, settings.log_messages)],
+    )
+    return TwistdService(reactor, ReplyService(reactor, endpoint, factory, settings.drain), settings.listen)

@@ -6,6 +6,7 @@ import socket
 import struct
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISystemHandle, ITCPTransport, ITransport
+from zope.interface import Attribute
 
 try:
     import fcntl
@@ -16,6 +17,37 @@ except ImportError:  # pragma: no cover  # Windows
 
 class IDuplexTransport(ITCPTransport, IConsumer, IPushProducer):
     """What a TCP transport is: the consumer of its protocol's bytes, and the producer of its peer's."""
+
+    bufferSize: int = Attribute("Bytes that it reads at once, and holds to be written before it pauses its producer.")
+
+
+_TCP_OPTIONS = {
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPALIVE": 60,  # what macOS calls the one before
+    "TCP_KEEPINTVL": 15,
+    "TCP_KEEPCNT": 4,
+    "TCP_NOTSENT_LOWAT": 65536,
+}
+"""
+For keep-alive: seconds of quiet before a peer is asked whether it is still there, between questions, and how many are
+asked. At last, the bytes that wait in the kernel before it takes no more, beside those that are on their way.
+"""
+
+
+def prepare(transport: ITCPTransport) -> None:
+    """
+    Set what a reply server wants of a connection, as far as the system lets it be set for one socket: tcp(7).
+
+    Replies are not held back (RFC 9293, 3.7.4), a vanished peer is noticed in two minutes (3.8.4), and one that does
+    not read fills little of the kernel's memory, which others need.
+    """
+    transport.setTcpNoDelay(True)
+    transport.setTcpKeepAlive(True)
+    handle = _socket_of(transport)
+    if handle and handle.family in (socket.AF_INET, socket.AF_INET6):
+        for name, value in _TCP_OPTIONS.items():
+            if hasattr(socket, name):
+                handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def unread(transport: ITransport) -> int:

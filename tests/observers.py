@@ -4,7 +4,8 @@ from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
 from echoreply.framing import Block
-from echoreply.observer import CloseReason, Connection, IReplyObserver
+from echoreply.observer import Connection, Counts, IReplyObserver
+from echoreply.reasons import CloseReason
 
 
 @implementer(IReplyObserver)
@@ -16,6 +17,7 @@ class Memory:
         self.open: list[Connection] = []
         self.messages: list[bytes] = []
         self.ended: list[tuple[Connection, CloseReason]] = []
+        self.refusals: list[CloseReason] = []
         self.has_stopped = False
 
     def listening(self, host: IAddress) -> None:
@@ -31,7 +33,10 @@ class Memory:
         self.open.remove(connection)
         self.ended.append((connection, reason))
 
-    def stopped(self) -> None:
+    def refused(self, connection: Connection, reason: CloseReason) -> None:
+        self.refusals.append(reason)
+
+    def stopped(self, counts: Counts) -> None:
         self.has_stopped = True
 
     @property

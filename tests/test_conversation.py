@@ -4,8 +4,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.conversation import BATCH, Conversation, Ending, Rules
+from echoreply.conversation import BATCH, Conversation, Rules
 from echoreply.framing import Framing
+from echoreply.reasons import CloseReason
 from echoreply.replies import Replies, Transform
 from tests.reference import cut, expected, places, streams
 
@@ -68,7 +69,7 @@ class FarewellTests(SynchronousTestCase):
             conversation = Conversation(Rules(Replies(b">")))
             conversation.receive(b"a\n" + farewell + b"b\n")
             self.assertEqual(take(conversation), b">a\n")
-            self.assertIs(conversation.ending, Ending.FAREWELL)
+            self.assertIs(conversation.ending, CloseReason.FAREWELL)
             conversation.receive(b"c\n")
             self.assertEqual(take(conversation), b"")
             self.assertTrue(conversation.answered)
@@ -79,7 +80,7 @@ class FarewellTests(SynchronousTestCase):
         self.assertIsNone(conversation.ending)
         conversation.finish_message()
         self.assertEqual(take(conversation), b"")
-        self.assertIs(conversation.ending, Ending.FAREWELL)
+        self.assertIs(conversation.ending, CloseReason.FAREWELL)
 
     def test_a_word_within_a_message_is_no_farewell(self) -> None:
         self.assertEqual(converse([b"do not exit\nquitter\n"], Rules(Replies(b""))), b"do not exit\nquitter\n")
@@ -96,7 +97,7 @@ class MaxMessageTests(SynchronousTestCase):
             conversation = Conversation(Rules(Replies(b">"), max_message=8))
             conversation.receive(b"a\n" + b"x" * 9 + rest)
             self.assertEqual(take(conversation), b">a\nserver error: message longer than 8 bytes\n")
-            self.assertIs(conversation.ending, Ending.TOO_LONG)
+            self.assertIs(conversation.ending, CloseReason.TOO_LONG)
 
     def test_the_error_does_not_wait_for_the_messages_end(self) -> None:
         conversation = Conversation(Rules(max_message=8))
@@ -119,6 +120,24 @@ class MaxMessageTests(SynchronousTestCase):
         take(conversation)
         conversation.receive(b"a\n" + b"x" * 9 + b"\n")
         self.assertEqual(take(conversation), b">a\nserver error: message longer than 8 bytes\n")
+
+
+class EndTests(SynchronousTestCase):
+    def test_an_error_line_is_all_that_is_said(self) -> None:
+        conversation = Conversation(Rules())
+        conversation.end(CloseReason.TOO_MANY, "too many connections")
+        self.assertFalse(conversation.answered)
+        self.assertEqual(take(conversation), b"server error: too many connections\n")
+        self.assertIs(conversation.ending, CloseReason.TOO_MANY)
+        conversation.receive(b"hello\n")
+        self.assertEqual(take(conversation), b"")
+
+    def test_it_follows_the_replies_that_are_owed(self) -> None:
+        conversation = Conversation(Rules(Replies(b">")))
+        conversation.receive(b"a\nb")
+        conversation.finish_message()
+        conversation.end(CloseReason.TOO_MANY, "too many connections")
+        self.assertEqual(take(conversation), b">a\n>b\nserver error: too many connections\n")
 
 
 class SilenceTests(SynchronousTestCase):

@@ -9,9 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoreply.framing import Block
-from echoreply.log import LONGEST_SHOWN, LogObserver
-from echoreply.observer import CloseReason, Connection, IReplyObserver
+from echoreply.log import LONGEST_SHOWN, REFUSALS_PER_SECOND, LogObserver
+from echoreply.observer import Connection, Counts, IReplyObserver
+from echoreply.reasons import CloseReason
 
+STOPPED = "stopped: accepted 0, open 0, ended 0, refused 0, messages 0, bytes in 0, bytes out 0"
 HOST = IPv4Address("TCP", "192.0.2.9", 8088)
 
 
@@ -55,6 +57,42 @@ class ConnectionTests(LogTestCase):
             ],
         )
 
+    def test_an_idle_one_is_told_with_its_time(self) -> None:
+        self.client.idle = 600.04
+        self.observer(10).closed(self.client, CloseReason.IDLE)
+        self.assertEqual(self.lines, ["192.0.2.1:4000 ended: idle for 600 s; messages 0, bytes in 0, bytes out 0"])
+
+    def test_what_there_was_in_all_is_told_in_the_end(self) -> None:
+        counts = Counts()
+        counts.refused(self.client, CloseReason.TOO_MANY)
+        for reason in (CloseReason.RESET, CloseReason.CLIENT, CloseReason.CLIENT):
+            connection = Connection(1, self.client.peer, HOST, messages=2, received=4, sent=8)
+            counts.opened(connection)
+            counts.closed(connection, reason)
+        counts.opened(self.client)
+        self.observer(10).stopped(counts)
+        self.assertEqual(
+            self.lines,
+            [
+                "stopped: accepted 4, open 1, ended 3 (closed by the client: 2; connection reset: 1), "
+                "refused 1 (too many connections: 1), messages 6, bytes in 12, bytes out 24"
+            ],
+        )
+
+
+class RefusalTests(LogTestCase):
+    def test_a_refusal_is_told_with_its_reason(self) -> None:
+        self.observer(10).refused(self.client, CloseReason.TOO_MANY_FROM_HOST)
+        self.assertEqual(self.lines, ["192.0.2.1:4000 refused: too many connections from one host"])
+
+    def test_many_in_a_second_are_counted(self) -> None:
+        log = self.observer(0)
+        for _ in range(REFUSALS_PER_SECOND + 3):
+            log.refused(self.client, CloseReason.TOO_MANY)
+        self.clock.advance(1)
+        self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
+        self.assertEqual(self.lines[-1], "refusals not logged: 3")
+
 
 class MessageTests(LogTestCase):
     def test_each_message_of_a_block_is_a_line(self) -> None:
@@ -95,13 +133,13 @@ class RateTests(LogTestCase):
     def test_rate_0_tells_nothing_of_messages(self) -> None:
         log = self.observer(0)
         log.answered(self.client, Block(b"a\n", 1))
-        log.stopped()
-        self.assertEqual(self.lines, [])
+        log.stopped(Counts())
+        self.assertEqual(self.lines, [STOPPED])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_the_last_count_is_told_when_the_server_stops(self) -> None:
         log = self.observer(1)
         log.answered(self.client, Block(b"a\nb\n", 2))
-        log.stopped()
-        self.assertEqual(self.lines[1:], ["messages not logged: 1"])
+        log.stopped(Counts())
+        self.assertEqual(self.lines[1:], ["messages not logged: 1", STOPPED])
         self.assertEqual(self.clock.getDelayedCalls(), [])

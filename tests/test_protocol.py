@@ -1,10 +1,11 @@
 """One client's connection, from the first byte to the last."""
 
 import socket
+from collections.abc import Callable
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -12,17 +13,27 @@ from zope.interface.verify import verifyObject
 from echoreply import protocol as protocol_module
 from echoreply.conversation import Rules
 from echoreply.framing import Framing
-from echoreply.observer import CloseReason, IReplyObserver, NoObserver
-from echoreply.protocol import CLOSE_SECONDS, LINGER_SECONDS, ReplyFactory, ReplyProtocol
+from echoreply.observer import IReplyObserver, NoObserver
+from echoreply.protocol import (
+    DEFAULT_IDLE_TIMEOUT,
+    LINGER_SECONDS,
+    LINGERING_REFUSED,
+    ReplyFactory,
+    ReplyProtocol,
+)
+from echoreply.reasons import CloseReason
 from echoreply.replies import Replies
 from tests.observers import Memory
 from tests.transports import SocketStringTransport, TCPStringTransport, receive_queue
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
+IDLE_TIMEOUT = 100.0
 
 
 class ProtocolTestCase(SynchronousTestCase):
     """Has a factory on a clock, and a client."""
+
+    idle_timeout = 0.0
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -30,9 +41,15 @@ class ProtocolTestCase(SynchronousTestCase):
         self.factory = self.make_factory()
         self.protocol, self.transport = self.connect()
 
-    def make_factory(self, framing: Framing = Framing.AUTO) -> ReplyFactory:
+    def make_factory(
+        self,
+        framing: Framing = Framing.AUTO,
+        refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
+    ) -> ReplyFactory:
         rules = Rules(Replies(b">"), framing, max_message=100_000)
-        return ReplyFactory(self.clock, rules, pause=0.2, observer=self.observer)
+        return ReplyFactory(
+            self.clock, rules, pause=0.2, idle_timeout=self.idle_timeout, refusal=refusal, observers=[self.observer]
+        )
 
     def connect(self) -> tuple[ReplyProtocol, TCPStringTransport]:
         protocol = self.factory.buildProtocol(PEER)
@@ -44,6 +61,8 @@ class ProtocolTestCase(SynchronousTestCase):
         self.assertEqual(self.observer.reasons, [reason])
         self.assertEqual(self.observer.open, [])
         self.assertEqual(self.factory.protocols, set())
+        self.assertEqual((self.factory.counts.accepted, self.factory.counts.open), (1, 0))
+        self.assertEqual(self.factory.counts.endings, {reason: 1})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -113,10 +132,11 @@ class SilenceTests(ProtocolTestCase):
         self.assertEqual(self.transport.take(), b">a\n>hello\n")
 
     def test_a_newline_in_time_stops_the_pause(self) -> None:
+        before = self.clock.getDelayedCalls()
         self.protocol.dataReceived(b"hel")
         self.clock.advance(0.1)
         self.protocol.dataReceived(b"lo\n")
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), before)
         self.assertEqual(self.transport.take(), b">hello\n")
 
     def test_a_client_whose_bytes_wait_to_be_read_is_not_silent(self) -> None:
@@ -226,11 +246,6 @@ class ClosingTests(ProtocolTestCase):
         self.transport.flush()
         self.assert_ended(CloseReason.TOO_LONG)
 
-    def test_a_client_that_never_makes_room_is_aborted(self) -> None:
-        self.protocol.dataReceived(b"a\nexit\n")
-        self.clock.advance(CLOSE_SECONDS)
-        self.assert_ended(CloseReason.UNREAD)
-
     def test_a_client_that_does_not_close_is_left_when_it_has_everything_and_is_quiet(self) -> None:
         self.protocol.dataReceived(b"a\nexit\n")
         self.transport.flush()
@@ -256,7 +271,7 @@ class ClosingTests(ProtocolTestCase):
     def test_a_client_that_goes_on_for_ever_is_not_waited_for(self) -> None:
         self.protocol.dataReceived(b"a\nexit\n")
         self.transport.flush()
-        for _ in range(int(CLOSE_SECONDS)):
+        for _ in range(int(DEFAULT_IDLE_TIMEOUT * 1.15)):
             self.protocol.dataReceived(b"b\n")
             self.clock.advance(1)
         self.assertTrue(self.transport.disconnecting, "closed, not aborted: the replies have left")
@@ -281,6 +296,133 @@ class ClosingTests(ProtocolTestCase):
         self.protocol.stopProducing()
         self.transport.lose(ConnectionLost())
         self.assert_ended(CloseReason.RESET)
+
+
+class IdleTests(ProtocolTestCase):
+    """Who makes no progress for the idle timeout is left; a look for it is taken every tenth of that."""
+
+    idle_timeout = IDLE_TIMEOUT
+
+    def wait(self, seconds: float) -> None:
+        self.clock.pump([1] * int(seconds))
+
+    def test_a_silent_client_that_has_everything_is_closed_gently(self) -> None:
+        self.protocol.dataReceived(b"a\n")
+        self.transport.flush()
+        self.wait(IDLE_TIMEOUT - 1)
+        self.assertFalse(self.transport.disconnecting)
+        self.wait(IDLE_TIMEOUT * 0.1 + 1)
+        self.assertTrue(self.transport.disconnecting)
+        self.transport.flush()
+        self.assert_ended(CloseReason.IDLE)
+
+    def test_the_time_is_told(self) -> None:
+        (connection,) = self.observer.open
+        self.wait(IDLE_TIMEOUT)
+        self.assertEqual(connection.idle, IDLE_TIMEOUT)
+
+    def test_a_message_now_and_then_keeps_a_connection(self) -> None:
+        for _ in range(5):
+            self.wait(IDLE_TIMEOUT - 1)
+            self.protocol.dataReceived(b"a\n")
+        self.assertFalse(self.transport.disconnecting)
+
+    def test_part_of_a_message_does_not(self) -> None:
+        self.protocol.dataReceived(b"a\n")
+        for _ in range(int(IDLE_TIMEOUT * 1.2)):
+            self.protocol.dataReceived(b"x")
+            self.wait(1)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_a_client_that_does_not_take_its_replies_is_aborted(self) -> None:
+        self.transport.room = 1
+        self.protocol.dataReceived(b"a\n")
+        self.wait(IDLE_TIMEOUT * 1.2)
+        self.assert_ended(CloseReason.IDLE)
+
+    def test_so_is_one_for_whom_the_kernel_still_holds_replies(self) -> None:
+        self.patch(protocol_module, "unsent", lambda _transport: 1000)
+        self.protocol.dataReceived(b"a\n")
+        self.wait(IDLE_TIMEOUT * 1.2)
+        self.assert_ended(CloseReason.IDLE)
+
+    def test_a_client_that_takes_a_byte_now_and_then_is_kept(self) -> None:
+        left = [1000]
+        self.patch(protocol_module, "unsent", lambda _transport: left[0])
+        self.transport.room = 1
+        self.protocol.dataReceived(b"a\n")
+        for _ in range(5):
+            self.wait(IDLE_TIMEOUT * 0.8)
+            left[0] -= 1
+        self.assertEqual(self.observer.reasons, [])
+
+    def test_a_client_that_we_say_goodbye_to_is_not_waited_for_any_longer(self) -> None:
+        self.protocol.dataReceived(b"a\nexit\n")
+        self.wait(IDLE_TIMEOUT * 1.3)
+        self.assert_ended(CloseReason.IDLE)
+
+    def test_one_that_does_not_take_our_closing_is_aborted(self) -> None:
+        self.wait(IDLE_TIMEOUT * 1.2)
+        self.assertTrue(self.transport.disconnecting)
+        self.wait(IDLE_TIMEOUT * 0.1)
+        self.assert_ended(CloseReason.IDLE)
+
+    def test_zero_is_for_ever_but_not_for_those_we_say_goodbye_to(self) -> None:
+        self.idle_timeout = 0.0
+        self.factory = self.make_factory()
+        waiting, waiting_transport = self.connect()
+        leaving, _ = self.connect()
+        leaving.dataReceived(b"exit\n")
+        self.clock.pump([DEFAULT_IDLE_TIMEOUT / 10] * 13)
+        self.assertEqual(self.factory.protocols, {waiting})
+        self.assertFalse(waiting_transport.disconnecting)
+
+
+class RefusalTests(ProtocolTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.factory = self.make_factory(refusal=lambda _peer: CloseReason.TOO_MANY)
+
+    def test_a_client_is_refused_with_a_line(self) -> None:
+        protocol, transport = self.connect()
+        self.assertEqual(transport.take(), b"server error: too many connections\n")
+        self.assertTrue(transport.write_closed)
+        protocol.dataReceived(b"hello\n")
+        transport.flush()
+        protocol.readConnectionLost()
+        transport.flush()
+        self.assertEqual(transport.take(), b"")
+        self.assertEqual(self.factory.protocols, set())
+
+    def test_it_is_counted_and_told_apart_from_those_that_were_accepted(self) -> None:
+        _, transport = self.connect()
+        transport.lose(ConnectionLost())
+        self.assertEqual(self.observer.refusals, [CloseReason.TOO_MANY])
+        self.assertEqual(self.observer.reasons, [])
+        counts = self.factory.counts
+        self.assertEqual((counts.accepted, counts.open, counts.refusals), (0, 0, {CloseReason.TOO_MANY: 1}))
+
+    def test_only_so_many_are_waited_for(self) -> None:
+        connected = [self.connect()[1] for _ in range(LINGERING_REFUSED + 1)]
+        self.assertTrue(all(transport.write_closed for transport in connected[:-1]))
+        self.assertFalse(any(transport.disconnecting for transport in connected[:-1]))
+        self.assertTrue(connected[-1].disconnecting)
+
+    def test_it_is_let_go_like_others_when_the_server_stops(self) -> None:
+        protocol, transport = self.connect()
+        gone: list[None] = []
+        self.factory.drain().addCallback(gone.append)
+        transport.flush()
+        protocol.readConnectionLost()
+        transport.flush()
+        self.assertEqual(len(gone), 1)
+
+    def test_the_address_decides(self) -> None:
+        asked: list[IAddress] = []
+        self.factory = self.make_factory(refusal=asked.append)
+        _, transport = self.connect()
+        self.assertEqual(asked, [transport.getPeer()])
+        self.assertEqual(self.observer.refusals, [])
 
 
 class DrainTests(ProtocolTestCase):
@@ -411,6 +553,12 @@ class DrainTests(ProtocolTestCase):
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
         self.assert_ended(CloseReason.SHUTDOWN)
+
+    def test_aborting_waits_for_nobody(self) -> None:
+        gone = self.drain()
+        self.factory.abort()
+        self.assertEqual(len(gone), 1)
+        self.assert_ended(CloseReason.ABORTED)
 
     def test_a_connection_lost_meanwhile_leaves_nothing_behind(self) -> None:
         self.drain()

@@ -6,9 +6,9 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.observer import CloseReason
 from echoreply.protocol import ReplyFactory, ReplyProtocol
-from echoreply.service import ReplyService
+from echoreply.reasons import CloseReason
+from echoreply.service import ABORT_SECONDS, ReplyService
 from tests.observers import Memory
 from tests.transports import TCPStringTransport
 
@@ -19,7 +19,7 @@ class ServiceTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.observer = Memory()
-        self.factory = ReplyFactory(self.reactor, observer=self.observer)
+        self.factory = ReplyFactory(self.reactor, observers=[self.observer])
         self.service = ReplyService(self.reactor, TCP4ServerEndpoint(self.reactor, 8088), self.factory, drain=5)
 
     def connect(self) -> tuple[ReplyProtocol, TCPStringTransport]:
@@ -85,6 +85,31 @@ class StopTests(ServiceTestCase):
         self.reactor.pump([0, 4.9])
         self.assertNoResult(stopped)
         self.reactor.advance(0.1)
+        self.successResultOf(stopped)
+        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_a_client_that_could_still_take_its_replies_has_a_moment_more(self) -> None:
+        service = ReplyService(self.reactor, TCP4ServerEndpoint(self.reactor, 8089), self.factory, drain=0.1)
+        service.startService()
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"hello")
+        stopped = service.stopService()
+        self.reactor.pump([0, 0.1])
+        self.assertEqual(transport.take(), b"server reply:hello")
+        self.assertTrue(transport.disconnecting)
+        self.assertNoResult(stopped)
+        self.reactor.advance(ABORT_SECONDS)
+        self.successResultOf(stopped)
+        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+
+    def test_it_can_be_hurried(self) -> None:
+        self.connect()
+        self.service.hurry()
+        self.assertEqual(self.observer.reasons, [], "it has not been stopped yet")
+        stopped = self.service.stopService()
+        self.reactor.advance(0)
+        self.service.hurry()
         self.successResultOf(stopped)
         self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
         self.assertEqual(self.reactor.getDelayedCalls(), [])

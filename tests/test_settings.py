@@ -56,7 +56,8 @@ class ParsingTests(SynchronousTestCase):
 
 
 class SettingsTests(SynchronousTestCase):
-    OPTIONS = {  # noqa: RUF012
+    OPTIONS: dict[str, object] = {  # noqa: RUF012
+        "listen": None,
         "port": "0",
         "interface": "::1",
         "prefix": "p\udcff",
@@ -65,6 +66,9 @@ class SettingsTests(SynchronousTestCase):
         "pause": "0.5",
         "max_message": "10",
         "log_messages": "0",
+        "idle_timeout": "0",
+        "max_connections": "10",
+        "max_per_host": "1",
         "drain": "0",
         "help": "is not a setting",
     }
@@ -84,6 +88,13 @@ class SettingsTests(SynchronousTestCase):
         with self.assertRaises(ValueError) as caught:
             Settings.parse({**self.OPTIONS, "interface": "localhost"})
         self.assertEqual(str(caught.exception), "--interface takes an IP address of this machine, not 'localhost'")
+
+    def test_an_endpoint_takes_the_place_of_port_and_interface(self) -> None:
+        self.assertEqual(Settings(listen="tcp:1").listen, "tcp:1")
+        for other in ({"port": 1}, {"interface": "::1"}):
+            with self.assertRaises(ValueError) as caught:
+                Settings(listen="tcp:1", **other)
+            self.assertIn("--listen takes the place of --port and --interface", str(caught.exception))
 
     def test_settings_that_nobody_parsed_are_checked_too(self) -> None:
         with self.assertRaises(ValueError):

@@ -1,21 +1,22 @@
 """The server's options, and its service made from them."""
 
 import io
-import sys
 from contextlib import redirect_stdout
 from typing import Any
 
 from attrs import fields_dict
 from twisted.application.service import IService, IServiceMaker
-from twisted.internet.error import CannotListenError
-from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import MemoryReactorClock
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply import __version__
+from echoreply.reasons import CloseReason
 from echoreply.settings import Settings
-from echoreply.tap import CannotListen, Options, makeService
+from echoreply.tap import Options, makeService
+from tests.transports import TCPStringTransport
 
 
 def parsed(*arguments: str) -> Options:
@@ -63,14 +64,30 @@ class ServiceTests(SynchronousTestCase):
         ((port, _, _, interface),) = reactor.tcpServers
         self.assertEqual((interface, port), ("127.0.0.1", 4321))
 
-    def test_an_address_in_use_is_said_in_one_line_without_a_traceback(self) -> None:
-        self.addCleanup(delattr, sys, "tracebacklimit")
-        reactor: Any = RaisingMemoryReactor(CannotListenError("127.0.0.1", 4321, OSError(98, "Address already in use")))
-        service = makeService(parsed("--port", "4321", "--interface", "127.0.0.1"), reactor)
-        with self.assertRaises(CannotListen) as caught:
-            service.privilegedStartService()
-        self.assertEqual(str(caught.exception), "cannot listen on 127.0.0.1:4321: Address already in use")
-        self.assertEqual(sys.tracebacklimit, 0)
+    def test_the_service_listens_as_an_endpoint_describes(self) -> None:
+        reactor: Any = MemoryReactorClock()
+        service = makeService(parsed("--listen", "tcp:4321:interface=127.0.0.1"), reactor)
+        service.startService()
+        ((port, _, _, interface),) = reactor.tcpServers
+        self.assertEqual((interface, port), ("127.0.0.1", 4321))
+
+    def test_limits_reach_the_factory(self) -> None:
+        reactor: Any = MemoryReactorClock()
+        service = makeService(
+            parsed("--port=0", "--max-connections=2", "--max-per-host=1", "--idle-timeout=9"), reactor
+        )
+        service.startService()
+        factory = reactor.adoptedPorts[0][2]
+        for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
+            protocol = factory.buildProtocol(None)
+            transport = TCPStringTransport(protocol)
+            transport.peerAddr = IPv4Address("TCP", host, 4000)
+            protocol.makeConnection(transport)
+        self.assertEqual(factory.counts.refusals, {CloseReason.TOO_MANY: 1, CloseReason.TOO_MANY_FROM_HOST: 1})
+        reactor.pump([1] * 8)
+        self.assertEqual(factory.counts.endings, {})
+        reactor.pump([1] * 4)
+        self.assertEqual(factory.counts.endings, {CloseReason.IDLE: 2})
 
 
 class PluginTests(SynchronousTestCase):

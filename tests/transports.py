@@ -28,7 +28,7 @@ class TCPStringTransport(StringTransport):
     def __init__(self, protocol: Protocol) -> None:
         super().__init__()
         self.protocol = protocol
-        self.room = 65536
+        self.bufferSize = self.room = 65536
         self.waiting = 0
         self.write_closed = False
         self.no_delay = False

@@ -35,7 +35,7 @@ async def serve() -> AsyncIterator[Serve]:
 
     async def start(rules: Rules | None = None, interface: str = "", host: str = "127.0.0.1") -> Dial:
         observer = Memory()
-        factory = ReplyFactory(reactor, rules, pause=wire.PAUSE, observer=observer)
+        factory = ReplyFactory(reactor, rules, pause=wire.PAUSE, observers=[observer])
         service = ReplyService(reactor, server_endpoint(reactor, interface, 0), factory, drain=wire.PATIENCE)
         service.startService()
         services.append(service)

@@ -1,0 +1,80 @@
+"""The process that twistd runs: what it says if it can't start, and the signals that end it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorFromThreads
+
+from echoreply.address import host_and_port
+from echoreply.service import ReplyService
+
+
+class CannotListen(Exception):  # noqa: N818
+    """The address is taken, or not ours to take."""
+
+
+@contextmanager
+def told_in_a_line(where: str) -> Iterator[None]:
+    """
+    Say in one line why it can't listen. For twistd only, since this speaks for the whole process.
+
+    @raise CannotListen: with no traceback, neither here nor from Python: twistd passes it on, having removed its pid
+        file and, if it is a daemon, told the process that waits for it to start.
+    """
+    try:
+        yield
+    except CannotListenError as error:
+        where = where or host_and_port(error.interface or "*", error.port)
+        reason = error.socketError.strerror
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+    else:
+        return
+    sys.tracebacklimit = 0
+    raise CannotListen(f"cannot listen on {where}: {reason}") from None
+
+
+class TwistdService(MultiService):
+    """
+    The service as twistd runs it, which ends by signals.
+
+    @param reply_service: the server.
+    @param where: how a person has said where it listens, if they have.
+    """
+
+    def __init__(self, reactor: IReactorFromThreads, reply_service: ReplyService, where: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._reply_service = reply_service
+        self._where = where
+        reply_service.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def privilegedStartService(self) -> None:
+        """
+        Start what needs privileges.
+
+        @raise CannotListen: see L{told_in_a_line}.
+        """
+        with told_in_a_line(self._where):
+            super().privilegedStartService()  # type: ignore[no-untyped-call]
+
+    def stopService(self) -> Deferred[None]:
+        """Let the clients go; a second signal, while that takes its time, stops it now."""
+        handlers = {number: signal.signal(number, self._hurry) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def put_back(_: None) -> None:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+        stopped: Deferred[None] = super().stopService()  # type: ignore[no-untyped-call]
+        return stopped.addCallback(put_back)
+
+    def _hurry(self, _number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self._reply_service.hurry)

@@ -1,0 +1,131 @@
+"""File descriptors: how many there may be, and what to do when there are none."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from math import inf
+from typing import Any
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.selectreactor import SelectReactor
+from twisted.logger import Logger
+
+try:
+    import resource
+except ImportError:  # pragma: no cover  # Windows
+    resource = None  # type: ignore[assignment]
+
+RESERVE = 64
+"""Descriptors that are kept for other things than accepted clients: files, the reactor, clients that are refused."""
+
+RETRY_SECONDS = 0.1
+"""Seconds after which it is tried again to accept, when there was no descriptor."""
+
+SELECTABLE = 1024
+"""Descriptors that select(2) can wait for: FD_SETSIZE."""
+
+LOG_SECONDS = 60.0
+"""Seconds between two log lines that say so."""
+
+_OPEN_MAX = 10240
+"""What macOS takes for a limit where it says that there is none: setrlimit(2) there, under COMPATIBILITY."""
+
+_log = Logger("echoreply")
+
+_NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def raise_limit() -> tuple[int, int]:
+    """
+    Raise this process's limit on open files as far as it may: getrlimit(2), RLIMIT_NOFILE.
+
+    @return: the limit before and now.
+    """
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (hard, _OPEN_MAX):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        except (OSError, ValueError):
+            continue
+        break
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return before, now
+
+
+def connections_within(limit: int) -> int:
+    """Give how many connections a limit on open files has room for, beside what else a server needs."""
+    return max(limit - RESERVE, limit // 2)
+
+
+def connections_allowed(reactor: object, wanted: int) -> int:
+    """
+    Raise the limit on open files, and log how many connections it allows.
+
+    @param wanted: how many a person wants, or 0.
+    @return: how many connections there may be; 0 is no limit.
+    """
+    if resource is None:  # pragma: no cover  # Windows
+        return wanted
+    before, limit = raise_limit()
+    if isinstance(reactor, SelectReactor):
+        limit = min(limit, SELECTABLE)
+    room = connections_within(limit)
+    allowed = min(wanted, room) if wanted else room
+    _log.info(
+        "connections allowed: {allowed}, by a limit of {limit} open files ({before} before)",
+        allowed=allowed,
+        limit=limit,
+        before=before,
+    )
+    if wanted > room:
+        _log.warn("--max-connections {wanted} is more than the limit on open files has room for", wanted=wanted)
+    return allowed
+
+
+class PatientSocket:
+    """
+    A listening socket for a L{tcp.Port}, that leaves clients in its queue while there is no descriptor for them.
+
+    A port by itself accepts them with one that it keeps in reserve, and closes them at once; when that fails, it tries
+    again without a pause. To them, a server that is slow to answer is better than one that hangs up.
+    """
+
+    def __init__(self, port: tcp.Port, clock: IReactorTime) -> None:
+        self._port = port
+        self._clock = clock
+        self._socket: socket.socket = port.socket
+        self._logged = -inf
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._socket, name)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """
+        Accept a client.
+
+        @raise BlockingIOError: there is none, or there is no descriptor for it.
+        """
+        try:
+            return self._socket.accept()
+        except OSError as error:
+            if error.errno not in _NONE_LEFT:
+                raise
+            self._wait(error)
+            raise BlockingIOError(errno.EAGAIN, "there is no descriptor for it") from None
+
+    def _wait(self, error: OSError) -> None:
+        now = self._clock.seconds()
+        if now >= self._logged + LOG_SECONDS:
+            self._logged = now
+            _log.warn("connections wait to be accepted until there are descriptors: {reason}", reason=error.strerror)
+        self._port.pauseProducing()
+        # A port that has been closed meanwhile does nothing.
+        self._clock.callLater(RETRY_SECONDS, self._port.resumeProducing)
+
+
+def wait_for_descriptors(port: IListeningPort, clock: IReactorTime) -> None:
+    """Have a port wait while there is no descriptor for another client, if it is one of the reactor's own."""
+    if isinstance(port, tcp.Port):
+        port.socket = PatientSocket(port, clock)

@@ -1,0 +1,20 @@
+"""Why conversations and connections end."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class CloseReason(Enum):
+    """Why a connection ended, or was refused."""
+
+    CLIENT = "closed by the client"
+    FAREWELL = "exit or quit"
+    TOO_LONG = "message too long"
+    TOO_MANY = "too many connections"
+    TOO_MANY_FROM_HOST = "too many connections from one host"
+    IDLE = "idle"
+    """No message, and no byte taken, for as long as a client may be idle."""
+    SHUTDOWN = "server shutting down"
+    ABORTED = "aborted, since the server did not wait longer to shut down"
+    RESET = "connection reset"

@@ -1,0 +1,113 @@
+"""What twistd's process says if it can't start, and the signals that end it."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.daemon import CannotListen, TwistdService, told_in_a_line
+from echoreply.protocol import ReplyFactory
+from echoreply.reasons import CloseReason
+from echoreply.service import ReplyService
+from tests.observers import Memory
+from tests.transports import TCPStringTransport
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class ToldInALineTests(SynchronousTestCase):
+    def assert_said(self, where: str, error: Exception, words: str) -> None:
+        self.addCleanup(delattr, sys, "tracebacklimit")
+        with self.assertRaises(CannotListen) as caught, told_in_a_line(where):
+            raise error
+        self.assertEqual(str(caught.exception), words)
+        self.assertTrue(caught.exception.__suppress_context__)
+        self.assertEqual(sys.tracebacklimit, 0)
+
+    def test_an_address_in_use_is_named(self) -> None:
+        error = CannotListenError("127.0.0.1", 4321, OSError(98, "Address already in use"))
+        self.assert_said("", error, "cannot listen on 127.0.0.1:4321: Address already in use")
+
+    def test_all_addresses_are_a_star(self) -> None:
+        error = CannotListenError("", 4321, OSError(98, "Address already in use"))
+        self.assert_said("", error, "cannot listen on *:4321: Address already in use")
+
+    def test_an_endpoint_is_named_as_a_person_named_it(self) -> None:
+        self.assert_said("tcp:x", ValueError("no such port"), "cannot listen on tcp:x: no such port")
+
+    def test_a_socket_that_can_not_be_taken_is_said(self) -> None:
+        self.assert_said(
+            "systemd:0", OSError(9, "Bad file descriptor"), "cannot listen on systemd:0: Bad file descriptor"
+        )
+
+    def test_nothing_is_said_when_nothing_is_wrong(self) -> None:
+        with told_in_a_line(""):
+            pass
+        self.assertFalse(hasattr(sys, "tracebacklimit"))
+
+
+class Reactor(MemoryReactorClock):
+    """A reactor in memory that signal handlers can call."""
+
+    def callFromThread(self, function: Callable[[], object]) -> None:
+        self.callLater(0, function)
+
+
+class DaemonTestCase(SynchronousTestCase):
+    """Has a service on a reactor in memory."""
+
+    def setUp(self) -> None:
+        self.reactor: Any = Reactor()
+        self.observer = Memory()
+        self.factory = ReplyFactory(self.reactor, observers=[self.observer])
+        self.handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        for number, handler in self.handlers.items():
+            self.addCleanup(signal.signal, number, handler)
+
+    def service(self, listener: Any) -> TwistdService:  # noqa: ANN401
+        endpoint = TCP4ServerEndpoint(listener, 4321)
+        return TwistdService(self.reactor, ReplyService(self.reactor, endpoint, self.factory, drain=60), "")
+
+
+class StartTests(DaemonTestCase):
+    def test_a_failure_to_listen_is_said_in_a_line(self) -> None:
+        self.addCleanup(delattr, sys, "tracebacklimit")
+        error = CannotListenError("", 4321, OSError(98, "Address already in use"))
+        with self.assertRaises(CannotListen):
+            self.service(RaisingMemoryReactor(error)).privilegedStartService()
+
+
+class SignalTests(DaemonTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.twistd = self.service(self.reactor)
+        self.twistd.startService()
+        protocol = self.factory.buildProtocol(None)
+        self.transport = TCPStringTransport(protocol)
+        protocol.makeConnection(self.transport)
+        protocol.dataReceived(b"hello\n")
+
+    def test_a_second_signal_stops_it_now(self) -> None:
+        for number in SIGNALS:
+            with self.subTest(number):
+                stopped = self.twistd.stopService()
+                self.reactor.advance(0)
+                self.assertNoResult(stopped)
+                os.kill(os.getpid(), number)
+                self.reactor.advance(0)
+                self.successResultOf(stopped)
+                self.assertEqual(self.observer.reasons[-1:], [CloseReason.ABORTED])
+                self.setUp()
+
+    def test_then_signals_are_whose_they_were(self) -> None:
+        stopped = self.twistd.stopService()
+        self.reactor.advance(0)
+        self.transport.abortConnection()
+        self.successResultOf(stopped)
+        self.assertEqual({number: signal.getsignal(number) for number in SIGNALS}, self.handlers)

@@ -1,0 +1,43 @@
+"""What an operator asks first."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.observer import Connection, Counts
+from echoreply.reasons import CloseReason
+
+ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
+
+
+class CountsTests(SynchronousTestCase):
+    def test_what_was_said_on_open_and_ended_connections_is_counted(self) -> None:
+        counts = Counts()
+        first, second = (Connection(number, ADDRESS, ADDRESS) for number in (1, 2))
+        for connection in (first, second):
+            counts.opened(connection)
+            connection.messages, connection.received, connection.sent = 2, 10, 20
+        counts.closed(first, CloseReason.CLIENT)
+        second.messages = 3
+        self.assertEqual((counts.messages, counts.received, counts.sent), (5, 20, 40))
+        self.assertEqual((counts.accepted, counts.open, counts.endings), (2, 1, {CloseReason.CLIENT: 1}))
+
+    def test_the_refused_are_neither_accepted_nor_ended(self) -> None:
+        counts = Counts()
+        counts.refused(Connection(1, ADDRESS, ADDRESS), CloseReason.TOO_MANY)
+        self.assertEqual((counts.accepted, counts.open, counts.endings.total()), (0, 0, 0))
+        self.assertEqual(counts.refusals, {CloseReason.TOO_MANY: 1})
+
+    @given(st.lists(st.sampled_from(["open", "close"])))
+    def test_the_accepted_are_the_open_and_the_ended(self, events: list[str]) -> None:
+        counts = Counts()
+        connections: list[Connection] = []
+        for event in events:
+            if event == "open":
+                connections.append(Connection(counts.accepted + 1, ADDRESS, ADDRESS))
+                counts.opened(connections[-1])
+            elif connections:
+                counts.closed(connections.pop(), CloseReason.RESET)
+            self.assertEqual(counts.accepted, counts.open + counts.endings.total())
+            self.assertEqual(counts.open, len(connections))

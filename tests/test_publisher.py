@@ -1,0 +1,84 @@
+"""One observer that is several."""
+
+from collections.abc import Callable
+
+from twisted.internet.address import IPv4Address
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoreply.framing import Block
+from echoreply.observer import Connection, Counts, IReplyObserver, NoObserver
+from echoreply.publisher import Publisher
+from echoreply.reasons import CloseReason
+from tests.observers import Memory
+
+ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
+
+
+class Fault(Exception):
+    """A disk is full, say."""
+
+
+class Faulty(NoObserver):
+    """An observer with a bug."""
+
+    def answered(self, connection: Connection, messages: Block) -> None:
+        raise Fault
+
+    def closed(self, connection: Connection, reason: CloseReason) -> None:
+        raise Fault
+
+
+class PublisherTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.connection = Connection(1, ADDRESS, ADDRESS)
+
+    def tell_all(self, observer: IReplyObserver) -> None:
+        observer.listening(ADDRESS)
+        observer.refused(self.connection, CloseReason.TOO_MANY)
+        observer.opened(self.connection)
+        observer.answered(self.connection, Block(b"a\nb\n", 2))
+        observer.closed(self.connection, CloseReason.CLIENT)
+        observer.stopped(Counts())
+
+    def assert_all_told(self, memory: Memory) -> None:
+        self.assertEqual(memory.hosts, [ADDRESS])
+        self.assertEqual(memory.refusals, [CloseReason.TOO_MANY])
+        self.assertEqual(memory.messages, [b"a", b"b"])
+        self.assertEqual(memory.ended, [(self.connection, CloseReason.CLIENT)])
+        self.assertTrue(memory.has_stopped)
+
+    def test_it_is_an_observer(self) -> None:
+        verifyObject(IReplyObserver, Publisher([]))
+        verifyObject(IReplyObserver, NoObserver())
+        verifyObject(IReplyObserver, Memory())
+
+    def test_everything_is_told_to_all(self) -> None:
+        memories = [Memory(), Memory()]
+        self.tell_all(Publisher(memories))
+        for memory in memories:
+            self.assert_all_told(memory)
+
+    def test_a_faulty_observer_harms_nobody_and_is_logged_once(self) -> None:
+        memory = Memory()
+        publisher = Publisher([Faulty(), memory])
+        self.tell_all(publisher)
+        self.assertEqual(len(self.flushLoggedErrors(Fault)), 1)
+        self.assert_all_told(memory)
+        for _ in range(10):
+            publisher.answered(self.connection, Block(b"c\n", 1))
+        self.assertEqual(self.flushLoggedErrors(Fault), [])
+
+    def test_each_faulty_observer_is_logged(self) -> None:
+        self.tell_all(Publisher([Faulty(), Faulty()]))
+        self.assertEqual(len(self.flushLoggedErrors(Fault)), 2)
+
+    def test_nothing_worse_than_an_exception_is_held_back(self) -> None:
+        def leave(_connection: Connection) -> None:
+            raise KeyboardInterrupt
+
+        observer = NoObserver()
+        opened: Callable[[Connection], None] = leave
+        self.patch(observer, "opened", opened)
+        with self.assertRaises(KeyboardInterrupt):
+            Publisher([observer]).opened(self.connection)
