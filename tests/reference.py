@@ -1,5 +1,6 @@
 """The contract in its plainest form, to hold the program against: it knows the whole stream, and nothing of reads."""
 
+import re
 from itertools import pairwise
 
 from hypothesis import strategies as st
@@ -7,17 +8,32 @@ from hypothesis import strategies as st
 FAREWELLS = (b"exit", b"quit")
 
 
+def messages_of(stream: bytes) -> list[bytes]:
+    """Give the messages of a stream, the last of which may have no LF, under --framing line."""
+    return re.findall(rb"[^\n]*\n|[^\n]+", stream)
+
+
 def expected(stream: bytes, prefix: bytes, max_message: int) -> bytes:
     """Give what a client that sends this and then closes its sending side is sent, under --framing line."""
+    return replies_to(messages_of(stream), prefix, max_message)
+
+
+def too_long(message: bytes, max_message: int) -> bool:
+    """Tell whether a message is too long, be it finished or not."""
+    run = message.removesuffix(b"\n")
+    return len(run.rstrip(b"\r")) > max_message or len(run) > max_message + 1024
+
+
+def replies_to(messages: list[bytes], prefix: bytes, max_message: int) -> bytes:
+    """Give what a client that sends these messages is sent."""
     sent = b""
-    for message in stream.replace(b"\n", b"\n\0cut\0").split(b"\0cut\0"):
-        run = message.removesuffix(b"\n")
-        if len(run.rstrip(b"\r")) > max_message or len(run) > max_message + 1024:
-            return sent + b"server error: message longer than %d bytes\n" % max_message
+    for message in messages:
+        if too_long(message, max_message):
+            line_break = b"" if sent.endswith(b"\n") or not sent else b"\n"
+            return sent + line_break + b"server error: message longer than %d bytes\n" % max_message
         if message.strip(b"\r\n") in FAREWELLS:
             return sent
-        if message:
-            sent += prefix + message
+        sent += prefix + message
     return sent
 
 

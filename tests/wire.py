@@ -80,12 +80,17 @@ Case = Callable[[Dial], None]
 
 
 def exchange(dial: Dial, sent: bytes, replies: bytes) -> None:
-    """Send this, close the sending side, and check all that comes until the server closes."""
-    with dial() as wire:
-        wire.send(sent)
-        wire.finish()
+    """Send this, close the sending side, and check all that comes meanwhile and until the server closes."""
+    with dial() as wire, ThreadPoolExecutor() as pool:
+
+        def send() -> None:
+            wire.send(sent)
+            wire.finish()
+
+        sending = pool.submit(send)
         wire.expect(replies)
         wire.expect_end()
+        sending.result(PATIENCE)
 
 
 def wait_for_a_pause(dial: Dial) -> None:
@@ -205,17 +210,7 @@ def what_follows_a_farewell_does_not_cost_the_replies_before_it(dial: Dial) -> N
 def fifty_megabytes_owed_at_half_close(dial: Dial) -> None:
     line = b"0123456789" * 9 + b"\n"
     count = 50_000_000 // len(line)
-    with dial() as wire, ThreadPoolExecutor() as pool:
-
-        def send() -> None:
-            wire.send(line * count)
-            wire.finish()
-
-        sending = pool.submit(send)
-        replies = wire.read_all()
-        sending.result(PATIENCE)
-    assert len(replies) == count * len(PREFIX + line)
-    assert replies == (PREFIX + line) * count
+    exchange(dial, line * count, (PREFIX + line) * count)
 
 
 def a_slow_reader_whose_lines_are_cut_where_the_server_pauses(dial: Dial) -> None:

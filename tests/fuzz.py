@@ -1,0 +1,221 @@
+"""
+Arbitrary segments, half-closes, pauses and resumes, on a server without a network: every reply is that of the contract.
+
+C{python -m tests.fuzz --seconds 60} looks for a conversation for which it is not, and prints the shortest that it
+finds. The reference, L{tests.reference}, knows the stream and nothing of reads or buffers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from unittest import TestCase
+
+from hypothesis import HealthCheck, Phase, event, settings, target
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+
+from echoreply.conversation import BATCH, Rules
+from echoreply.framing import Framing
+from echoreply.protocol import BUFFER, ReplyFactory
+from echoreply.replies import Replies
+from tests.reference import messages_of, replies_to, streams, too_long
+from tests.transports import TCPStringTransport
+
+PAUSE = 0.2
+
+floods = st.builds(
+    lambda message, count: message * count,
+    st.sampled_from([b"\n", b"a\n", b"exit?\n", b"x" * 100 + b"\r\n", b"x" * 5000, b"\r", b"\0\xff\n"]),
+    st.integers(1, 9000),
+).map(lambda flood: flood[:70_000])
+
+
+class Conversations(RuleBasedStateMachine):
+    """
+    One client and one server, and between them a network that delivers when it likes.
+
+    The client sends into C{unread}, from which the server reads when it wants to; its replies wait in the transport
+    until the client takes them.
+    """
+
+    @initialize(
+        framing=st.sampled_from(Framing),
+        prefix=st.sampled_from([b"server reply:", b"", b"\n", b">"]),
+        max_message=st.sampled_from([1, 4, 8, 1000, 65536]),
+        room=st.sampled_from([0, 1, 1000, BUFFER]),
+    )
+    def connect(self, framing: Framing, prefix: bytes, max_message: int, room: int) -> None:
+        self.clock = Clock()
+        self.contract = Rules(Replies(prefix), framing, max_message)
+        self.factory = ReplyFactory(self.clock, self.contract, pause=PAUSE, idle_timeout=0)
+        self.protocol = self.factory.buildProtocol(None)
+        self.transport = TCPStringTransport(self.protocol)
+        self.transport.room = room
+        self.protocol.makeConnection(self.transport)
+        self.unread = bytearray()
+        self.reads: list[bytes] = []
+        self.parts = [b""]
+        self.finished = self.finish_read = self.lost = False
+
+    # What the client does.
+
+    @rule(segment=st.one_of(streams, floods, st.binary(max_size=200)))
+    def send(self, segment: bytes) -> None:
+        if not self.finished:
+            self.unread += segment
+
+    @rule()
+    def finish(self) -> None:
+        self.finished = True
+
+    @precondition(lambda self: not self.lost)
+    @rule()
+    def take_replies(self) -> None:
+        self.transport.flush()
+        self.note_end()
+
+    @precondition(lambda self: not self.lost)
+    @rule()
+    def take_all_replies(self) -> None:
+        while not self.lost and self.transport.waiting:
+            self.take_replies()
+
+    @precondition(lambda self: not self.lost)
+    @rule()
+    def reset(self) -> None:
+        self.transport.lose(ConnectionLost())
+        self.note_end()
+
+    # What the network and time do.
+
+    @precondition(lambda self: not self.lost)
+    @rule(size=st.one_of(st.integers(1, 40), st.just(BUFFER)))
+    def deliver(self, size: int) -> None:
+        """Let the server read, if it wants to."""
+        if not self.transport.reading or self.transport.disconnecting:
+            return
+        if self.unread:
+            data = bytes(self.unread[:size])
+            del self.unread[:size]
+            self.reads.append(data)
+            self.parts[-1] += data
+            self.protocol.dataReceived(data)
+        elif self.finished and not self.finish_read:
+            self.finish_read = True
+            self.protocol.readConnectionLost()
+
+    @precondition(lambda self: not self.lost)
+    @rule()
+    def deliver_all(self) -> None:
+        while self.unread and self.transport.reading and not self.transport.disconnecting:
+            self.deliver(BUFFER)
+
+    @precondition(lambda self: not self.lost)
+    @rule()
+    def be_silent(self) -> None:
+        """Let the pause pass; it counts only while the server reads, and all that was sent has been read."""
+        counts = self.transport.reading and not self.finish_read
+        self.clock.advance(PAUSE)
+        if counts and self.contract.framing is Framing.AUTO and not any(b"\n" in part for part in self.parts):
+            self.parts.append(b"")
+
+    # What holds at any time.
+
+    def messages(self) -> list[bytes]:
+        """Give the messages that the server has read, as the contract cuts them."""
+        if self.contract.framing is Framing.READ:
+            return self.reads
+        messages = [message for part in self.parts for message in messages_of(part)]
+        unfinished = self.parts[-1] and not self.parts[-1].endswith(b"\n")
+        if unfinished and not self.finish_read and not too_long(messages[-1], self.contract.max_message):
+            messages.pop()
+        return messages
+
+    @invariant()
+    def every_reply_is_that_of_the_contract(self) -> None:
+        owed = replies_to(self.messages(), self.contract.replies.prefix, self.contract.max_message)
+        sent = self.transport.value()
+        assert owed.startswith(sent), f"sent {sent[-100:]!r}, where {owed[-100:]!r} was owed"
+        if not self.lost and self.transport.waiting <= self.transport.room:
+            assert len(sent) == len(owed), f"{owed[len(sent) :][:100]!r} was not sent"
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        longest = max(BATCH, len(self.contract.replies.prefix) + max(self.contract.max_message + 1025, BUFFER))
+        assert self.transport.waiting <= self.transport.room + longest + 50
+
+    @invariant()
+    def it_adds_up(self) -> None:
+        counts = self.factory.counts
+        assert counts.accepted == counts.open + counts.endings.total() == 1
+        assert counts.sent == len(self.transport.value())
+        assert counts.received == sum(map(len, self.reads))
+
+    def note_end(self) -> None:
+        self.lost = not self.factory.protocols
+        if self.lost:
+            assert self.clock.getDelayedCalls() == []
+
+    def teardown(self) -> None:
+        """Let everything arrive: then the client has all that it was owed, and the server lets it go."""
+        if not hasattr(self, "clock"):
+            return
+        self.finished = True
+        for _ in range(10_000):
+            if self.lost:
+                break
+            self.deliver(BUFFER)
+            self.every_reply_is_that_of_the_contract()
+            self.take_replies()
+        event("reset" if self.transport.waiting else "ended")
+        target(float(len(self.reads)))
+        assert self.lost, "the connection has not ended"
+        assert self.factory.protocols == set()
+
+
+class FuzzTests(TestCase):
+    def test_every_reply_is_that_of_the_contract(self) -> None:
+        run_state_machine_as_test(Conversations, settings=settings(max_examples=60, deadline=None))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m tests.fuzz", description="Look for replies that break the contract.")
+    parser.add_argument("--seconds", type=float, default=60, help="for how long [%(default)s]")
+    seconds = parser.parse_args().seconds
+    rounds = settings(
+        max_examples=200,
+        stateful_step_count=60,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.target, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    connected = steps = 0
+
+    class Counted(Conversations):
+        def teardown(self) -> None:
+            nonlocal connected, steps
+            super().teardown()
+            connected += 1
+            steps += len(getattr(self, "reads", []))
+
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        run_state_machine_as_test(Counted, settings=rounds)
+    print(f"{connected} conversations, {steps} reads, in {time.monotonic() - began:.0f} s: every reply as it should be")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
