@@ -39,7 +39,11 @@ floods = st.builds(
     st.sampled_from([b"\n", b"a\n", b"exit?\n", b"x" * 100 + b"\r\n", b"x" * 5000, b"\r", b"\0\xff\n"]),
     st.integers(1, 9000),
 ).map(lambda flood: flood[:30_000])
-segments = st.one_of(streams, floods, st.binary(max_size=200), st.sampled_from([b"a\nb", b"a", b"b\n"]))
+terminators = st.integers(1020, 1030).map(lambda count: b"\r" * count)
+segments = st.one_of(
+    streams, floods, st.binary(max_size=200), terminators, st.sampled_from([b"a\nb", b"a", b"b\n", b"\n"])
+)
+seldom = st.sampled_from([False] * 7 + [True])
 
 
 class Conversations(RuleBasedStateMachine):
@@ -82,9 +86,9 @@ class Conversations(RuleBasedStateMachine):
         self.send(segment)
         self.deliver_all()
 
-    @rule()
-    def finish(self) -> None:
-        self.finished = True
+    @rule(really=seldom)
+    def finish(self, really: bool) -> None:
+        self.finished |= really
 
     @precondition(lambda self: not self.lost)
     @rule()
@@ -99,10 +103,11 @@ class Conversations(RuleBasedStateMachine):
             self.take_replies()
 
     @precondition(lambda self: not self.lost)
-    @rule()
-    def reset(self) -> None:
-        self.transport.lose(ConnectionLost())
-        self.note_end()
+    @rule(really=seldom)
+    def reset(self, really: bool) -> None:
+        if really:
+            self.transport.lose(ConnectionLost())
+            self.note_end()
 
     # What the network and time do.
 
