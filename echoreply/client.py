@@ -18,6 +18,7 @@ from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoreply.quoting import TerminalText
 from echoreply.timer import Timer
 from echoreply.transport import IDuplexTransport, unsent
 from echoreply.typed import TypedLines
@@ -80,8 +81,9 @@ class ReplyClient(Protocol):
     factory: ReplyClientFactory
     transport: IDuplexTransport
 
-    def __init__(self, clock: IReactorTime, lines: TypedLines, wait: float) -> None:
+    def __init__(self, clock: IReactorTime, lines: TypedLines, wait: float, terminal: TerminalText | None) -> None:
         self._lines = lines
+        self._terminal = terminal
         self._keyboard = Keyboard(self, lines)
         self._silence = Timer(clock, wait, self._waited)
         self._finished = False
@@ -102,7 +104,7 @@ class ReplyClient(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Show what was received."""
         self._watch_silence()
-        self._keyboard.transport.write(data)
+        self._keyboard.transport.write(self._terminal.receive(data) if self._terminal else data)
 
     def readConnectionLost(self) -> None:
         """Leave: the server has closed its sending side, so nothing more will come."""
@@ -191,6 +193,8 @@ class ReplyClient(Protocol):
         if not self._finished:
             self.transport.unregisterProducer()
         self.transport.loseConnection()
+        if self._terminal:
+            self._keyboard.transport.write(self._terminal.finish())
         self._keyboard.transport.unregisterProducer()
         self._keyboard.transport.loseConnection()
 
@@ -204,23 +208,31 @@ class ReplyClientFactory(ClientFactory):
         such as a L{StandardIO}.
     @param lines: what is done to what is typed.
     @param wait: how many seconds of silence end it, once nothing more is typed.
+    @param terminal: what is done to what is received, if it is shown on a terminal.
     @ivar done: fires with a L{Parting}, when everything that was received has been shown.
     """
 
     noisy = False
 
     def __init__(
-        self, clock: IReactorTime, open_keyboard: Callable[[Keyboard], object], *, lines: TypedLines, wait: float
+        self,
+        clock: IReactorTime,
+        open_keyboard: Callable[[Keyboard], object],
+        *,
+        lines: TypedLines,
+        wait: float,
+        terminal: TerminalText | None = None,
     ) -> None:
         self._clock = clock
         self._lines = lines
         self._wait = wait
+        self._terminal = terminal
         self.open_keyboard = open_keyboard
         self.done: Deferred[Parting] = Deferred()
 
     def buildProtocol(self, addr: IAddress | None) -> ReplyClient:  # type: ignore[override]
         """Make the protocol for the connection."""
-        client = ReplyClient(self._clock, self._lines, self._wait)
+        client = ReplyClient(self._clock, self._lines, self._wait, self._terminal)
         client.factory = self
         return client
 

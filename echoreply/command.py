@@ -57,10 +57,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--lower", action="store_true", help="lower-case what is typed")
     add(
         "--wait",
-        default=5.0,
         type=taken_by(seconds(zero=False)),
         metavar="SECONDS",
-        help="once the input has ended, leave when no byte has come, or gone, for so long [5]",
+        help="once the input has ended, leave when no byte has come, or gone, for so long [5; at a keyboard 0.5]",
     )
     add(
         "--connect-timeout",
@@ -69,6 +68,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         metavar="SECONDS",
         help="give up connecting after so long [10]",
     )
+    add("--raw", action="store_true", help="on a terminal, show control bytes as they are, not as \\x1b")
     add("--version", action="version", version=f"{PROGRAM} {__version__}")
     return parser.parse_args(arguments)
 

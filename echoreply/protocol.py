@@ -182,7 +182,11 @@ class ReplyProtocol(Protocol):
         if not (self._draining or self.closing):
             self._draining = True
             self._owed_reads = unread(self.transport)
-            self._go_on()
+            if self.connection.received or self._owed_reads:
+                self._go_on()
+            else:
+                # Who has just come may have a message on its way.
+                self._pause.start()
 
     def give_up(self) -> None:
         """Wait no longer for the client, but for what it takes at once."""

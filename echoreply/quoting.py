@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import re
+
 _SHORT = {"\\": r"\\", '"': r"\"", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
@@ -26,4 +29,33 @@ def _escape(character: str) -> str:
         return _SHORT[character]
     if character.isprintable():
         return character
+    return _hexadecimal(character)
+
+
+def _hexadecimal(character: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
+class TerminalText:
+    r"""
+    What a peer sends, as it comes, for a terminal.
+
+    Control characters (ECMA-48: C0, but for tab and newline, DEL, C1) and bytes that are no UTF-8 become C{\xNN}, one
+    for each byte; anything else stays as it is. A character that is cut in two is held back until the rest has come.
+    """
+
+    _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\udc80-\udcff]")
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what has come; give what is to be shown."""
+        return self._shown(self._decoder.decode(data))
+
+    def finish(self) -> bytes:
+        """Give what was held back, when no more will come."""
+        return self._shown(self._decoder.decode(b"", final=True))
+
+    def _shown(self, text: str) -> bytes:
+        return self._CONTROL.sub(lambda match: _hexadecimal(match[0]), text).encode()

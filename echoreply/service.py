@@ -21,18 +21,27 @@ class ReplyService(Service):
 
     @param clock: where time comes from, such as the reactor.
     @param drain: how many seconds clients get, when the service stops, to take their replies.
+    @param passed_on: whether somebody else will go on to listen with the same socket. Then those who wait in its queue
+        when the service stops are theirs.
     """
 
     _port: IListeningPort | None = None
     _last_arrival = 0
 
     def __init__(
-        self, clock: IReactorTime, endpoint: IStreamServerEndpoint, factory: ReplyFactory, drain: float
+        self,
+        clock: IReactorTime,
+        endpoint: IStreamServerEndpoint,
+        factory: ReplyFactory,
+        drain: float,
+        *,
+        passed_on: bool = False,
     ) -> None:
         self._clock = clock
         self._endpoint = endpoint
         self._factory = factory
         self._drain = drain
+        self._passed_on = passed_on
 
     def privilegedStartService(self) -> None:
         """
@@ -87,8 +96,9 @@ class ReplyService(Service):
             port, self._port = self._port, None
             # More than the queue holds can only be newcomers.
             self._last_arrival = self._factory.arrived + BACKLOG
-            # The port closes in the reactor's next turn, just after this call.
-            self._clock.callLater(0, self._accept_all, port)
+            if not self._passed_on:
+                # The port closes in the reactor's next turn, just after this call.
+                self._clock.callLater(0, self._accept_all, port)
             await maybeDeferred(port.stopListening)
         gone = self._factory.drain()
         deadlines = (

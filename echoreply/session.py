@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from echoreply.address import format_address, host_and_port
 from echoreply.client import Keyboard, Parting, ReplyClientFactory
+from echoreply.quoting import TerminalText
 from echoreply.typed import TypedLines
 
 try:
@@ -35,6 +36,10 @@ except ImportError:  # pragma: no cover  # Windows
 Say = Callable[[str], None]
 
 STDIN, STDOUT, STDERR = range(3)
+
+PROGRAM_WAITS = 5.0
+PERSON_WAITS = 0.5
+"""Seconds of silence after which we leave. A person has seen the replies before they typed that they leave."""
 
 _FAILURES = (Parting.CLOSED, Parting.RESET, Parting.UNSENT, Parting.OUTPUT_CLOSED)
 
@@ -98,8 +103,13 @@ async def talk(reactor: IClientReactor, options: argparse.Namespace, say: Say, s
             say("type lines to send them; quit or Ctrl-D leaves")
         StandardIO(keyboard, stdin=stdin, stdout=stdout, reactor=reactor)  # type: ignore[call-arg]
 
-    lines = TypedLines(options.eol, lower=options.lower)
-    factory = ReplyClientFactory(reactor, open_keyboard, lines=lines, wait=options.wait)
+    factory = ReplyClientFactory(
+        reactor,
+        open_keyboard,
+        lines=TypedLines(options.eol, lower=options.lower),
+        wait=options.wait or (PERSON_WAITS if os.isatty(stdin) else PROGRAM_WAITS),
+        terminal=TerminalText() if os.isatty(stdout) and not options.raw else None,
+    )
     timeout = options.connect_timeout
     endpoint = HostnameEndpoint(reactor, options.host, options.port, timeout)
     try:

@@ -96,4 +96,6 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         refusal=admission.refusal,
         observers=[admission, LogObserver(reactor, settings.log_messages)],
     )
-    return TwistdService(reactor, ReplyService(reactor, endpoint, factory, settings.drain), settings.listen)
+    passed_on = settings.listen.startswith("systemd:")
+    service = ReplyService(reactor, endpoint, factory, settings.drain, passed_on=passed_on)
+    return TwistdService(reactor, service, settings.listen)

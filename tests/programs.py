@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -70,16 +71,48 @@ class Transcript:
         return self._text
 
 
+PASS_AS_SYSTEMD_DOES = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="echoreply")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+SYSTEMD_SOCKET = "--listen=systemd:domain=INET:index=0"
+
+
+def passing(listener: socket.socket) -> list[str]:
+    """Give the command that runs another one with a socket passed as systemd passes it: sd_listen_fds(3)."""
+    return [sys.executable, "-c", PASS_AS_SYSTEMD_DOES, str(listener.fileno())]
+
+
 class Server(AbstractContextManager["Server"]):
     """
     C{twistd -n echoreply} on a free port.
 
     @ivar port: the port that it says it listens on.
+
+    @param listener: a socket to pass to it, in place of that port.
     """
 
-    def __init__(self, directory: Path, *options: str, twistd_options: tuple[str, ...] = ()) -> None:
-        command = [TWISTD, "-n", "--pidfile=", *twistd_options, "echoreply", "--port=0", *options]
-        self.process = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    def __init__(
+        self,
+        directory: Path,
+        *options: str,
+        twistd_options: tuple[str, ...] = (),
+        listener: socket.socket | None = None,
+    ) -> None:
+        command = [TWISTD, "-n", "--pidfile=", *twistd_options, "echoreply"]
+        if listener:
+            command = [*passing(listener), *command, SYSTEMD_SOCKET, *options]
+        else:
+            command += ["--port=0", *options]
+        self.process = subprocess.Popen(
+            command,
+            cwd=directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[listener.fileno()] if listener else [],
+        )
         output = self.process.stdout
         assert output is not None
         self.log = Transcript(partial(os.read, output.fileno(), 65536))
@@ -95,6 +128,15 @@ class Server(AbstractContextManager["Server"]):
 
     def dial(self, host: str = "127.0.0.1") -> Dial:
         return partial(Wire, host, self.port)
+
+    def pause(self) -> None:
+        """Stop it as Ctrl-Z would, and wait until it has."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
         """Stop it with a signal; give its status."""

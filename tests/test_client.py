@@ -10,6 +10,7 @@ from zope.interface.verify import verifyObject
 
 from echoreply import client
 from echoreply.client import Keyboard, Parting, ReplyClientFactory
+from echoreply.quoting import TerminalText
 from echoreply.typed import TypedLines
 from tests.transports import TCPStringTransport
 
@@ -67,6 +68,28 @@ class BridgeTests(ClientTestCase):
 
     def test_a_message_is_not_delayed_by_nagles_algorithm(self) -> None:
         self.assertTrue(self.socket.no_delay)
+
+
+class TerminalTests(ClientTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.factory = ReplyClientFactory(
+            self.clock, self.open_keyboard, lines=TypedLines(), wait=5, terminal=TerminalText()
+        )
+        self.client = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 8088))
+        self.socket = TCPStringTransport(self.client)
+        self.client.makeConnection(self.socket)
+
+    def test_a_server_does_not_drive_a_terminal(self) -> None:
+        self.client.dataReceived(b"\x1b[31mred\n")
+        self.assertEqual(self.terminal.take(), b"\\x1b[31mred\n")
+
+    def test_what_was_held_back_is_shown_in_the_end(self) -> None:
+        self.client.dataReceived("中".encode()[:1])
+        self.assertEqual(self.terminal.take(), b"")
+        self.client.readConnectionLost()
+        self.assertEqual(self.terminal.take(), b"\\xe4")
+        self.assert_parted(Parting.CLOSED)
 
 
 class LeavingTests(ClientTestCase):

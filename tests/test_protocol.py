@@ -449,6 +449,7 @@ class DrainTests(ProtocolTestCase):
         self.assertEqual(self.observer.reasons, [CloseReason.SHUTDOWN] * 2)
 
     def test_an_idle_client_is_closed_gently(self) -> None:
+        self.protocol.dataReceived(b"hello\n")
         self.drain()
         self.assertTrue(self.transport.write_closed)
         self.assertFalse(self.transport.disconnecting)
@@ -467,7 +468,21 @@ class DrainTests(ProtocolTestCase):
             self.assertEqual(transport.take(), b">a\n>b\n")
             self.assertTrue(transport.write_closed)
 
+    def test_a_client_that_has_just_come_has_a_pause_to_say_something(self) -> None:
+        self.drain()
+        self.assertFalse(self.transport.write_closed)
+        self.protocol.dataReceived(b"hello\n")
+        self.assertEqual(self.transport.take(), b">hello\n")
+        self.assertTrue(self.transport.write_closed)
+
+    def test_one_that_says_nothing_is_closed_after_it(self) -> None:
+        self.drain()
+        self.clock.advance(0.2)
+        self.assertTrue(self.transport.write_closed)
+
     def test_a_client_that_goes_on_is_not_served_for_ever(self) -> None:
+        self.protocol.dataReceived(b"hello\n")
+        self.transport.take()
         self.drain()
         self.protocol.dataReceived(b"a\n")
         self.assertEqual(self.transport.take(), b"")
@@ -547,6 +562,7 @@ class DrainTests(ProtocolTestCase):
         self.assert_ended(CloseReason.ABORTED)
 
     def test_giving_up_closes_who_only_has_not_closed(self) -> None:
+        self.protocol.dataReceived(b"a\n")
         self.drain()
         self.transport.flush()
         self.factory.give_up()

@@ -1,12 +1,13 @@
 """Peers' bytes, quoted."""
 
 import ast
+import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.quoting import quote
+from echoreply.quoting import TerminalText, quote
 
 
 class QuoteTests(SynchronousTestCase):
@@ -37,3 +38,34 @@ class QuoteTests(SynchronousTestCase):
         # As Python reads it: characters that print stand for their UTF-8, escapes for one byte each.
         readable = "".join(c if c.isascii() else "".join(f"\\x{b:02x}" for b in c.encode()) for c in shown)
         self.assertEqual(ast.literal_eval("b" + readable), data)
+
+
+class TerminalTextTests(SynchronousTestCase):
+    def show(self, *reads: bytes) -> str:
+        text = TerminalText()
+        return (b"".join(map(text.receive, reads)) + text.finish()).decode()
+
+    def test_text_with_tabs_and_newlines_stays_as_it_is(self) -> None:
+        text = "hello,\t中文\nis 'é' \\ \"e\"? 👩\u200d🔬\u3000\n"
+        self.assertEqual(self.show(text.encode()), text)
+
+    def test_controls_are_shown_and_do_nothing(self) -> None:
+        self.assertEqual(self.show(b"\x1b]0;title\x07a\rb\0\x7f\x08\n"), "\\x1b]0;title\\x07a\\x0db\\x00\\x7f\\x08\n")
+
+    def test_so_are_c1_controls_be_they_utf_8_or_not(self) -> None:
+        self.assertEqual(self.show("\x9b2J".encode(), b"\x9b2J"), "\\xc2\\x9b2J\\x9b2J")
+
+    def test_a_character_cut_in_two_is_shown_when_it_is_whole(self) -> None:
+        text = TerminalText()
+        self.assertEqual(text.receive("中".encode()[:2]), b"")
+        self.assertEqual(text.receive("中".encode()[2:]), "中".encode())
+
+    def test_one_that_never_becomes_whole_is_shown_in_the_end(self) -> None:
+        self.assertEqual(self.show("中".encode()[:2]), "\\xe4\\xb8")
+
+    @given(st.lists(st.binary(max_size=8)))
+    def test_nothing_that_drives_a_terminal_comes_through_however_it_is_cut(self, reads: list[bytes]) -> None:
+        shown = self.show(*reads)
+        self.assertEqual(shown, self.show(b"".join(reads)))
+        for character in shown:
+            self.assertTrue(character in "\t\n" or unicodedata.category(character) not in ("Cc", "Cs"), repr(character))

@@ -311,6 +311,45 @@ class TestTerminal:
         terminal.type(b"quit\n")
         assert terminal.wait() == 0
 
+    @pytest.mark.parametrize(("options", "shown"), [([], rb"\\x1b\[31m\\x07"), (["--raw"], rb"\x1b\[31m\x07")])
+    def test_control_bytes_are_shown_unless_they_are_asked_for(self, options: list[str], shown: bytes) -> None:
+        def serve(connection: socket.socket) -> None:
+            connection.sendall(b"begin \x1b[31m\x07 end\n")
+
+        with one_shot_server(serve) as port, Terminal(CLIENT, *options, "127.0.0.1", str(port)) as terminal:
+            terminal.screen.wait_for(rb"begin " + shown + rb" end\r\n")
+            assert terminal.wait() == 1
+
+    def test_a_pipe_gets_the_bytes_also_when_a_person_types(self) -> None:
+        def serve(connection: socket.socket) -> None:
+            connection.sendall(b"\x1b[31m\n")
+
+        with (
+            one_shot_server(serve) as port,
+            Terminal(CLIENT, "127.0.0.1", str(port), stdout=subprocess.PIPE) as terminal,
+        ):
+            assert terminal.process.stdout is not None
+            assert terminal.process.stdout.read() == b"\x1b[31m\n"
+            assert terminal.wait() == 1
+
+    @pytest.mark.parametrize(("keys", "status"), [(b"quit\n", 0), (b"\x04", 0), (b"\x03", 130)])
+    def test_a_server_that_says_nothing_can_be_left(self, keys: bytes, status: int) -> None:
+        left = threading.Event()
+
+        def serve(_connection: socket.socket) -> None:
+            assert left.wait(PATIENCE)
+
+        with one_shot_server(serve) as port:
+            # Were it the server that is waited for, neither would end.
+            try:
+                with Terminal(CLIENT, "127.0.0.1", str(port)) as terminal:
+                    terminal.screen.wait_for(b"quit or Ctrl-D leaves\r\n")
+                    terminal.type(b"hello\n")
+                    terminal.type(keys)
+                    assert terminal.wait() == status
+            finally:
+                left.set()
+
     def test_exit_leaves(self, terminal: Terminal) -> None:
         terminal.type(b"exit\n")
         assert terminal.wait() == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 
 from tests import wire
 from tests.end_to_end.conftest import Start
-from tests.programs import TWISTD, Server
+from tests.programs import TWISTD
 from tests.wire import PATIENCE, Wire
 
 REACTORS = ["epoll", "poll", "select", "asyncio"]
@@ -48,12 +47,6 @@ def outliving() -> Iterator[int]:
         os.close(held)
         assert os.read(alive, 1) == b""
         os.close(alive)
-
-
-def stop_running(server: Server) -> None:
-    """Stop a server as Ctrl-Z would, and wait until it has."""
-    server.process.send_signal(signal.SIGSTOP)
-    os.waitpid(server.process.pid, os.WUNTRACED)
 
 
 @pytest.mark.parametrize("reactor", REACTORS)
@@ -115,39 +108,15 @@ def test_it_listens_where_it_is_told(interface: str, start: Start) -> None:
         server.dial(other)()
 
 
-def test_clients_that_never_read_cost_little_and_hold_up_nobody(start: Start) -> None:
-    server = start("--log-messages=0")
-    status = Path(f"/proc/{server.process.pid}/status")
-    if not status.exists():
-        pytest.skip("resident memory is read from Linux's /proc")
-
-    def resident() -> int:
-        return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0])
-
-    before = resident()
-    with ExitStack() as stack:
-        connections = [stack.enter_context(server.dial()(receive_buffer=4096)) for _ in range(20)]
-        for connection in connections:
-            connection.socket.setblocking(False)
-        # Whoever can be written to is, until nobody can; were the server only slow, it would be tried less hard.
-        while writable := select.select([], [connection.socket for connection in connections], [], 0.5)[1]:
-            for writer in writable:
-                writer.send(b"\n" * 65536)
-        wire.half_close_is_answered(server.dial())
-        assert resident() - before < 20 * 1024
-        for connection in connections:
-            connection.reset()
-
-
 def test_bytes_that_wait_in_the_kernel_are_no_silence(start: Start) -> None:
     server = start("--pause=1")
     with server.dial()() as connection:
         connection.send(b"hel")
         server.log.wait_for(b" connected")
-        stop_running(server)
+        server.pause()
         connection.send(b"lo")
         time.sleep(1.2)  # The pause passes; that it is too short could only let a wrong server pass.
-        server.process.send_signal(signal.SIGCONT)
+        server.resume()
         connection.expect(b"server reply:hello")
 
 
@@ -235,10 +204,10 @@ class TestStopping:
         with server.dial()() as connection:
             connection.send(b"a\n")
             connection.expect(b"server reply:a\n")
-            stop_running(server)
+            server.pause()
             connection.send(b"b\nc\nhal")
             server.process.send_signal(signal.SIGTERM)
-            server.process.send_signal(signal.SIGCONT)
+            server.resume()
             connection.expect(b"server reply:b\nserver reply:c\n")
             connection.expect_end()
         assert server.process.wait(PATIENCE) == -signal.SIGTERM
@@ -248,11 +217,11 @@ class TestStopping:
         with server.dial()() as connection:
             connection.send(b"a\n")
             connection.expect(b"server reply:a\n")
-            stop_running(server)
+            server.pause()
             connection.send(b"b\n" * 20_000 + b"rest")
             connection.finish()
             server.process.send_signal(signal.SIGTERM)
-            server.process.send_signal(signal.SIGCONT)
+            server.resume()
             connection.expect(b"server reply:b\n" * 20_000 + b"server reply:rest")
             connection.expect_end()
         assert server.process.wait(PATIENCE) == -signal.SIGTERM
@@ -260,13 +229,13 @@ class TestStopping:
     @pytest.mark.parametrize("reactor", REACTORS)
     def test_clients_that_wait_to_be_accepted_have_connected(self, reactor: str, start: Start) -> None:
         server = start("--drain=60", twistd_options=(f"--reactor={reactor}",))
-        stop_running(server)
+        server.pause()
         with ExitStack() as stack:
             connections = [stack.enter_context(server.dial()()) for _ in range(150)]
             for connection in connections:
                 connection.send(b"hello\n")
             server.process.send_signal(signal.SIGTERM)
-            server.process.send_signal(signal.SIGCONT)
+            server.resume()
             for connection in connections:
                 connection.expect(b"server reply:hello\n")
                 connection.expect_end()
