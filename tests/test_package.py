@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 IMPORT_ALL_WITHOUT_POSIX = """
 import sys
-for missing in "fcntl", "termios", "twisted.internet.stdio":
+for missing in "fcntl", "resource", "termios", "twisted.internet.stdio":
     sys.modules[missing] = None
 from importlib import import_module
 from pkgutil import iter_modules

@@ -81,6 +81,20 @@ class InterfaceTests(ProtocolTestCase):
         transport.flush()
         self.assertEqual(transport.take(), b"server reply:hello\n")
 
+    def test_a_faulty_observer_does_not_end_a_conversation(self) -> None:
+        def fault(*_: object) -> None:
+            raise ZeroDivisionError
+
+        for event in ("opened", "answered", "closed"):
+            self.patch(self.observer, event, fault)
+        protocol, transport = self.connect()
+        for _ in range(3):
+            protocol.dataReceived(b"hello\n")
+        protocol.readConnectionLost()
+        self.assertEqual(transport.take(), b">hello\n" * 3)
+        transport.flush()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_a_factory_says_nothing_of_its_own_in_the_log(self) -> None:
         self.assertFalse(self.factory.noisy)
 

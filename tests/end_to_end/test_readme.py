@@ -37,6 +37,7 @@ def test_its_table_has_every_option_with_its_default() -> None:
     values = {name: getattr(Settings(), name) for name in fields_dict(Settings)}
     defaults = {name.replace("_", "-"): getattr(value, "value", value) for name, value in values.items()}
     defaults["interface"] = "all, IPv6 and IPv4"
+    defaults["listen"] = "none"
     defaults["prefix"] = "`server reply:`"
     for name, default in defaults.items():
         shown = f"{default:g}" if isinstance(default, float) else str(default)
