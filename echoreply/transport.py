@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISystemHandle, ITCPTransport, ITransport
 from zope.interface import Attribute
@@ -41,13 +42,15 @@ def prepare(transport: ITCPTransport) -> None:
     Replies are not held back (RFC 9293, 3.7.4), a vanished peer is noticed in two minutes (3.8.4), and one that does
     not read fills little of the kernel's memory, which others need.
     """
-    transport.setTcpNoDelay(True)
-    transport.setTcpKeepAlive(True)
-    handle = _socket_of(transport)
-    if handle and handle.family in (socket.AF_INET, socket.AF_INET6):
-        for name, value in _TCP_OPTIONS.items():
-            if hasattr(socket, name):
-                handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    # A socket that the peer has reset takes no options on some systems; the transport will notice.
+    with suppress(OSError):
+        transport.setTcpNoDelay(True)
+        transport.setTcpKeepAlive(True)
+        handle = _socket_of(transport)
+        if handle and handle.family in (socket.AF_INET, socket.AF_INET6):
+            for name, value in _TCP_OPTIONS.items():
+                if hasattr(socket, name):
+                    handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def unread(transport: ITransport) -> int:

@@ -6,8 +6,34 @@ import sys
 from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.transport import at_end, unread, unsent
+from echoreply.transport import at_end, prepare, unread, unsent
 from tests.transports import SocketStringTransport, TCPStringTransport, receive_queue
+
+
+class PrepareTests(SynchronousTestCase):
+    def test_replies_are_not_held_back_and_vanished_peers_are_noticed(self) -> None:
+        with socket.socket() as ours:
+            transport = SocketStringTransport(Protocol(), ours)
+            prepare(transport)
+            self.assertTrue(transport.getTcpNoDelay())
+            self.assertTrue(transport.getTcpKeepAlive())
+            if sys.platform == "linux":
+                options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_NOTSENT_LOWAT)
+                values = [ours.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+                self.assertEqual(values, [60, 15, 4, 65536])
+
+    def test_other_sockets_keep_their_options(self) -> None:
+        with receive_queue() as (ours, _):
+            prepare(SocketStringTransport(Protocol(), ours))
+
+    def test_a_socket_that_takes_none_is_left_as_it_is(self) -> None:
+        def refuse(_enabled: bool) -> None:
+            raise OSError(22, "Invalid argument")
+
+        transport = TCPStringTransport(Protocol())
+        self.patch(transport, "setTcpNoDelay", refuse)
+        prepare(transport)
+        self.assertFalse(transport.getTcpKeepAlive())
 
 
 class UnreadTests(SynchronousTestCase):
