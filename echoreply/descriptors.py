@@ -37,14 +37,15 @@ _log = Logger("echoreply")
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-def raise_limit() -> tuple[int, int]:
+def set_limit(*wanted: int) -> tuple[int, int]:
     """
-    Raise this process's limit on open files as far as it may: getrlimit(2), RLIMIT_NOFILE.
+    Set this process's limit on open files: getrlimit(2), RLIMIT_NOFILE.
 
+    @param wanted: the limits that are wanted, the best first; at last, it is raised as far as it may.
     @return: the limit before and now.
     """
     before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for limit in (hard, _OPEN_MAX):
+    for limit in (*wanted, hard, _OPEN_MAX):
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         except (OSError, ValueError):
@@ -61,16 +62,15 @@ def connections_within(limit: int) -> int:
 
 def connections_allowed(reactor: object, wanted: int) -> int:
     """
-    Raise the limit on open files, and log how many connections it allows.
+    Raise the limit on open files as far as is of use, and log how many connections it allows.
 
     @param wanted: how many a person wants, or 0.
     @return: how many connections there may be; 0 is no limit.
     """
     if resource is None:  # pragma: no cover  # Windows
         return wanted
-    before, limit = raise_limit()
-    if isinstance(reactor, SelectReactor):
-        limit = min(limit, SELECTABLE)
+    # A descriptor that a reactor can't wait for must not come to be.
+    before, limit = set_limit(SELECTABLE) if isinstance(reactor, SelectReactor) else set_limit()
     room = connections_within(limit)
     allowed = min(wanted, room) if wanted else room
     _log.info(

@@ -24,7 +24,7 @@ from echoreply.descriptors import (
     PatientSocket,
     connections_allowed,
     connections_within,
-    raise_limit,
+    set_limit,
     wait_for_descriptors,
 )
 
@@ -49,19 +49,19 @@ class LimitTests(LogTestCase):
 
     def test_the_soft_limit_is_raised_to_the_hard_one(self) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (500, self.hard))
-        self.assertEqual(raise_limit(), (500, self.hard))
+        self.assertEqual(set_limit(), (500, self.hard))
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (self.hard, self.hard))
 
     def test_where_the_hard_one_can_not_be_had_another_is_tried(self) -> None:
         asked: list[int] = []
 
-        def set_limit(_what: int, limits: tuple[int, int]) -> None:
+        def refuse_the_hard_one(_what: int, limits: tuple[int, int]) -> None:
             asked.append(limits[0])
             if limits[0] == self.hard:
                 raise ValueError
 
-        self.patch(resource, "setrlimit", set_limit)
-        raise_limit()
+        self.patch(resource, "setrlimit", refuse_the_hard_one)
+        set_limit()
         self.assertEqual(asked, [self.hard, descriptors._OPEN_MAX])
 
     def test_there_is_a_reserve_which_a_small_limit_does_not_become_all_of(self) -> None:
@@ -85,7 +85,8 @@ class LimitTests(LogTestCase):
 
     def test_a_reactor_that_selects_can_serve_only_so_many(self) -> None:
         reactor = SelectReactor.__new__(SelectReactor)
-        self.assertLessEqual(connections_allowed(reactor, 0), SELECTABLE - RESERVE)
+        self.assertEqual(connections_allowed(reactor, 0), min(SELECTABLE, self.hard) - RESERVE)
+        self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE)[0], min(SELECTABLE, self.hard))
 
 
 class ListeningSocket:
