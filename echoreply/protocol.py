@@ -76,7 +76,8 @@ class ReplyProtocol(Protocol):
         self._flushed = False
         self._draining = False
         self._owed_reads = 0
-        self._progress = (0, 0, 0)
+        self._said = (0, 0)
+        self._untaken = 0
         self._progress_seen = clock.seconds()
         self._expired = False
         self.closing: CloseReason | None = None
@@ -160,10 +161,13 @@ class ReplyProtocol(Protocol):
         Progress is a message answered, or a byte of a reply written by us or taken by the client. It is looked for
         when this is called, so the answer is right to within the time since the last call.
         """
-        progress = (self.connection.messages, self.connection.sent, unsent(self.transport))
-        if progress != self._progress:
-            self._progress = progress
-            self._progress_seen = now
+        said = self.connection.messages, self.connection.sent
+        # What has been taken stays taken: of the many who have nothing to take, the kernel is not asked.
+        if said != self._said or self._untaken:
+            untaken = unsent(self.transport)
+            if said != self._said or untaken != self._untaken:
+                self._progress_seen = now
+            self._said, self._untaken = said, untaken
         return now - self._progress_seen
 
     def expire(self) -> None:
