@@ -8,8 +8,6 @@ their replies.
 
 from __future__ import annotations
 
-from collections import deque
-
 from attrs import field, frozen
 
 from echoreply.framing import Block, Framer, Framing, LineFramer, ReadFramer, too_long
@@ -55,7 +53,7 @@ class Conversation:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._framer: Framer = ReadFramer() if rules.framing is Framing.READ else LineFramer(rules.max_message)
-        self._unanswered: deque[Block] = deque()
+        self._unanswered: list[Block] = []
         self._inside_line = False
         self._last_word: tuple[CloseReason, str] | None = None
         self.ending: CloseReason | None = None
@@ -111,7 +109,7 @@ class Conversation:
 
     def _next_block(self) -> Block:
         """Take as many of the unanswered messages as a batch has room for the replies to."""
-        block = self._unanswered.popleft()
+        block = self._unanswered.pop(0)
         prefix = len(self._rules.replies.prefix)
         data, count = block.data, block.count
         while count > 1 and len(data) + count * prefix > BATCH:
@@ -120,7 +118,7 @@ class Conversation:
             count = data.count(b"\n")
         if count == block.count:
             return block
-        self._unanswered.appendleft(Block(block.data[len(data) :], block.count - count))
+        self._unanswered.insert(0, Block(block.data[len(data) :], block.count - count))
         return Block(data, count)
 
     def _answer(self, block: Block) -> Batch:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IReactorFromThreads
 
 from echoreply.address import host_and_port
+from echoreply.endpoint import IServerReactor
 from echoreply.service import ReplyService
 
 
@@ -33,7 +34,7 @@ def told_in_a_line(where: str) -> Iterator[None]:
     except CannotListenError as error:
         where = where or host_and_port(error.interface or "*", error.port)
         reason = error.socketError.strerror
-    except (OSError, ValueError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
     else:
         return
@@ -49,11 +50,13 @@ class TwistdService(MultiService):
     @param where: how a person has said where it listens, if they have.
     """
 
-    def __init__(self, reactor: IReactorFromThreads, reply_service: ReplyService, where: str) -> None:
+    def __init__(self, reactor: IServerReactor, reply_service: ReplyService, where: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._reply_service = reply_service
         self._where = where
+        self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
+        self._stops = False
         reply_service.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def privilegedStartService(self) -> None:
@@ -65,16 +68,31 @@ class TwistdService(MultiService):
         with told_in_a_line(self._where):
             super().privilegedStartService()  # type: ignore[no-untyped-call]
 
+    def startService(self) -> None:
+        """Start, and watch for signals once the reactor does."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._reactor.callWhenRunning(self._watch_signals)
+
     def stopService(self) -> Deferred[None]:
-        """Let the clients go; a second signal, while that takes its time, stops it now."""
-        handlers = {number: signal.signal(number, self._hurry) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def put_back(_: None) -> None:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-
+        """Let the clients go; another signal, before or while that takes its time, ends it now."""
         stopped: Deferred[None] = super().stopService()  # type: ignore[no-untyped-call]
-        return stopped.addCallback(put_back)
+        return stopped.addCallback(self._put_handlers_back)
 
-    def _hurry(self, _number: int, _frame: object) -> None:
-        self._reactor.callFromThread(self._reply_service.hurry)
+    def _watch_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                self._handlers[number] = handler
+                signal.signal(number, self._signalled)
+
+    def _put_handlers_back(self, _: None) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        """Have the reactor stop, as by the handler that it has for the signal, or if it is to, have it stop now."""
+        if self._stops:
+            self._reactor.callFromThread(self._reply_service.hurry)
+        else:
+            self._stops = True
+            self._handlers[number](number, frame)

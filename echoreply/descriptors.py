@@ -41,11 +41,11 @@ def set_limit(*wanted: int) -> tuple[int, int]:
     """
     Set this process's limit on open files: getrlimit(2), RLIMIT_NOFILE.
 
-    @param wanted: the limits that are wanted, the best first; at last, it is raised as far as it may.
+    @param wanted: the limits that are wanted, the best first; without one, it is raised as far as it may.
     @return: the limit before and now.
     """
     before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for limit in (*wanted, hard, _OPEN_MAX):
+    for limit in (*wanted, hard, max(before, _OPEN_MAX)):
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         except (OSError, ValueError):
@@ -64,13 +64,15 @@ def connections_allowed(reactor: object, wanted: int) -> int:
     """
     Raise the limit on open files as far as is of use, and log how many connections it allows.
 
-    @param wanted: how many a person wants, or 0.
+    @param wanted: how many a person wants; 0 is as many as may be.
     @return: how many connections there may be; 0 is no limit.
     """
     if resource is None:  # pragma: no cover  # Windows
         return wanted
     # A descriptor that a reactor can't wait for must not come to be.
     before, limit = set_limit(SELECTABLE) if isinstance(reactor, SelectReactor) else set_limit()
+    if limit == resource.RLIM_INFINITY:
+        return wanted
     room = connections_within(limit)
     allowed = min(wanted, room) if wanted else room
     _log.info(

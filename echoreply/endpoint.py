@@ -14,6 +14,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
+    IReactorCore,
     IReactorFromThreads,
     IReactorSocket,
     IReactorTCP,
@@ -26,7 +27,7 @@ BACKLOG = 65535
 """Connections that may wait to be accepted; the kernel takes less where its own limit is lower, as it mostly is."""
 
 
-class IServerReactor(IReactorFromThreads, IReactorSocket, IReactorTCP, IReactorTime):
+class IServerReactor(IReactorCore, IReactorFromThreads, IReactorSocket, IReactorTCP, IReactorTime):
     """What a server needs of a reactor."""
 
 

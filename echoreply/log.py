@@ -104,7 +104,7 @@ class LogObserver:
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Log why a connection ended, and what there was of it."""
-        why = f"idle for {round(connection.idle, 1):g} s" if reason is CloseReason.IDLE else reason.value
+        why = f"idle for {connection.idle:g} s" if reason is CloseReason.IDLE else reason.value
         self._log.info(
             "{peer} ended: {reason}; messages {messages}, bytes in {received}, bytes out {sent}",
             peer=format_address(connection.peer),

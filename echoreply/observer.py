@@ -23,7 +23,8 @@ class Connection:
     @ivar messages: how many have been answered.
     @ivar received: bytes that were read.
     @ivar sent: bytes of replies that were handed to the transport.
-    @ivar idle: for how many seconds there had been no progress when somebody last looked, as happens now and then.
+    @ivar idle: for how many seconds there had been no progress when somebody last looked, as happens now and then;
+        at most the idle timeout.
     """
 
     number: int

@@ -70,6 +70,7 @@ class ReplyProtocol(Protocol):
         self._conversation = conversation
         self._pause = Timer(clock, pause, self._silence)
         self._linger = Timer(clock, LINGER_SECONDS, self._quiet)
+        self._refused = False
         self._lingers = True
         self._blocked = False
         self._client_finished = False
@@ -96,7 +97,7 @@ class ReplyProtocol(Protocol):
         """Answer what the client has sent, as far as it takes the replies."""
         self.connection.received += len(data)
         if self.closing:
-            if self._flushed:
+            if self._flushed and not self._refused:
                 self._linger.start()
             return
         self._conversation.receive(data)
@@ -116,12 +117,15 @@ class ReplyProtocol(Protocol):
     def writeConnectionLost(self) -> None:
         """Wait for the client to close, too, or to fall quiet: our side is closed."""
         self._flushed = True
-        self._linger.start()
+        if not self._refused:
+            self._linger.start()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Clean up, and say why it ended."""
         self._pause.stop()
         self._linger.stop()
+        # They know us. The circle would keep what waited in the transport until somebody looks for circles.
+        del self._pause, self._linger
         if reason.check(ConnectionDone, ConnectionAborted):
             why = self.closing or CloseReason.CLIENT
         else:
@@ -149,17 +153,23 @@ class ReplyProtocol(Protocol):
     # What the factory asks.
 
     def refuse(self, reason: CloseReason, *, linger: bool) -> None:
-        """Say that there are too many connections, and close; wait for the client to close only if C{linger}."""
+        """
+        Say that there are too many connections, and close.
+
+        @param linger: whether to wait a moment for the client to close, too. It is never a long one.
+        """
+        self._refused = True
         self._lingers = linger
         self._conversation.end(reason, "too many connections")
         self._go_on()
+        self._linger.start()
 
     def idle(self, now: float) -> float:
         """
         Tell for how many seconds there has been no progress.
 
-        Progress is a message answered, or a byte of a reply written by us or taken by the client. It is looked for
-        when this is called, so the answer is right to within the time since the last call.
+        Progress is a message answered, or a byte of a reply written by us or, where the system tells, taken by the
+        client. It is looked for when this is called, so the answer is right to within the time since the last call.
         """
         said = self.connection.messages, self.connection.sent
         # What has been taken stays taken: of the many who have nothing to take, the kernel is not asked.
@@ -198,6 +208,8 @@ class ReplyProtocol(Protocol):
             # There is no time for the whole pause.
             self._conversation.finish_message()
             self._go_on()
+            if not self.closing:
+                self._close(CloseReason.SHUTDOWN)
             self.transport.loseConnection()
         elif self._flushed:
             self.transport.loseConnection()
@@ -253,7 +265,9 @@ class ReplyProtocol(Protocol):
 
     def _quiet(self) -> None:
         """Close altogether, unless the kernel still sends: by now nothing comes that would be answered with a reset."""
-        if unsent(self.transport):
+        if self._refused and not self._flushed:
+            self.transport.abortConnection()
+        elif unsent(self.transport) and not self._refused:
             self._linger.start()
         else:
             self.transport.loseConnection()
@@ -268,8 +282,8 @@ class ReplyFactory(ServerFactory):
     @param pause: how many seconds of silence end a message, under L{Framing.AUTO <echoreply.framing.Framing.AUTO>},
         before a connection's first LF.
     @param idle_timeout: for how many seconds a client may be idle; 0 is for ever, but not once we close. Idle is who
-        neither completes a message nor takes a byte. It is noticed within two tenths of that time.
-    @param refusal: is asked for the reason to refuse a client that connects from an address, if there is one.
+        neither completes a message nor takes a byte. It is noticed within a tenth of that time.
+    @param refusal: is asked whether a client that connects from an address is one too many, and gives the reason.
     @param observers: are told what happens.
     @ivar arrived: how many clients have come, the refused included.
     @ivar observer: tells them all.
@@ -293,7 +307,7 @@ class ReplyFactory(ServerFactory):
         self._rules = rules or Rules()
         self._pause = pause
         self._idle_timeout = idle_timeout
-        self._look = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 10, 0.01), self._look_for_idle)
+        self._look = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 20, 0.01), self._look_for_idle)
         self._refusal = refusal
         self._refused: set[ReplyProtocol] = set()
         self.arrived = 0
@@ -364,8 +378,10 @@ class ReplyFactory(ServerFactory):
     def _look_for_idle(self) -> None:
         now = self._clock.seconds()
         for protocol in list(self.protocols):
-            idle = protocol.connection.idle = protocol.idle(now)
-            if idle >= (self._idle_timeout or (DEFAULT_IDLE_TIMEOUT if protocol.closing else inf)):
+            limit = self._idle_timeout or (DEFAULT_IDLE_TIMEOUT if protocol.closing else inf)
+            idle = protocol.idle(now)
+            protocol.connection.idle = min(idle, limit)
+            if idle >= limit:
                 protocol.expire()
         if self.protocols:
             self._look.start()

@@ -27,6 +27,7 @@ class ReplyService(Service):
 
     _port: IListeningPort | None = None
     _last_arrival = 0
+    _hurried = False
 
     def __init__(
         self,
@@ -72,7 +73,8 @@ class ReplyService(Service):
         return ensureDeferred(self._stop())
 
     def hurry(self) -> None:
-        """Stop now, if it is stopping: wait for no client."""
+        """Wait for no client: now, if it is stopping, or when it will."""
+        self._hurried = True
         if not self.running:
             self._factory.abort()
 
@@ -105,6 +107,8 @@ class ReplyService(Service):
             self._clock.callLater(self._drain, self._factory.give_up),
             self._clock.callLater(self._drain + ABORT_SECONDS, self._factory.abort),
         )
+        if self._hurried:
+            self._factory.abort()
         await gone
         for deadline in deadlines:
             if deadline.active():

@@ -169,6 +169,10 @@ class Conversations(RuleBasedStateMachine):
     def memory_is_bounded(self) -> None:
         longest = max(BATCH, len(self.contract.replies.prefix) + max(self.contract.max_message + 1025, BUFFER))
         assert self.transport.waiting <= self.transport.room + longest + 50
+        if not self.protocol.closing:
+            counts = self.factory.counts
+            answered = counts.sent - counts.messages * len(self.contract.replies.prefix)
+            assert counts.received - answered <= self.contract.max_message + 1025 + BUFFER
 
     @invariant()
     def it_adds_up(self) -> None:

@@ -35,7 +35,9 @@ from tests.reference import expected
 from tests.wire import PATIENCE, PREFIX, Wire
 
 DRAIN = 5
-IDLE_TIMEOUT = 3
+IDLE_TIMEOUT = 5
+MOST_MEMORY = 100
+"""MB, for those who never read."""
 MAX_MESSAGE = 65536
 MAX_PER_HOST = 100
 NEVER_READ = 1000
@@ -350,6 +352,7 @@ class Pinger:
         self._pipe, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(target=ping, args=(port, theirs), daemon=True)
         self._process.start()
+        theirs.close()
 
     def times(self) -> list[float]:
         """Give the times in seconds, in order of length."""

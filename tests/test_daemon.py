@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
@@ -84,30 +85,67 @@ class StartTests(DaemonTestCase):
 
 
 class SignalTests(DaemonTestCase):
+    """The reactor's own handler stops the service, in its next turn, as a reactor does."""
+
     def setUp(self) -> None:
         super().setUp()
+        self.stopped: list[Deferred[None]] = []
+        for number in SIGNALS:
+            signal.signal(number, self.reactor_handler)
         self.twistd = self.service(self.reactor)
         self.twistd.startService()
-        protocol = self.factory.buildProtocol(None)
-        self.transport = TCPStringTransport(protocol)
-        protocol.makeConnection(self.transport)
-        protocol.dataReceived(b"hello\n")
+        self.run_hooks()
+        self.transport = self.connect()
 
-    def test_a_second_signal_stops_it_now(self) -> None:
+    def run_hooks(self) -> None:
+        for hook, arguments, named in self.reactor.whenRunningHooks:
+            hook(*arguments, **named)
+        self.reactor.whenRunningHooks.clear()
+
+    def reactor_handler(self, _number: int, _frame: object) -> None:
+        self.reactor.callLater(0, lambda: self.stopped.append(self.twistd.stopService()))
+
+    def connect(self) -> TCPStringTransport:
+        protocol = self.factory.buildProtocol(None)
+        transport = TCPStringTransport(protocol)
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"hello\n")
+        return transport
+
+    def test_the_first_is_the_reactors(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.reactor.pump([0, 0])
+        self.assertNoResult(self.stopped[0])
+        self.assertEqual(self.observer.reasons, [])
+
+    def test_a_second_one_stops_it_now(self) -> None:
         for number in SIGNALS:
             with self.subTest(number):
-                stopped = self.twistd.stopService()
-                self.reactor.advance(0)
-                self.assertNoResult(stopped)
+                os.kill(os.getpid(), signal.SIGTERM)
+                self.reactor.pump([0, 0])
                 os.kill(os.getpid(), number)
                 self.reactor.advance(0)
-                self.successResultOf(stopped)
-                self.assertEqual(self.observer.reasons[-1:], [CloseReason.ABORTED])
+                self.successResultOf(self.stopped[0])
+                self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
                 self.setUp()
 
+    def test_also_when_it_comes_before_the_first_has_had_its_effect(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        self.reactor.pump([0, 0, 0])
+        self.successResultOf(self.stopped[0])
+        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+        self.assertEqual(len(self.stopped), 1)
+
     def test_then_signals_are_whose_they_were(self) -> None:
-        stopped = self.twistd.stopService()
-        self.reactor.advance(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.reactor.pump([0, 0])
         self.transport.abortConnection()
-        self.successResultOf(stopped)
-        self.assertEqual({number: signal.getsignal(number) for number in SIGNALS}, self.handlers)
+        self.successResultOf(self.stopped[0])
+        self.assertEqual([signal.getsignal(number) for number in SIGNALS], [self.reactor_handler] * 2)
+
+    def test_a_signal_that_is_ignored_stays_so(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.service(self.reactor).startService()
+        self.run_hooks()
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_IGN)

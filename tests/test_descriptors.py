@@ -62,7 +62,24 @@ class LimitTests(LogTestCase):
 
         self.patch(resource, "setrlimit", refuse_the_hard_one)
         set_limit()
-        self.assertEqual(asked, [self.hard, descriptors._OPEN_MAX])
+        self.assertEqual(asked, [self.hard, max(self.soft, descriptors._OPEN_MAX)])
+
+    def test_it_is_never_lowered_unless_that_is_wanted(self) -> None:
+        limits = [(65536, resource.RLIM_INFINITY)]
+        self.patch(resource, "getrlimit", lambda _what: limits[-1])
+
+        def refuse_infinity(_what: int, wanted: tuple[int, int]) -> None:
+            if wanted[0] == resource.RLIM_INFINITY:
+                raise ValueError
+            limits.append(wanted)
+
+        self.patch(resource, "setrlimit", refuse_infinity)
+        self.assertEqual(set_limit(), (65536, 65536))
+        self.assertEqual(set_limit(100), (65536, 100))
+
+    def test_without_a_limit_there_may_be_as_many_as_are_wanted(self) -> None:
+        self.patch(resource, "getrlimit", lambda _what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        self.assertEqual([connections_allowed(object(), wanted) for wanted in (0, 7)], [0, 7])
 
     def test_there_is_a_reserve_which_a_small_limit_does_not_become_all_of(self) -> None:
         self.assertEqual(connections_within(20_000), 20_000 - RESERVE)

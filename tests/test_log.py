@@ -58,7 +58,7 @@ class ConnectionTests(LogTestCase):
         )
 
     def test_an_idle_one_is_told_with_its_time(self) -> None:
-        self.client.idle = 600.04
+        self.client.idle = 600.0
         self.observer(10).closed(self.client, CloseReason.IDLE)
         self.assertEqual(self.lines, ["192.0.2.1:4000 ended: idle for 600 s; messages 0, bytes in 0, bytes out 0"])
 

@@ -103,13 +103,21 @@ class StopTests(ServiceTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
 
-    def test_it_can_be_hurried(self) -> None:
+    def test_it_can_be_hurried_while_it_stops(self) -> None:
+        self.connect()
+        stopped = self.service.stopService()
+        self.reactor.advance(0)
+        self.assertNoResult(stopped)
+        self.service.hurry()
+        self.successResultOf(stopped)
+        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+
+    def test_it_can_be_hurried_before_it_stops(self) -> None:
         self.connect()
         self.service.hurry()
         self.assertEqual(self.observer.reasons, [], "it has not been stopped yet")
         stopped = self.service.stopService()
         self.reactor.advance(0)
-        self.service.hurry()
         self.successResultOf(stopped)
         self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
         self.assertEqual(self.reactor.getDelayedCalls(), [])

@@ -73,6 +73,10 @@ class TCPStringTransport(StringTransport):
     def reading(self) -> bool:
         return self.producerState == "producing"
 
+    def unregisterProducer(self) -> None:
+        # That of a reactor's transport does not mind if there is none.
+        self.producer = None
+
     def pauseProducing(self) -> None:
         self.producerState = "paused"
 
@@ -92,7 +96,12 @@ class TCPStringTransport(StringTransport):
 
     def lose(self, reason: Exception) -> None:
         """Lose the connection."""
-        self.protocol.connectionLost(Failure(reason))
+        protocol = self.protocol
+        del self.protocol
+        if self.producer:
+            self.producer.stopProducing()
+            self.producer = None
+        protocol.connectionLost(Failure(reason))
 
 
 @implementer(ISystemHandle)

@@ -94,7 +94,7 @@ class TestIdle:
             connection.send(b"hello\n")
             connection.expect(b"server reply:hello\n")
             connection.expect_end()
-        server.log.wait_for(rb"ended: idle for \d.* s; messages 1, bytes in 6, bytes out 19\n")
+        server.log.wait_for(rb"ended: idle for 0\.5 s; messages 1, bytes in 6, bytes out 19\n")
 
     def test_who_only_dribbles_is_left(self, start: Start) -> None:
         server = start("--idle-timeout=0.5")
@@ -110,37 +110,32 @@ class TestIdle:
                     pass
 
             dribbling = pool.submit(dribble)
-            server.log.wait_for(rb"ended: idle for \d.* s; messages 1, ")
-            left.set()
+            try:
+                server.log.wait_for(rb"ended: idle for 0\.5 s; messages 1, ")
+            finally:
+                left.set()
             dribbling.result(PATIENCE)
 
     def test_who_does_not_take_its_replies_is_aborted(self, start: Start) -> None:
         server = start("--idle-timeout=0.5", f"--prefix={'p' * 100_000}")
         with server.dial()(receive_buffer=4096) as connection:
             connection.send(b"x\n" * 1000)
-            server.log.wait_for(rb"ended: idle for \d.* s; ")
+            server.log.wait_for(rb"ended: idle for 0\.5 s; ")
             with pytest.raises(ConnectionResetError):
                 connection.read_all()
 
     def test_who_takes_them_slowly_is_not(self, start: Start) -> None:
-        server = start("--idle-timeout=1", f"--prefix={'p' * 100_000}")
+        server = start("--idle-timeout=3", f"--prefix={'p' * 100_000}")
         with server.dial()(receive_buffer=4096) as connection:
             connection.send(b"x\n" * 100)
             connection.finish()
-            deadline = time.monotonic() + 2.5
+            deadline = time.monotonic() + 4.5
             while time.monotonic() < deadline:
                 connection.read(4096)
                 time.sleep(0.05)
             assert b"ended" not in server.log.so_far()
             connection.read_all()
         server.log.wait_for(rb"ended: closed by the client; messages 100, ")
-
-    def test_zero_is_for_ever(self, start: Start) -> None:
-        server, other = start("--idle-timeout=0"), start("--idle-timeout=0.5")
-        with server.dial()() as connection, other.dial()() as leaving:
-            leaving.expect_end()
-            connection.send(b"hello\n")
-            connection.expect(b"server reply:hello\n")
 
     @on_linux
     def test_a_peer_that_vanishes_will_be_noticed_within_minutes(self, start: Start) -> None:
@@ -271,9 +266,8 @@ def test_without_descriptors_it_is_not_busy(start: Start) -> None:
             server.log.wait_for(rb"connections wait to be accepted")
             before, used_before = turns(), seconds_used()
             while turns() < before + 10:
+                assert seconds_used() - used_before < 1, "it is busy"
                 time.sleep(0.05)
-            # Ten turns, a tenth of a second each; a busy loop would have used a second.
-            assert seconds_used() - used_before < 0.5
         resource.prlimit(process, resource.RLIMIT_NOFILE, limits)
 
 
@@ -357,6 +351,17 @@ def test_a_full_disk_under_the_log_costs_the_log_only(tmp_path: Path) -> None:
 
 
 class TestStop:
+    def test_a_second_signal_counts_also_if_it_comes_with_the_first(self, start: Start) -> None:
+        server = start("--drain=600", f"--prefix={'p' * 100_000}")
+        with server.dial()(receive_buffer=4096) as connection:
+            connection.send(b"x\n" * 1000)
+            connection.expect(b"p")
+            server.pause()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+                server.process.send_signal(number)
+            assert server.process.wait(PATIENCE) in (-signal.SIGTERM, -signal.SIGINT)
+        assert b"Traceback" not in server.log.all()
+
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_second_signal_ends_it_now(self, number: int, start: Start) -> None:
         server = start("--drain=600", f"--prefix={'p' * 100_000}")
@@ -414,12 +419,14 @@ class TestSocketActivation:
 
             clients = [pool.submit(connect_without_end) for _ in range(4)]
             accepted = 0
-            for _ in range(3):
+            try:
+                for _ in range(3):
+                    server.log.wait_for(rb" ended: ", count=20)
+                    accepted += stop_and_count(server)["accepted"]
+                    server = begin()
                 server.log.wait_for(rb" ended: ", count=20)
-                accepted += stop_and_count(server)["accepted"]
-                server = begin()
-            server.log.wait_for(rb" ended: ", count=20)
-            over.set()
+            finally:
+                over.set()
             answered = sum(client.result(PATIENCE) for client in clients)
             accepted += stop_and_count(server)["accepted"]
             assert answered == accepted
