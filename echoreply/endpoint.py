@@ -9,7 +9,6 @@ from typing import Any, cast
 from attrs import frozen
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -22,6 +21,12 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from zope.interface import implementer
+
+if (passed := os.environ.get("LISTEN_FDS", "")).isdigit():
+    # Twisted reads these when its endpoints are imported, and takes no sockets that have no names, as some pass them.
+    # sd_listen_fds_with_names(3) says what they are called then.
+    os.environ.setdefault("LISTEN_FDNAMES", ":".join(["unknown"] * int(passed)))
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 
 BACKLOG = 65535
 """Connections that may wait to be accepted; the kernel takes less where its own limit is lower, as it mostly is."""

@@ -40,7 +40,7 @@ LINGER_SECONDS = 2.0
 
 DEFAULT_IDLE_TIMEOUT = 600.0
 
-BUFFER = 16384
+BUFFER = 12288
 """
 Bytes that are read at once, and that wait to be written before we pause.
 

@@ -24,6 +24,12 @@ def _address(value: str | None) -> str:
     return value or ""
 
 
+def _endpoint(value: str | None) -> str:
+    if value == "":
+        raise ValueError
+    return value or ""
+
+
 def _option(default: object, parse: Callable[[Any], Any]) -> Any:  # noqa: ANN401
     """Declare an option. Its name is the field's, with dashes; its parser raises L{ValueError} for people."""
 
@@ -45,7 +51,7 @@ class Settings:
         takes.
     """
 
-    listen: str = _option("", lambda value: value or "")
+    listen: str = _option(None, parser(_endpoint, "a Twisted server endpoint, such as tcp:8088"))
     port: int = _option(8088, whole_number(0, 65535))
     interface: str = _option("", parser(_address, "an IP address of this machine"))
     prefix: bytes = _option(_RULES.replies.prefix, os.fsencode)

@@ -290,7 +290,7 @@ async def crowd(port: int, seconds: float, tally: Tally) -> None:
 
 
 async def stop_under_load(server: Server, tally: Tally) -> float:
-    """Stop the server while fifty clients send without end; give how many seconds it took."""
+    """Stop the server while fifty clients send without end, and others do worse; give how many seconds it took."""
     loop = asyncio.get_running_loop()
     lines = b"".join(b"%d\n" % number for number in range(500_000))
     replies = b"".join(PREFIX + b"%d\n" % number for number in range(500_000))
@@ -317,14 +317,24 @@ async def stop_under_load(server: Server, tally: Tally) -> float:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
 
+    # What these see does not matter here: they are in the way.
+    until = time.monotonic() + PATIENCE
+    in_the_way = [
+        asyncio.ensure_future(live(life, f"127.0.13.{number}", server.port, Tally(), until))
+        for number, life in enumerate([never_reader, dribbler, resetter, oversized] * 10, 1)
+    ]
     clients = [asyncio.ensure_future(send_without_end(number)) for number in range(1, 51)]
-    for _ in clients:
-        await served.acquire()
-    began = time.monotonic()
-    server.process.send_signal(signal.SIGTERM)
-    await asyncio.gather(*clients)
-    status = await loop.run_in_executor(None, server.process.wait, PATIENCE)
-    took = time.monotonic() - began
+    async with asyncio.timeout(PATIENCE):
+        for _ in clients:
+            await served.acquire()
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*clients)
+        status = await loop.run_in_executor(None, server.process.wait, PATIENCE)
+        took = time.monotonic() - began
+    for other in in_the_way:
+        other.cancel()
+    await asyncio.gather(*in_the_way, return_exceptions=True)
     if status != -signal.SIGTERM:
         tally.wrong.append(f"at the stop: the status was {status}")
     if took > DRAIN + 1:
@@ -428,7 +438,10 @@ def soak(seconds: float) -> tuple[list[tuple[str, str]], list[str]]:
 
         def measure() -> None:
             crowded.append(pings(server.port, 2))
-            rows.append((f"memory for {NEVER_READ} clients that never read", f"{process.memory() - start:.0f} MB"))
+            used = process.memory() - start
+            rows.append((f"memory for {NEVER_READ} clients that never read", f"{used:.0f} MB"))
+            if used > MOST_MEMORY:
+                tally.wrong.append(f"those who never read cost {used:.0f} MB")
 
         with_those_who_never_read(server, measure)
         process.wait_for_descriptors(descriptors)

@@ -96,6 +96,11 @@ class SettingsTests(SynchronousTestCase):
                 Settings(listen="tcp:1", **other)
             self.assertIn("--listen takes the place of --port and --interface", str(caught.exception))
 
+    def test_no_endpoint_is_none(self) -> None:
+        with self.assertRaises(ValueError) as caught:
+            Settings(listen="")
+        self.assertEqual(str(caught.exception), "--listen takes a Twisted server endpoint, such as tcp:8088, not ''")
+
     def test_settings_that_nobody_parsed_are_checked_too(self) -> None:
         with self.assertRaises(ValueError):
             Settings(port=65536)
@@ -110,4 +115,7 @@ class SettingsTests(SynchronousTestCase):
 
 
 def vars_of(settings: Settings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in fields_dict(Settings)}
+    return {
+        name: getattr(settings, name) or None if name == "listen" else getattr(settings, name)
+        for name in fields_dict(Settings)
+    }

@@ -432,10 +432,11 @@ class TestSocketActivation:
             assert answered == accepted
 
     @pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="systemd-socket-activate is not installed")
-    def test_systemds_own_tool_starts_it_with_the_first_client(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", [[], ["--fdname=echoreply"]], ids=["nameless", "named"])
+    def test_systemds_own_tool_starts_it_with_the_first_client(self, name: list[str], tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        command = ["systemd-socket-activate", f"--listen=127.0.0.1:{port}", "--fdname=echoreply"]
+        command = ["systemd-socket-activate", f"--listen=127.0.0.1:{port}", *name]
         command += [TWISTD, "-n", "--pidfile=", "echoreply", SYSTEMD_SOCKET]
         with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             assert process.stdout
@@ -448,13 +449,24 @@ class TestSocketActivation:
                 assert process.wait(PATIENCE) == -signal.SIGTERM
                 log.all()
 
-    def test_a_socket_that_nobody_passed_is_told_in_a_line(self, tmp_path: Path) -> None:
-        command = [TWISTD, "-n", "--pidfile=", "echoreply", SYSTEMD_SOCKET]
+    @pytest.mark.parametrize(
+        ("endpoint", "reason"),
+        [
+            ("systemd:domain=INET:index=0", "no such socket was passed to this process"),
+            ("tcp:99999:interface=127.0.0.1", "bind(): port must be 0-65535."),
+            ("nonsense:1", "Unknown endpoint type: 'nonsense'"),
+            ("unix:/nowhere/at/all", "No such file or directory"),
+        ],
+    )
+    def test_an_endpoint_that_can_not_be_had_is_told_in_a_line(
+        self, endpoint: str, reason: str, tmp_path: Path
+    ) -> None:
+        command = [TWISTD, "-n", "--pidfile=", "echoreply", f"--listen={endpoint}"]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert result.returncode == 1
         assert "Traceback" not in result.stdout + result.stderr
         last = (result.stdout + result.stderr).splitlines()[-1]
-        assert last.endswith("cannot listen on systemd:domain=INET:index=0: no such socket was passed to this process")
+        assert last.endswith(f"cannot listen on {endpoint}: {reason}")
 
 
 @on_linux
