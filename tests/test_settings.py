@@ -115,7 +115,4 @@ class SettingsTests(SynchronousTestCase):
 
 
 def vars_of(settings: Settings) -> dict[str, object]:
-    return {
-        name: getattr(settings, name) or None if name == "listen" else getattr(settings, name)
-        for name in fields_dict(Settings)
-    }
+    return {**{name: getattr(settings, name) for name in fields_dict(Settings)}, "listen": None}
