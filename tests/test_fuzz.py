@@ -6,7 +6,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fuzz import Conversations
 
-
 SHORT = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
