@@ -17,4 +17,4 @@ class CloseReason(Enum):
     """No message, and no byte taken, for as long as a client may be idle."""
     SHUTDOWN = "server shutting down"
     ABORTED = "aborted, since the server did not wait longer to shut down"
-    RESET = "connection reset"
+    RESET = "connection reset or lost"

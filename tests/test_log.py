@@ -74,7 +74,7 @@ class ConnectionTests(LogTestCase):
         self.assertEqual(
             self.lines,
             [
-                "stopped: accepted 4, open 1, ended 3 (closed by the client: 2; connection reset: 1), "
+                "stopped: accepted 4, open 1, ended 3 (closed by the client: 2; connection reset or lost: 1), "
                 "refused 1 (too many connections: 1), messages 6, bytes in 12, bytes out 24"
             ],
         )
