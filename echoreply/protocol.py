@@ -126,7 +126,9 @@ class ReplyProtocol(Protocol):
         self._linger.stop()
         # They know us. The circle would keep what waited in the transport until somebody looks for circles.
         del self._pause, self._linger
-        if reason.check(ConnectionDone, ConnectionAborted):
+        # Those of TLS have failures of their own.
+        given_up = self.closing in (CloseReason.IDLE, CloseReason.ABORTED)
+        if given_up or reason.check(ConnectionDone, ConnectionAborted):
             why = self.closing or CloseReason.CLIENT
         else:
             why = CloseReason.RESET

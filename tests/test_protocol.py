@@ -343,6 +343,12 @@ class IdleTests(ProtocolTestCase):
         self.transport.flush()
         self.assert_ended(CloseReason.IDLE)
 
+    def test_an_idle_client_is_told_as_such_whatever_its_transport_says(self) -> None:
+        self.wait(IDLE_TIMEOUT)
+        self.assertTrue(self.transport.disconnecting)
+        self.transport.lose(ConnectionLost())
+        self.assert_ended(CloseReason.IDLE)
+
     def test_the_time_is_told(self) -> None:
         (connection,) = self.observer.open
         self.wait(IDLE_TIMEOUT)
