@@ -262,7 +262,9 @@ def test_without_descriptors_it_is_not_busy(start: Start) -> None:
             used = Path(f"/proc/{process}/stat").read_text().rsplit(")")[1].split()[11:13]
             return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
 
-        with server.dial()():
+        with ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(server.dial()())
             server.log.wait_for(rb"connections wait to be accepted")
             before, used_before = turns(), seconds_used()
             while turns() < before + 10:
