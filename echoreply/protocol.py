@@ -79,6 +79,7 @@ class ReplyProtocol(Protocol):
         self._owed_reads = 0
         self._said = (0, 0)
         self._untaken = 0
+        self._all_taken = False
         self._progress_seen = clock.seconds()
         self._expired = False
         self.closing: CloseReason | None = None
@@ -175,10 +176,12 @@ class ReplyProtocol(Protocol):
         """
         said = self.connection.messages, self.connection.sent
         # What has been taken stays taken: of the many who have nothing to take, the kernel is not asked.
-        if said != self._said or self._untaken:
+        if said != self._said or not self._all_taken:
             untaken = unsent(self.transport)
             if said != self._said or untaken != self._untaken:
                 self._progress_seen = now
+            # What was said just now may not have reached the kernel yet.
+            self._all_taken = said == self._said and not untaken
             self._said, self._untaken = said, untaken
         return now - self._progress_seen
 

@@ -389,6 +389,18 @@ class IdleTests(ProtocolTestCase):
             left[0] -= 1
         self.assertEqual(self.observer.reasons, [])
 
+    def test_also_if_its_replies_had_not_reached_the_kernel_at_the_first_look(self) -> None:
+        left = [0]
+        self.patch(protocol_module, "unsent", lambda _transport: left[0])
+        self.wait(IDLE_TIMEOUT * 0.05 - 1)
+        self.protocol.dataReceived(b"a\n")
+        self.wait(1)
+        left[0] = 1000
+        for _ in range(5):
+            self.wait(IDLE_TIMEOUT * 0.8)
+            left[0] -= 1
+        self.assertEqual(self.observer.reasons, [])
+
     def test_a_client_that_we_say_goodbye_to_is_not_waited_for_any_longer(self) -> None:
         self.protocol.dataReceived(b"a\nexit\n")
         self.wait(IDLE_TIMEOUT * 1.3)
