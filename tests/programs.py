@@ -12,8 +12,8 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -77,6 +77,7 @@ os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="echoreply")
 os.execv(sys.argv[2], sys.argv[2:])
 """
+LONG_PREFIX = f"--prefix={'p' * 100_000}"
 SYSTEMD_SOCKET = "--listen=systemd:domain=INET:index=0"
 
 
@@ -142,6 +143,19 @@ class Server(AbstractContextManager["Server"]):
         """Stop it with a signal; give its status."""
         self.process.send_signal(signal_number)
         return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def client_that_does_not_read(server: Server) -> Iterator[Wire]:
+    """
+    Give a client that reads but the first byte of what a server with a prefix of C{LONG_PREFIX} owes it.
+
+    A thousand replies of 100 kB are more than any socket's buffers take.
+    """
+    with server.dial()(receive_buffer=4096) as client:
+        client.send(b"x\n" * 1000)
+        client.expect(b"p")
+        yield client
 
 
 class Terminal(AbstractContextManager["Terminal"]):

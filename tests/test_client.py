@@ -18,9 +18,17 @@ from tests.transports import TCPStringTransport
 class ClientTestCase(SynchronousTestCase):
     """Has a client between a socket and a terminal."""
 
+    shown_on_terminal = False
+
     def setUp(self) -> None:
         self.clock = Clock()
-        self.factory = ReplyClientFactory(self.clock, self.open_keyboard, lines=TypedLines(), wait=5)
+        self.factory = ReplyClientFactory(
+            self.clock,
+            self.open_keyboard,
+            lines=TypedLines(),
+            wait=5,
+            terminal=TerminalText() if self.shown_on_terminal else None,
+        )
         self.client = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 8088))
         self.socket = TCPStringTransport(self.client)
         self.client.makeConnection(self.socket)
@@ -71,14 +79,7 @@ class BridgeTests(ClientTestCase):
 
 
 class TerminalTests(ClientTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.factory = ReplyClientFactory(
-            self.clock, self.open_keyboard, lines=TypedLines(), wait=5, terminal=TerminalText()
-        )
-        self.client = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 8088))
-        self.socket = TCPStringTransport(self.client)
-        self.client.makeConnection(self.socket)
+    shown_on_terminal = True
 
     def test_a_server_does_not_drive_a_terminal(self) -> None:
         self.client.dataReceived(b"\x1b[31mred\n")

@@ -59,6 +59,12 @@ class ProtocolTestCase(SynchronousTestCase):
         protocol.makeConnection(transport)
         return protocol, transport
 
+    def connect_by(self, queue: socket.socket) -> tuple[ReplyProtocol, SocketStringTransport]:
+        protocol = self.factory.buildProtocol(PEER)
+        transport = SocketStringTransport(protocol, queue)
+        protocol.makeConnection(transport)
+        return protocol, transport
+
     def assert_ended(self, reason: CloseReason) -> None:
         self.assertEqual(self.observer.reasons, [reason])
         self.assertEqual(self.observer.open, [])
@@ -157,9 +163,7 @@ class SilenceTests(ProtocolTestCase):
 
     def test_a_client_whose_bytes_wait_to_be_read_is_not_silent(self) -> None:
         with receive_queue() as (ours, theirs):
-            protocol = self.factory.buildProtocol(PEER)
-            transport = SocketStringTransport(protocol, ours)
-            protocol.makeConnection(transport)
+            protocol, transport = self.connect_by(ours)
             protocol.dataReceived(b"hel")
             theirs.sendall(b"lo")
             self.clock.advance(0.2)
@@ -515,9 +519,7 @@ class DrainTests(ProtocolTestCase):
 
     def test_what_has_arrived_is_read_and_answered_first(self) -> None:
         with receive_queue() as (ours, theirs):
-            protocol = self.factory.buildProtocol(PEER)
-            transport = SocketStringTransport(protocol, ours)
-            protocol.makeConnection(transport)
+            protocol, transport = self.connect_by(ours)
             theirs.sendall(b"a\nb\n")
             self.drain()
             self.assertFalse(transport.write_closed)
@@ -566,9 +568,7 @@ class DrainTests(ProtocolTestCase):
 
     def test_one_that_is_given_up_in_the_middle_is_closed_for_that_reason(self) -> None:
         with receive_queue() as (ours, theirs):
-            protocol = self.factory.buildProtocol(PEER)
-            transport = SocketStringTransport(protocol, ours)
-            protocol.makeConnection(transport)
+            protocol, transport = self.connect_by(ours)
             protocol.dataReceived(b"hello")
             theirs.sendall(b"more")
             self.factory.drain()
@@ -579,9 +579,7 @@ class DrainTests(ProtocolTestCase):
 
     def test_a_message_that_the_clients_fin_ends_is_answered(self) -> None:
         with receive_queue() as (ours, theirs):
-            protocol = self.factory.buildProtocol(PEER)
-            transport = SocketStringTransport(protocol, ours)
-            protocol.makeConnection(transport)
+            protocol, transport = self.connect_by(ours)
             protocol.dataReceived(b"a\n")
             theirs.sendall(b"rest")
             theirs.shutdown(socket.SHUT_WR)

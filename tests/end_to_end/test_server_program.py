@@ -18,7 +18,7 @@ import pytest
 
 from tests import wire
 from tests.end_to_end.conftest import Start
-from tests.programs import TWISTD
+from tests.programs import LONG_PREFIX, TWISTD, client_that_does_not_read
 from tests.wire import PATIENCE, Wire
 
 REACTORS = ["epoll", "poll", "select", "asyncio"]
@@ -251,11 +251,8 @@ class TestStopping:
         assert server.process.wait(PATIENCE) == -signal.SIGTERM
 
     def test_a_client_that_does_not_read_is_aborted_in_the_end(self, start: Start) -> None:
-        # A thousand replies of 100 kB are more than any socket's buffers take.
-        server = start("--drain=0.1", f"--prefix={'p' * 100_000}")
-        with server.dial()(receive_buffer=4096) as connection:
-            connection.send(b"x\n" * 1000)
-            connection.expect(b"p")
+        server = start("--drain=0.1", LONG_PREFIX)
+        with client_that_does_not_read(server):
             assert server.stop() == -signal.SIGTERM
             server.log.wait_for(b"ended: aborted, since the server did not wait longer")
 

@@ -23,7 +23,15 @@ import pytest
 
 from tests import wire
 from tests.end_to_end.conftest import Start
-from tests.programs import SYSTEMD_SOCKET, TWISTD, Server, Transcript, passing
+from tests.programs import (
+    LONG_PREFIX,
+    SYSTEMD_SOCKET,
+    TWISTD,
+    Server,
+    Transcript,
+    client_that_does_not_read,
+    passing,
+)
 from tests.wire import PATIENCE, PREFIX, Wire
 
 TOO_MANY = b"server error: too many connections\n"
@@ -117,15 +125,14 @@ class TestIdle:
             dribbling.result(PATIENCE)
 
     def test_who_does_not_take_its_replies_is_aborted(self, start: Start) -> None:
-        server = start("--idle-timeout=0.5", f"--prefix={'p' * 100_000}")
-        with server.dial()(receive_buffer=4096) as connection:
-            connection.send(b"x\n" * 1000)
+        server = start("--idle-timeout=0.5", LONG_PREFIX)
+        with client_that_does_not_read(server) as connection:
             server.log.wait_for(rb"ended: idle for 0\.5 s; ")
             with pytest.raises(ConnectionResetError):
                 connection.read_all()
 
     def test_who_takes_them_slowly_is_not(self, start: Start) -> None:
-        server = start("--idle-timeout=3", f"--prefix={'p' * 100_000}")
+        server = start("--idle-timeout=3", LONG_PREFIX)
         with server.dial()(receive_buffer=4096) as connection:
             connection.send(b"x\n" * 100)
             connection.finish()
@@ -354,10 +361,8 @@ def test_a_full_disk_under_the_log_costs_the_log_only(tmp_path: Path) -> None:
 
 class TestStop:
     def test_a_second_signal_counts_also_if_it_comes_with_the_first(self, start: Start) -> None:
-        server = start("--drain=600", f"--prefix={'p' * 100_000}")
-        with server.dial()(receive_buffer=4096) as connection:
-            connection.send(b"x\n" * 1000)
-            connection.expect(b"p")
+        server = start("--drain=600", LONG_PREFIX)
+        with client_that_does_not_read(server):
             server.pause()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
                 server.process.send_signal(number)
@@ -366,10 +371,8 @@ class TestStop:
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_second_signal_ends_it_now(self, number: int, start: Start) -> None:
-        server = start("--drain=600", f"--prefix={'p' * 100_000}")
-        with server.dial()(receive_buffer=4096) as connection:
-            connection.send(b"x\n" * 1000)
-            connection.expect(b"p")
+        server = start("--drain=600", LONG_PREFIX)
+        with client_that_does_not_read(server):
             server.process.send_signal(signal.SIGTERM)
             server.log.wait_for(rb"Port \d+ Closed")
             assert server.stop(number) == -signal.SIGTERM
