@@ -8,16 +8,14 @@ their replies.
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from echoreply.framing import Block, Framer, Framing, LineFramer, ReadFramer, too_long
 from echoreply.reasons import CloseReason
 from echoreply.replies import Replies, error_line, is_farewell, may_hold_farewell
 
-BATCH = 16384
+BATCH = 20480
 """Bytes of replies in a batch, at most, unless one reply alone is longer."""
-
-_NOTHING = Block(b"", 0)
 
 
 @frozen
@@ -35,11 +33,10 @@ class Rules:
     max_message: int = 65536
 
 
-@frozen
-class Batch:
+@define
+class Batch(Block):
     """Messages and the replies to them. C{replies} may end with an error line, and be all there is."""
 
-    messages: Block
     replies: bytes
 
 
@@ -52,6 +49,8 @@ class Conversation:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
+        self._replies = rules.replies
+        self._in_step = False
         self._framer: Framer = ReadFramer() if rules.framing is Framing.READ else LineFramer(rules.max_message)
         self._unanswered: list[Block] = []
         self._inside_line = False
@@ -73,18 +72,37 @@ class Conversation:
             and self.answered
         )
 
+    def answer(self, data: bytes) -> Batch | None:
+        """
+        Answer a read at once, as nearly every one can be: it is whole lines, of which none needs a look of its own.
+
+        @return: nothing if it can't be. Then L{receive} takes it.
+        """
+        if (
+            not self._in_step
+            or not data.endswith(b"\n")
+            or len(data) > self._rules.max_message
+            or may_hold_farewell(data)
+        ):
+            return None
+        replies, count = self._replies.to_lines(data)
+        return Batch(data, count, replies) if len(replies) <= BATCH else None
+
     def receive(self, data: bytes) -> None:
         """Take what was read."""
+        self._in_step = False
         self._add(self._framer.receive(data))
         if self._framer.overflow:
             self.end(*self._too_long)
 
     def finish_message(self) -> None:
         """Take what is unfinished as a message: the client was silent, or has closed its sending side."""
+        self._in_step = False
         self._add(self._framer.finish())
 
     def end(self, reason: CloseReason, error: str) -> None:
         """Let an error line follow the replies that are owed, and nothing that one."""
+        self._in_step = False
         self._last_word = reason, error
 
     def next_batch(self) -> Batch | None:
@@ -97,6 +115,7 @@ class Conversation:
             return batch
         if self._last_word:
             return self._finish(*self._last_word)
+        self._in_step = self._framer.speaks_in_lines and not self._framer.unfinished
         return None
 
     @property
@@ -110,7 +129,7 @@ class Conversation:
     def _next_block(self) -> Block:
         """Take as many of the unanswered messages as a batch has room for the replies to."""
         block = self._unanswered.pop(0)
-        prefix = len(self._rules.replies.prefix)
+        prefix = len(self._replies.prefix)
         data, count = block.data, block.count
         while count > 1 and len(data) + count * prefix > BATCH:
             cut = data.rfind(b"\n", 0, len(data) // 2) + 1 or data.find(b"\n") + 1
@@ -123,7 +142,7 @@ class Conversation:
 
     def _answer(self, block: Block) -> Batch:
         limit = self._rules.max_message
-        if len(block.data) > limit or may_hold_farewell(block):
+        if len(block.data) > limit or may_hold_farewell(block.data):
             start = 0
             for number, message in enumerate(block.messages()):
                 if too_long(message, limit):
@@ -131,15 +150,16 @@ class Conversation:
                 if is_farewell(message):
                     return self._finish(CloseReason.FAREWELL, "", Block(block.data[:start], number))
                 start += len(message) + 1
-        return Batch(block, self._rules.replies.to(block))
+        return Batch(block.data, block.count, self._replies.to(block))
 
-    def _finish(self, reason: CloseReason, error: str, last: Block = _NOTHING) -> Batch:
+    def _finish(self, reason: CloseReason, error: str, last: Block | None = None) -> Batch:
         """Answer the last messages, add the error line if there is one, and end the conversation."""
         self.ending = reason
         self._unanswered.clear()
-        replies = self._rules.replies.to(last) if last.count else b""
+        last = last or Block(b"", 0)
+        replies = self._replies.to(last) if last.count else b""
         if error:
             if self._inside_line and not replies:
                 replies = b"\n"
             replies += error_line(error)
-        return Batch(last, replies)
+        return Batch(last.data, last.count, replies)

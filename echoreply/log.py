@@ -20,6 +20,8 @@ from echoreply.timer import Timer
 LONGEST_SHOWN = 256
 """Bytes of a message that are shown."""
 
+CONNECTIONS_PER_SECOND = 100
+"""How many connections are logged a second as they begin, at most, and how many as they end."""
 
 REFUSALS_PER_SECOND = 10
 
@@ -30,21 +32,22 @@ class Allowance:
 
     @param clock: where time comes from, such as the reactor.
     @param per_second: lines a second, at most.
-    @param tell: is called with the count, if there is one.
+    @param tell: is called with the C{count}, if there is one.
     """
 
-    def __init__(self, clock: IReactorTime, per_second: int, tell: Callable[[int], None]) -> None:
+    def __init__(self, clock: IReactorTime, per_second: int, tell: Callable[..., object]) -> None:
         self._per_second = per_second
         self._tell = tell
         self._second = Timer(clock, 1.0, self.settle)
-        self._second_began = False
         self._untold = 0
         self.left = per_second
 
-    def take(self, count: int) -> None:
+    def take(self, count: int = 1) -> None:
         """Take note of so many things, C{left} of which, at most, were told."""
-        if not self._second_began:
-            self._second_began = True
+        if not self.left:
+            self._untold += count
+            return
+        if self.left == self._per_second:
             self._second.start()
         told = min(self.left, count)
         self.left -= told
@@ -53,10 +56,9 @@ class Allowance:
     def settle(self) -> None:
         """Tell what has been counted, and begin anew."""
         self._second.stop()
-        self._second_began = False
         self.left = self._per_second
         if self._untold:
-            self._tell(self._untold)
+            self._tell(count=self._untold)
             self._untold = 0
 
 
@@ -72,8 +74,14 @@ class LogObserver:
 
     def __init__(self, clock: IReactorTime, messages_per_second: int, log: Logger | None = None) -> None:
         self._log = log or Logger("echoreply")
-        self._messages = Allowance(clock, messages_per_second, partial(self._count, "messages not logged: {count}"))
-        self._refusals = Allowance(clock, REFUSALS_PER_SECOND, partial(self._count, "refusals not logged: {count}"))
+
+        def allow(per_second: int, what: str) -> Allowance:
+            return Allowance(clock, per_second, partial(self._log.info, f"{what} not logged: {{count}}"))
+
+        self._messages = allow(messages_per_second, "messages")
+        self._connections = allow(CONNECTIONS_PER_SECOND, "connections")
+        self._ends = allow(CONNECTIONS_PER_SECOND, "ends")
+        self._refusals = allow(REFUSALS_PER_SECOND, "refusals")
         self._tells_messages = messages_per_second > 0
 
     def listening(self, host: IAddress) -> None:
@@ -84,11 +92,13 @@ class LogObserver:
         """Log whom we refused, as long as the second has room for it."""
         if self._refusals.left:
             self._log.info("{peer} refused: {reason}", peer=format_address(connection.peer), reason=reason.value)
-        self._refusals.take(1)
+        self._refusals.take()
 
     def opened(self, connection: Connection) -> None:
-        """Log where a client comes from."""
-        self._log.info("{peer} connected", peer=format_address(connection.peer))
+        """Log where a client comes from, as long as the second has room for it."""
+        if self._connections.left:
+            self._log.info("{peer} connected", peer=format_address(connection.peer))
+        self._connections.take()
 
     def answered(self, connection: Connection, messages: Block) -> None:
         """Log messages, as long as the second has room for them."""
@@ -103,21 +113,15 @@ class LogObserver:
         self._messages.take(messages.count)
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
-        """Log why a connection ended, and what there was of it."""
-        why = f"idle for {connection.idle:g} s" if reason is CloseReason.IDLE else reason.value
-        self._log.info(
-            "{peer} ended: {reason}; messages {messages}, bytes in {received}, bytes out {sent}",
-            peer=format_address(connection.peer),
-            reason=why,
-            messages=connection.messages,
-            received=connection.received,
-            sent=connection.sent,
-        )
+        """Log why a connection ended, and what there was of it, as long as the second has room for it."""
+        if self._ends.left:
+            self._log_end(connection, reason)
+        self._ends.take()
 
     def stopped(self, counts: Counts) -> None:
         """Log what has been counted and not been told yet, and what there was in all."""
-        self._messages.settle()
-        self._refusals.settle()
+        for allowance in (self._connections, self._messages, self._ends, self._refusals):
+            allowance.settle()
         self._log.info(
             "stopped: accepted {accepted}, open {open}, ended {ended}{ended_by}, refused {refused}{refused_by}, "
             "messages {messages}, bytes in {received}, bytes out {sent}",
@@ -132,8 +136,16 @@ class LogObserver:
             sent=counts.sent,
         )
 
-    def _count(self, text: str, count: int) -> None:
-        self._log.info(text, count=count)
+    def _log_end(self, connection: Connection, reason: CloseReason) -> None:
+        why = f"idle for {connection.idle:g} s" if reason is CloseReason.IDLE else reason.value
+        self._log.info(
+            "{peer} ended: {reason}; messages {messages}, bytes in {received}, bytes out {sent}",
+            peer=format_address(connection.peer),
+            reason=why,
+            messages=connection.messages,
+            received=connection.received,
+            sent=connection.sent,
+        )
 
 
 def _by_reason(counter: Counter[CloseReason]) -> str:

@@ -26,7 +26,7 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoreply.conversation import Conversation, Rules
+from echoreply.conversation import Batch, Conversation, Rules
 from echoreply.observer import Connection, Counts, IReplyObserver
 from echoreply.publisher import Publisher
 from echoreply.reasons import CloseReason
@@ -40,7 +40,7 @@ LINGER_SECONDS = 2.0
 
 DEFAULT_IDLE_TIMEOUT = 600.0
 
-BUFFER = 12288
+BUFFER = 20480
 """
 Bytes that are read at once, and that wait to be written before we pause.
 
@@ -97,6 +97,9 @@ class ReplyProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Answer what the client has sent, as far as it takes the replies."""
         self.connection.received += len(data)
+        if not (self._blocked or self._draining or self.closing) and (batch := self._conversation.answer(data)):
+            self._write(batch)
+            return
         if self.closing:
             if self._flushed and not self._refused:
                 self._linger.start()
@@ -230,11 +233,7 @@ class ReplyProtocol(Protocol):
         """Answer what can be answered now, then do what the state of the conversation asks for."""
         conversation = self._conversation
         while not self._blocked and (batch := conversation.next_batch()):
-            self.connection.sent += len(batch.replies)
-            self.transport.write(batch.replies)
-            if batch.messages.count:
-                self.connection.messages += batch.messages.count
-                self.factory.observer.answered(self.connection, batch.messages)
+            self._write(batch)
         self._pause.stop()
         if not conversation.answered:
             return
@@ -247,6 +246,14 @@ class ReplyProtocol(Protocol):
                 self._pause.start()
         elif self._draining and self._owed_reads <= 0 and not at_end(self.transport):
             self._close(CloseReason.SHUTDOWN)
+
+    def _write(self, batch: Batch) -> None:
+        connection = self.connection
+        connection.sent += len(batch.replies)
+        self.transport.write(batch.replies)
+        if batch.count:
+            connection.messages += batch.count
+            self.factory.observer.answered(connection, batch)
 
     def _silence(self) -> None:
         """End the message that is unfinished, unless it goes on in what only waits to be read."""

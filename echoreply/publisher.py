@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts, IReplyObserver
+from echoreply.observer import Connection, Counts, IReplyObserver, NoObserver
 from echoreply.reasons import CloseReason
 
 _log = Logger("echoreply")
@@ -26,7 +27,9 @@ class Publisher:
 
     def __init__(self, observers: Iterable[IReplyObserver]) -> None:
         self._observers = list(observers)
-        self._faulty: list[IReplyObserver] = []
+        self._faulty: list[object] = []
+        self._listeners = {event: self._who_hear(event) for event in IReplyObserver.names()}
+        self._answered = self._listeners["answered"]
 
     def listening(self, host: IAddress) -> None:
         self._tell("listening", host)
@@ -38,7 +41,12 @@ class Publisher:
         self._tell("opened", connection)
 
     def answered(self, connection: Connection, messages: Block) -> None:
-        self._tell("answered", connection, messages)
+        # Unrolled, since it is every message's: what _tell does.
+        for observer, hear in self._answered:
+            try:
+                hear(connection, messages)
+            except Exception:
+                self._found_faulty(observer)
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         self._tell("closed", connection, reason)
@@ -46,13 +54,23 @@ class Publisher:
     def stopped(self, counts: Counts) -> None:
         self._tell("stopped", counts)
 
-    def _tell(self, event: str, *facts: object) -> None:
-        for observer in self._observers:
+    def _who_hear(self, event: str) -> list[tuple[object, Callable[..., object]]]:
+        """Give the observers that do not ignore an event, each with its method for it."""
+        ignore = getattr(NoObserver, event)
+        return [
+            (observer, getattr(observer, event))
+            for observer in self._observers
+            if getattr(type(observer), event, None) is not ignore
+        ]
+
+    def _tell(self, event: str, *facts: Any) -> None:  # noqa: ANN401
+        for observer, hear in self._listeners[event]:
             try:
-                getattr(observer, event)(*facts)
+                hear(*facts)
             except Exception:
-                if observer not in self._faulty:
-                    self._faulty.append(observer)
-                    _log.failure(
-                        "a fault in {observer}, of which no more will be logged", observer=type(observer).__name__
-                    )
+                self._found_faulty(observer)
+
+    def _found_faulty(self, observer: object) -> None:
+        if observer not in self._faulty:
+            self._faulty.append(observer)
+            _log.failure("a fault in {observer}, of which no more will be logged", observer=type(observer).__name__)

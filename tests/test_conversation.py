@@ -20,14 +20,28 @@ def take(conversation: Conversation) -> bytes:
 
 
 def converse(reads: list[bytes], rules: Rules) -> bytes:
-    """Give all replies to what is read in these pieces, until the client closes its sending side."""
-    conversation = Conversation(rules)
-    replies = b""
+    """
+    Give all replies to what is read in these pieces, until the client closes its sending side.
+
+    They must be the same bytes whether each read that can be is answered at once, or none is.
+    """
+    plain, fast = Conversation(rules), Conversation(rules)
+    plain_replies = fast_replies = b""
     for read in reads:
-        conversation.receive(read)
-        replies += take(conversation)
-    conversation.finish_message()
-    return replies + take(conversation)
+        plain.receive(read)
+        plain_replies += take(plain)
+        if batch := fast.answer(read):
+            fast_replies += batch.replies
+        else:
+            fast.receive(read)
+            fast_replies += take(fast)
+    for conversation in (plain, fast):
+        conversation.finish_message()
+    plain_replies += take(plain)
+    fast_replies += take(fast)
+    assert fast_replies == plain_replies, (fast_replies, plain_replies)
+    assert fast.ending is plain.ending
+    return plain_replies
 
 
 class OrderTests(SynchronousTestCase):
@@ -48,7 +62,7 @@ class OrderTests(SynchronousTestCase):
         sizes, messages = [], 0
         while batch := conversation.next_batch():
             sizes.append(len(batch.replies))
-            messages += batch.messages.count
+            messages += batch.count
         self.assertEqual(messages, 65536)
         self.assertEqual(sum(sizes), 65536 * len(b"server reply:\n"))
         self.assertLessEqual(max(sizes), BATCH)
@@ -59,8 +73,42 @@ class OrderTests(SynchronousTestCase):
         conversation.receive(b"x" * 65536 + b"\n" + b"a\n" * 10)
         batch = conversation.next_batch()
         assert batch is not None
-        self.assertEqual(batch.messages.count, 1)
+        self.assertEqual(batch.count, 1)
         self.assertEqual(take(conversation), b"server reply:a\n" * 10)
+
+
+class AnswerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.conversation = Conversation(Rules(Replies(b">"), max_message=1000))
+        self.conversation.receive(b"hello\n")
+        take(self.conversation)
+
+    def test_whole_lines_are_answered_at_once(self) -> None:
+        batch = self.conversation.answer(b"a\n\nbye\r\n")
+        assert batch is not None
+        self.assertEqual((batch.replies, batch.count), (b">a\n>\n>bye\r\n", 3))
+        self.assertEqual(batch.messages(), [b"a", b"", b"bye\r"])
+
+    def test_nothing_else_is(self) -> None:
+        for read in (b"a", b"a\nb", b"exit\n", b"a\n\rquit\r\n", b"x" * 1000 + b"\n", b"\n" * 999 * BATCH):
+            self.assertIsNone(self.conversation.answer(read), read[:20])
+
+    def test_not_before_everything_earlier_was_answered(self) -> None:
+        for read in (b"a\n", b"rest"):
+            self.conversation.receive(read)
+            self.assertIsNone(self.conversation.answer(b"b\n"))
+        self.assertEqual(take(self.conversation), b">a\n")
+        self.assertIsNone(self.conversation.answer(b"b\n"))
+        self.conversation.receive(b"\n")
+        take(self.conversation)
+        self.assertIsNotNone(self.conversation.answer(b"b\n"))
+
+    def test_not_before_a_client_has_spoken_in_lines_nor_after_the_end(self) -> None:
+        self.assertIsNone(Conversation(Rules()).answer(b"a\n"))
+        self.conversation.end(CloseReason.TOO_MANY, "too many connections")
+        self.assertIsNone(self.conversation.answer(b"a\n"))
+        take(self.conversation)
+        self.assertIsNone(self.conversation.answer(b"a\n"))
 
 
 class FarewellTests(SynchronousTestCase):

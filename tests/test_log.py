@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoreply.framing import Block
-from echoreply.log import LONGEST_SHOWN, REFUSALS_PER_SECOND, LogObserver
+from echoreply.log import CONNECTIONS_PER_SECOND, LONGEST_SHOWN, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observer import Connection, Counts, IReplyObserver
 from echoreply.reasons import CloseReason
 
@@ -116,6 +116,17 @@ class RateTests(LogTestCase):
         self.assertEqual(len(self.lines), 2)
         self.clock.advance(1)
         self.assertEqual(self.lines[2:], ["messages not logged: 3"])
+
+    def test_of_many_connections_that_come_and_go_some_are_told(self) -> None:
+        log = self.observer(0)
+        for _ in range(CONNECTIONS_PER_SECOND + 5):
+            log.opened(self.client)
+            log.closed(self.client, CloseReason.CLIENT)
+        self.assertEqual(len(self.lines), 2 * CONNECTIONS_PER_SECOND)
+        self.clock.advance(1)
+        self.assertEqual(self.lines[-2:], ["connections not logged: 5", "ends not logged: 5"])
+        log.opened(self.client)
+        self.assertEqual(self.lines[-1], "192.0.2.1:4000 connected")
 
     def test_a_new_second_has_new_room(self) -> None:
         log = self.observer(1)

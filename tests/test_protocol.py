@@ -95,6 +95,7 @@ class InterfaceTests(ProtocolTestCase):
 
         for event in ("opened", "answered", "closed"):
             self.patch(self.observer, event, fault)
+        self.factory = self.make_factory()
         protocol, transport = self.connect()
         for _ in range(3):
             protocol.dataReceived(b"hello\n")

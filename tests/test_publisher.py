@@ -1,7 +1,5 @@
 """One observer that is several."""
 
-from collections.abc import Callable
-
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -74,11 +72,9 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(Fault)), 2)
 
     def test_nothing_worse_than_an_exception_is_held_back(self) -> None:
-        def leave(_connection: Connection) -> None:
-            raise KeyboardInterrupt
+        class Leaving(NoObserver):
+            def opened(self, connection: Connection) -> None:
+                raise KeyboardInterrupt
 
-        observer = NoObserver()
-        opened: Callable[[Connection], None] = leave
-        self.patch(observer, "opened", opened)
         with self.assertRaises(KeyboardInterrupt):
-            Publisher([observer]).opened(self.connection)
+            Publisher([Leaving()]).opened(self.connection)

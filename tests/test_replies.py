@@ -1,9 +1,11 @@
 """What a message is answered with."""
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.framing import Block
-from echoreply.replies import Replies, Transform, error_line, is_farewell
+from echoreply.replies import Replies, Transform, error_line, is_farewell, may_hold_farewell
 
 
 class RepliesTests(SynchronousTestCase):
@@ -18,6 +20,18 @@ class RepliesTests(SynchronousTestCase):
 
     def test_newlines_within_a_single_message_are_only_bytes(self) -> None:
         self.assertEqual(Replies(b">").to(Block(b"a\nb\n", 1)), b">a\nb\n")
+
+    @given(
+        st.lists(st.binary(max_size=5).map(lambda line: line.replace(b"\n", b"") + b"\n"), min_size=1),
+        st.sampled_from([b"", b">", b"\n", b"a\nb", b"server reply:"]),
+        st.sampled_from(Transform),
+    )
+    def test_whole_lines_are_counted_and_answered_like_any_messages(
+        self, lines: list[bytes], prefix: bytes, transform: Transform
+    ) -> None:
+        replies, data = Replies(prefix, transform), b"".join(lines)
+        expected = replies.to(Block(data, len(lines)))
+        self.assertEqual(replies.to_lines(data), (expected, len(lines)))
 
     def test_any_byte_comes_back_as_it_was(self) -> None:
         every = bytes(range(256)).replace(b"\n", b"")
@@ -34,6 +48,8 @@ class FarewellTests(SynchronousTestCase):
     def test_exit_and_quit_are_farewells_once_cr_and_lf_are_stripped_from_both_ends(self) -> None:
         for message in (b"exit", b"quit", b"exit\r\n", b"\r\nquit\n\r", b"\rexit"):
             self.assertTrue(is_farewell(message), message)
+            self.assertTrue(may_hold_farewell(message), message)
+            self.assertTrue(may_hold_farewell(b"a\n" + message + b"\nb\n"), message)
 
     def test_nothing_else_is(self) -> None:
         for message in (b"", b"Exit", b"exit ", b" quit", b"exitquit", b"exit\0", b"exit\nquit"):
