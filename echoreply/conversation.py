@@ -14,6 +14,8 @@ from echoreply.framing import Block, Framer, Framing, LineFramer, ReadFramer, to
 from echoreply.reasons import CloseReason
 from echoreply.replies import Replies, error_line, is_farewell, may_hold_farewell
 
+_LF = ord("\n")
+
 BATCH = 20480
 """Bytes of replies in a batch, at most, unless one reply alone is longer."""
 
@@ -50,6 +52,7 @@ class Conversation:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._replies = rules.replies
+        self._longest = rules.max_message
         self._in_step = False
         self._framer: Framer = ReadFramer() if rules.framing is Framing.READ else LineFramer(rules.max_message)
         self._unanswered: list[Block] = []
@@ -78,15 +81,11 @@ class Conversation:
 
         @return: nothing if it can't be. Then L{receive} takes it.
         """
-        if (
-            not self._in_step
-            or not data.endswith(b"\n")
-            or len(data) > self._rules.max_message
-            or may_hold_farewell(data)
-        ):
+        if not self._in_step or data[-1] != _LF or len(data) > self._longest:
             return None
         replies, count = self._replies.to_lines(data)
-        return Batch(data, count, replies) if len(replies) <= BATCH else None
+        batch = Batch(data, count, replies)
+        return None if len(replies) > BATCH or may_hold_farewell(batch) else batch
 
     def receive(self, data: bytes) -> None:
         """Take what was read."""
@@ -142,7 +141,7 @@ class Conversation:
 
     def _answer(self, block: Block) -> Batch:
         limit = self._rules.max_message
-        if len(block.data) > limit or may_hold_farewell(block.data):
+        if len(block.data) > limit or may_hold_farewell(block):
             start = 0
             for number, message in enumerate(block.messages()):
                 if too_long(message, limit):

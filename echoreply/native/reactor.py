@@ -1,0 +1,39 @@
+"""A reactor all of whose TCP ports are native ones."""
+
+from __future__ import annotations
+
+import socket
+from asyncio import AbstractEventLoop
+from typing import cast
+
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+from echoreply.native.port import NativePort
+
+
+class NativeReactor(AsyncioSelectorReactor):
+    """
+    Twisted's reactor on an asyncio event loop, with L{NativePort} in place of L{twisted.internet.tcp.Port}.
+
+    Connections that it makes, and sockets of other kinds, are Twisted's own.
+    """
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        super().__init__(loop)
+
+    def listenTCP(self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = "") -> NativePort:
+        """Listen on an address: L{twisted.internet.interfaces.IReactorTCP}."""
+        return NativePort(port, factory, backlog, interface, self).start(self._loop)
+
+    def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory) -> IListeningPort:
+        """Listen on a socket that does already: L{twisted.internet.interfaces.IReactorSocket}."""
+        if addressFamily not in (socket.AF_INET, socket.AF_INET6):
+            other = super().adoptStreamPort(fileDescriptor, addressFamily, factory)  # type: ignore[no-untyped-call]
+            return cast(IListeningPort, other)
+        # What that of Twisted's reactors calls, too.
+        port = NativePort._fromListeningDescriptor(  # type: ignore[no-untyped-call]
+            self, fileDescriptor, addressFamily, factory
+        )
+        return cast(NativePort, port).start(self._loop)
