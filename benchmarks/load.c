@@ -1,0 +1,342 @@
+// The load generator: one thread, epoll, many connections, each with so many messages in flight. Every reply is
+// compared, byte for byte. Build: cc -O2 -o load load.c. Called without arguments it says how it is called.
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    CHUNK = 256 << 10,  // the most that one read or write moves
+    DISTINCT = 26,      // messages that differ, so that a reply out of order is seen
+    OPENING = 32,       // connections on their way: fewer than any server's backlog
+    SOURCES = 250,      // addresses that connections come from, so that no ports run out: 127.0.0.2 and on
+    EVENTS = 256,
+    PATIENCE = 60,      // seconds to open all connections
+    DRAIN = 5,          // seconds for the replies that are still owed at the end
+};
+
+struct batch {
+    uint64_t sent;
+    uint32_t count;
+};
+
+struct connection {
+    int fd;
+    uint32_t partial;          // bytes of a reply that is not yet complete
+    uint32_t flight;           // messages without a reply
+    uint32_t first, batches;   // a ring of batches, as long as the depth
+    size_t out, in;            // where it is in the pattern of messages and of replies
+    size_t unsent;
+    struct batch *ring;
+};
+
+static enum { OPEN, WARM, MEASURE, FINISH } phase = OPEN;
+static const char *host = "127.0.0.1", *prefix = "";
+static int port = 8088, keep, reconnect;
+static uint32_t count = 1, depth = 1, size = 64;
+static double seconds = 3, warmup = 0.3;
+
+static size_t reply, out_period, in_period;
+static char *messages, *replies, buffer[CHUNK];
+static struct connection *connections;
+static struct sockaddr_in address;
+static int poller;
+static uint32_t opened, answered, lost, live;
+static uint64_t done, errors, wrong, slowest, histogram[64 * 64];
+
+static void die(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+static uint64_t nanoseconds(clockid_t clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return time.tv_sec * 1000000000ull + time.tv_nsec;
+}
+
+static uint64_t now(void) { return nanoseconds(CLOCK_MONOTONIC); }
+
+// Times are kept log-linearly: 64 steps for each power of two, which is within 1.6 %.
+static void record(uint64_t time, uint32_t number) {
+    if (phase != MEASURE)
+        return;
+    int shift = time < 128 ? 0 : 57 - __builtin_clzll(time);
+    histogram[shift * 64 + (time >> shift)] += number;
+    done += number;
+    if (time > slowest)
+        slowest = time;
+}
+
+static double percentile(double share) {
+    uint64_t rank = share * done, seen = 0;
+    for (uint64_t step = 0; step < 64 * 64; step++)
+        if ((seen += histogram[step]) > rank) {
+            int shift = step < 128 ? 0 : step / 64 - 1;
+            return ((double)(step - shift * 64) + 0.5 * (shift > 0)) * (double)(1ull << shift);
+        }
+    return 0;
+}
+
+static void shut(struct connection *c) {
+    close(c->fd);
+    c->fd = -1;
+    live--;
+}
+
+static void lose(struct connection *c, uint64_t *kind, const char *reason) {
+    if (!errors && !wrong)
+        fprintf(stderr, "connection %ld: %s\n", c - connections, reason);
+    ++*kind;
+    lost++;
+    shut(c);
+}
+
+static void flush(struct connection *c) {
+    while (c->unsent) {
+        ssize_t n = send(c->fd, messages + c->out, c->unsent < CHUNK ? c->unsent : CHUNK, MSG_NOSIGNAL);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0)
+            return lose(c, &errors, strerror(errno));
+        c->unsent -= n;
+        c->out = (c->out + n) % out_period;
+    }
+}
+
+static void submit(struct connection *c, uint32_t number, uint64_t time) {
+    c->ring[(c->first + c->batches++) % depth] = (struct batch){time, number};
+    c->flight += number;
+    c->unsent += (size_t)number * size;
+    flush(c);
+}
+
+static void start(struct connection *c) {
+    struct sockaddr_in source = {.sin_family = AF_INET};
+    static uint32_t turn;
+    int one = 1;
+    source.sin_addr.s_addr = htonl(0x7f000002 + turn++ % SOURCES);
+    uint32_t number = c - connections;
+    uint64_t began = now();
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (c->fd < 0)
+        die("socket: %s", strerror(errno));
+    c->partial = c->flight = c->first = c->batches = 0;
+    c->out = (size_t)number % DISTINCT * size;
+    c->in = (size_t)number % DISTINCT * reply;
+    c->unsent = 0;
+    live++;
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (bind(c->fd, (struct sockaddr *)&source, sizeof source))
+        return lose(c, &errors, strerror(errno));
+    if (connect(c->fd, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS)
+        return lose(c, &errors, strerror(errno));
+    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.ptr = c}};
+    epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event);
+    // The first message waits for the connection: what is sent before it is established is EAGAIN.
+    submit(c, 1, began);
+}
+
+// Count so many replies.
+static void settle(struct connection *c, uint32_t number, uint64_t time) {
+    c->flight -= number;
+    while (number) {
+        struct batch *batch = &c->ring[c->first];
+        uint32_t taken = number < batch->count ? number : batch->count;
+        record(time - batch->sent, taken);
+        number -= taken;
+        if (!(batch->count -= taken)) {
+            c->first = (c->first + 1) % depth;
+            c->batches--;
+        }
+    }
+}
+
+static void receive(struct connection *c) {
+    for (ssize_t n = CHUNK; n == CHUNK;) {
+        n = recv(c->fd, buffer, CHUNK, 0);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0)
+            return lose(c, &errors, n ? strerror(errno) : "closed by the server");
+        if (memcmp(buffer, replies + c->in, n)) {
+            fprintf(stderr, "expected \"%.90s\", got \"%.*s\"\n", replies + c->in, n < 90 ? (int)n : 90, buffer);
+            return lose(c, &wrong, "wrong bytes");
+        }
+        c->in = (c->in + n) % in_period;
+        uint32_t complete = (c->partial + n) / reply;
+        c->partial = (c->partial + n) % reply;
+        if (complete > c->flight || (complete == c->flight && c->partial))
+            return lose(c, &wrong, "more replies than messages");
+        if (!complete)
+            continue;
+        if (reconnect) {
+            shut(c);
+            settle(c, 1, now());
+            if (phase != FINISH)
+                start(c);
+            return;
+        }
+        uint64_t time = now();
+        settle(c, complete, time);
+        if (phase == OPEN)
+            answered++;
+        else if (phase != FINISH)
+            submit(c, complete, time);
+        if (c->fd < 0)
+            return;
+    }
+}
+
+static void raise_limit(void) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < count + 10)
+        die("%u connections need more open files than the %lu allowed", count, (unsigned long)limit.rlim_cur);
+}
+
+static void prepare(void) {
+    size_t head = strlen(prefix);
+    reply = head + size;
+    out_period = (size_t)DISTINCT * size;
+    in_period = DISTINCT * reply;
+    messages = malloc(out_period + CHUNK);
+    replies = malloc(in_period + CHUNK + 1);
+    connections = calloc(count, sizeof *connections);
+    struct batch *rings = calloc((size_t)count * depth, sizeof *rings);
+    if (!messages || !replies || !connections || !rings)
+        die("no memory");
+    for (size_t i = 0; i < out_period + CHUNK; i++)
+        messages[i] = i % size == size - 1 ? '\n' : 'a' + (i / size + i % size) % DISTINCT;
+    for (size_t i = 0; i < in_period + CHUNK; i++)
+        replies[i] = i % reply < head ? prefix[i % reply] : messages[i / reply % DISTINCT * size + i % reply - head];
+    replies[in_period + CHUNK] = 0;
+    for (uint32_t i = 0; i < count; i++)
+        connections[i] = (struct connection){.fd = -1, .ring = rings + (size_t)i * depth};
+    address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        die("%s is no IPv4 address", host);
+    poller = epoll_create1(0);
+}
+
+// Let things happen for so long, or until a number has come to what is wanted.
+static void run(double duration, const uint32_t *number, uint32_t wanted) {
+    struct epoll_event events[EVENTS];
+    uint64_t until = now() + duration * 1e9;
+    for (;;) {
+        if (phase == OPEN)
+            while (opened < count && opened - answered - lost < OPENING)
+                start(&connections[opened++]);
+        uint64_t time = now();
+        if (time >= until || (number && *number == wanted) || (phase == OPEN && answered + lost == count))
+            return;
+        uint64_t wait = (until - time) / 1000000 + 1;
+        int n = epoll_wait(poller, events, EVENTS, wait < 100 ? (int)wait : 100);
+        for (int i = 0; i < n; i++) {
+            struct connection *c = events[i].data.ptr;
+            if (c->unsent)
+                flush(c);
+            if (c->fd >= 0 && events[i].events & ~EPOLLOUT)
+                receive(c);
+        }
+    }
+}
+
+static void usage(void) {
+    die("usage: load -c CONNECTIONS [-d DEPTH] [-s SIZE] [-t SECONDS] [-w WARMUP] [-P PREFIX] [-h HOST] [-p PORT]\n"
+        "            [-r] [-k]\n"
+        "  -c  connections at once, each with\n"
+        "  -d  messages in flight [1], of\n"
+        "  -s  bytes each, LF included [64]; at least 2\n"
+        "  -t  seconds to measure [3], after\n"
+        "  -w  seconds of warm-up [0.3]\n"
+        "  -P  what a reply has before its message []\n"
+        "  -h  IPv4 address [127.0.0.1]\n"
+        "  -p  port [8088]\n"
+        "  -r  a new connection for each message, closed after its reply\n"
+        "  -k  keep the connections until the standard input ends\n"
+        "It prints \"begin\" and \"end\" as the measurement does, then a line of JSON. Times of replies are in\n"
+        "microseconds; with -r, from before the connection. Each reply is compared, byte for byte. Connections lost\n"
+        "are errors, with bytes that differ wrong; missing is what was not answered at the end.");
+}
+
+int main(int argc, char **argv) {
+    for (int option; (option = getopt(argc, argv, "c:d:s:t:w:P:h:p:rk")) != -1;)
+        switch (option) {
+        case 'c': count = atoi(optarg); break;
+        case 'd': depth = atoi(optarg); break;
+        case 's': size = atoi(optarg); break;
+        case 't': seconds = atof(optarg); break;
+        case 'w': warmup = atof(optarg); break;
+        case 'P': prefix = optarg; break;
+        case 'h': host = optarg; break;
+        case 'p': port = atoi(optarg); break;
+        case 'r': reconnect = 1; break;
+        case 'k': keep = 1; break;
+        default: usage();
+        }
+    if (argc == 1 || optind < argc || !count || !depth || size < 2)
+        usage();
+    raise_limit();
+    prepare();
+    setlinebuf(stdout);
+
+    if (reconnect) {
+        phase = WARM;
+        for (uint32_t i = 0; i < count; i++)
+            start(&connections[i]);
+    } else {
+        run(PATIENCE, NULL, 0);
+        if (answered < count)
+            die("%u of %u connections had an answer", answered, count);
+        phase = WARM;
+        uint64_t time = now();
+        for (uint32_t i = 0; i < count; i++)
+            submit(&connections[i], depth, time);
+    }
+    run(warmup, &live, 0);
+    phase = MEASURE;
+    puts("begin");
+    uint64_t began = now(), used = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+    run(seconds, &live, 0);
+    uint64_t took = now() - began;
+    used = nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - used;
+    phase = FINISH;
+    puts("end");
+
+    uint32_t missing = 0;
+    for (uint64_t until = now() + DRAIN * 1000000000ull;;) {
+        missing = 0;
+        for (uint32_t i = 0; i < count; i++)
+            missing += connections[i].fd >= 0 ? connections[i].flight : 0;
+        if (!missing || now() > until)
+            break;
+        run(0.01, NULL, 0);
+    }
+    printf("{\"replies\": %lu, \"seconds\": %.6f, \"p50_us\": %.2f, \"p99_us\": %.2f, \"max_us\": %.2f, "
+           "\"cpu_seconds\": %.6f, \"errors\": %lu, \"wrong\": %lu, \"missing\": %u}\n",
+           done, took / 1e9, percentile(0.5) / 1e3, percentile(0.99) / 1e3, slowest / 1e3, used / 1e9, errors, wrong,
+           missing);
+    if (keep)
+        while (read(0, buffer, CHUNK) > 0)
+            ;
+    return errors || wrong || missing || !done;
+}
