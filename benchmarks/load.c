@@ -99,9 +99,10 @@ static void shut(struct connection *c) {
     live--;
 }
 
+// Only the first reason is told: the others tend to be the same.
 static void lose(struct connection *c, uint64_t *kind, const char *reason) {
     if (!errors && !wrong)
-        fprintf(stderr, "connection %ld: %s\n", c - connections, reason);
+        fprintf(stderr, "%s\n", reason);
     ++*kind;
     lost++;
     shut(c);
@@ -168,6 +169,20 @@ static void settle(struct connection *c, uint32_t number, uint64_t time) {
     }
 }
 
+static char *difference(const char *expected, const char *got, size_t length) {
+    static char text[200];
+    size_t at = 0;
+    while (expected[at] == got[at])
+        at++;
+    int shown = length - at < 40 ? length - at : 40;
+    snprintf(text, sizeof text, "after %zu bytes expected \"%.*s\", got \"%.*s\"", at, shown, expected + at, shown,
+             got + at);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = '.';
+    return text;
+}
+
 static void receive(struct connection *c) {
     for (ssize_t n = CHUNK; n == CHUNK;) {
         n = recv(c->fd, buffer, CHUNK, 0);
@@ -175,10 +190,8 @@ static void receive(struct connection *c) {
             return;
         if (n <= 0)
             return lose(c, &errors, n ? strerror(errno) : "closed by the server");
-        if (memcmp(buffer, replies + c->in, n)) {
-            fprintf(stderr, "expected \"%.90s\", got \"%.*s\"\n", replies + c->in, n < 90 ? (int)n : 90, buffer);
-            return lose(c, &wrong, "wrong bytes");
-        }
+        if (memcmp(buffer, replies + c->in, n))
+            return lose(c, &wrong, difference(replies + c->in, buffer, n));
         c->in = (c->in + n) % in_period;
         uint32_t complete = (c->partial + n) / reply;
         c->partial = (c->partial + n) % reply;

@@ -1,0 +1,190 @@
+"""
+Run the benchmarks, and write their table and picture: C{python -m benchmarks}.
+
+Everything happens on loopback, on port 8088, one server after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NoReturn
+
+from benchmarks.measure import WARM_UP, Bench, Failed
+from benchmarks.peers import PEERS, Peer, Skipped, build_load
+from benchmarks.report import Results, write
+from benchmarks.rows import ROWS
+
+STARTING = 1.2
+"""Seconds to start a server, open the connections and end both, by and large."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError
+    return value
+
+
+def rounds(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def cores(text: str) -> tuple[int, int]:
+    first, second = map(int, text.split(","))
+    if unknown := {first, second} - os.sched_getaffinity(0):
+        raise argparse.ArgumentTypeError(f"this process can't run on core {', '.join(map(str, sorted(unknown)))}")
+    return first, second
+
+
+def names(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """Give what parses a list of names that are known."""
+    choices = list(known)
+
+    def names(text: str) -> list[str]:
+        wanted = text.split(",")
+        for name in wanted:
+            if name not in choices:
+                raise argparse.ArgumentTypeError(f"there is no {name!r}, but {', '.join(choices)}")
+        return wanted
+
+    return names
+
+
+def peer(text: str) -> Peer:
+    name, _, command = text.partition("=")
+    words = shlex.split(command)
+    if not name or not words:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=COMMAND")
+    if name in (peer.name for peer in PEERS):
+        raise argparse.ArgumentTypeError(f"{name!r} is a peer already")
+    if not shutil.which(words[0]):
+        raise argparse.ArgumentTypeError(f"{words[0]!r} is no program here")
+    return Peer(name, f"`{command}`", command, prefix=None)
+
+
+def directory(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no directory")
+    return path
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    available = sorted(os.sched_getaffinity(0))
+    parser = Parser("python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--seconds", type=seconds, default=3.0, metavar="N", help="of each measurement [%(default)g]")
+    add("--rounds", type=rounds, default=5, metavar="N", help="how often each is measured [%(default)s]")
+    add("--rows", type=names(row.name for row in ROWS), metavar="NAME,…", help=", ".join(row.name for row in ROWS))
+    add("--peers", type=names(peer.name for peer in PEERS), metavar="NAME,…", help=", ".join(p.name for p in PEERS))
+    add(
+        "--peer",
+        type=peer,
+        action="append",
+        default=[],
+        metavar="NAME=COMMAND",
+        help="one more peer, which listens on 127.0.0.1:8088; {port} stands for the port",
+    )
+    add(
+        "--cores",
+        type=cores,
+        default=(available[0], available[-1] if len(available) < 2 else available[1]),
+        metavar="SERVER,GENERATOR",
+        help="to pin them to [the first two]",
+    )
+    add("--output", type=directory, default=Path("docs"), metavar="DIR", help="for the table and picture [%(default)s]")
+    return parser.parse_args(arguments)
+
+
+def run(results: Results, load: Path, directory: Path) -> None:
+    """Run every peer once per row and round; who failed in a row is not asked for it again."""
+    bench = Bench(directory, load, *results.cores, results.seconds)
+    for number in range(1, results.rounds + 1):
+        for row in results.rows:
+            for peer in results.asked(row):
+                if peer.unfit(row) or (row, peer) in results.failed:
+                    continue
+                where = f"round {number}, {row.name}, {peer.name}"
+                try:
+                    got = bench.measure(peer, row)
+                except Failed as failure:
+                    results.failed[row, peer] = str(failure)
+                    print(f"{where}: failed: {failure}", flush=True)
+                    continue
+                results.measured.setdefault((row, peer), []).append(got)
+                print(
+                    f"{where}: {got.rate:,.0f}/s, {got.cpu:.2f} µs of CPU each, p50 {got.p50:,.0f} µs, "
+                    f"p99 {got.p99:,.0f} µs, {got.memory / 1e6:,.0f} MB, server {got.server:.0%}, "
+                    f"generator {got.generator:.0%}",
+                    flush=True,
+                )
+
+
+def main() -> int:
+    if not sys.platform.startswith("linux"):
+        sys.exit("benchmarks: this needs Linux: its epoll, its /proc, and loopback addresses beside 127.0.0.1")
+    options = parse()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rows = [row for row in ROWS if not options.rows or row.name in options.rows]
+    wanted = [peer for peer in PEERS if not options.peers or peer.name in options.peers] + options.peer
+    results = Results(rows, [], options.seconds, options.rounds, options.cores)
+    if results.cores[0] == results.cores[1]:
+        print(f"server and generator share core {results.cores[0]}")
+    with tempfile.TemporaryDirectory(prefix="echoreply-") as temporary:
+        try:
+            load = build_load(Path(temporary))
+        except Skipped as skipped:
+            sys.exit(f"benchmarks: the load generator needs a C compiler: {skipped}")
+        for peer in wanted:
+            try:
+                peer.prepare(Path(temporary))
+            except Skipped as skipped:
+                results.skipped[peer.name] = str(skipped)
+                print(f"{peer.name} is skipped: {skipped}")
+            else:
+                results.peers.append(peer)
+        runs = results.rounds * sum(not peer.unfit(row) for row in rows for peer in results.asked(row))
+        minutes = runs * (results.seconds + WARM_UP + STARTING) / 60
+        print(f"{runs} measurements, about {minutes:.0f} minutes", flush=True)
+        # This process must not take the server's time.
+        os.sched_setaffinity(0, {results.cores[1]})
+        run(results, load, Path(temporary))
+    picture = None
+    if importlib.util.find_spec("matplotlib"):
+        from benchmarks.picture import draw
+
+        picture = "benchmarks.svg"
+        draw(results, options.output / picture)
+    else:
+        print("no picture: matplotlib is not installed")
+    table = options.output / "benchmarks.md"
+    write(results, table, picture)
+    print(f"written: {table}")
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,224 @@
+"""One measurement: a server and the load generator, each on its core, and what the kernel says of both."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks.peers import PORT, Peer
+from benchmarks.rows import Row
+
+WARM_UP = 0.3
+PATIENCE = 90
+"""Seconds to open all connections and to await what is owed, beside the measurement."""
+START = 15
+"""Seconds for a server's first reply."""
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Failed(Exception):
+    """The server did not do what it was asked for."""
+
+
+@frozen
+class Measurement:
+    """
+    What one run gave.
+
+    @ivar rate: replies a second; of all reconnections, connections a second.
+    @ivar cpu: what a reply cost the server's processes, in microseconds of user and system time.
+    @ivar p50: the median time of a reply, in microseconds.
+    @ivar memory: what the server's processes had resident at the end, together, in bytes.
+    @ivar server: how much of a core the server used; 1 is all of it.
+    @ivar generator: how much of a core the generator used.
+    """
+
+    rate: float
+    cpu: float
+    p50: float
+    p99: float
+    memory: float
+    server: float
+    generator: float
+
+
+@frozen
+class Bench:
+    """Where measurements happen."""
+
+    directory: Path
+    load: Path
+    server_core: int
+    generator_core: int
+    seconds: float
+
+    def measure(self, peer: Peer, row: Row) -> Measurement:
+        with self._serve(peer) as server, tempfile.TemporaryFile("w+") as errors:
+            prefix = self._first_reply(peer, server)
+            load = subprocess.Popen(
+                [self.load, *load_options(row, prefix, self.seconds)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                preexec_fn=partial(prepare_process, self.generator_core),
+                start_new_session=True,
+            )
+            with load, ended(load):
+                assert load.stdout is not None
+                watchdog = threading.Timer(self.seconds + PATIENCE, load.kill)
+                watchdog.start()
+                try:
+                    load.stdout.readline()
+                    began = cpu_seconds(server.pid)
+                    load.stdout.readline()
+                    used = cpu_seconds(server.pid) - began
+                    line = load.stdout.readline()
+                    memory = resident(server.pid)
+                finally:
+                    watchdog.cancel()
+            errors.seek(0)
+            said = errors.readline().strip()
+            check_alive(server)
+            if not line:
+                raise Failed(said or "it took too long")
+            got = json.loads(line)
+            if got["errors"] or got["wrong"] or got["missing"] or not got["replies"]:
+                counts = ", ".join(f"{got[name]} {name}" for name in ("replies", "errors", "wrong", "missing"))
+                raise Failed(": ".join(filter(None, [counts, said])))
+        return Measurement(
+            rate=got["replies"] / got["seconds"],
+            cpu=used / got["replies"] * 1e6,
+            p50=got["p50_us"],
+            p99=got["p99_us"],
+            memory=memory,
+            server=used / got["seconds"],
+            generator=got["cpu_seconds"] / got["seconds"],
+        )
+
+    @contextmanager
+    def _serve(self, peer: Peer) -> Iterator[subprocess.Popen[bytes]]:
+        wait_for_port()
+        server = subprocess.Popen(
+            peer.arguments(peer.command, self.directory),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=partial(prepare_process, self.server_core),
+            start_new_session=True,
+        )
+        with server, ended(server):
+            yield server
+
+    def _first_reply(self, peer: Peer, server: subprocess.Popen[bytes]) -> str:
+        """Wait until it answers; give what is before a message in its reply."""
+        deadline = time.monotonic() + START
+        message = b"ready?\n"
+        while True:
+            check_alive(server)
+            try:
+                with socket.create_connection(("127.0.0.1", PORT), START) as client:
+                    client.sendall(message)
+                    reply = b""
+                    while not reply.endswith(b"\n"):
+                        more = client.recv(4096)
+                        if not more:
+                            raise Failed(f"the server closed after {reply!r}")
+                        reply += more
+                    break
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise Failed(f"nobody listened on 127.0.0.1:{PORT} within {START} s") from None
+                time.sleep(0.02)
+            except OSError as error:
+                raise Failed(f"no first reply: {error}") from None
+        prefix = reply.removesuffix(message)
+        if prefix == reply or peer.prefix not in (None, prefix.decode("latin-1")):
+            raise Failed(f"the first reply was {reply!r}")
+        return prefix.decode("latin-1")
+
+
+def load_options(row: Row, prefix: str, seconds: float) -> list[str]:
+    options = [f"-c{row.connections}", f"-d{row.depth}", f"-s{row.size}", f"-t{seconds}", f"-w{WARM_UP}"]
+    return [*options, "-P", prefix, f"-p{PORT}", "-k", *(["-r"] if row.reconnect else [])]
+
+
+def prepare_process(core: int) -> None:
+    """Pin the process that this runs in, and let it open all files that it may."""
+    os.sched_setaffinity(0, {core})
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def check_alive(process: subprocess.Popen[bytes]) -> None:
+    """See that a server has not ended, without waiting for it: its number stays its own, for C{ended}."""
+    if end := os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        raise Failed(f"the server ended, {'status' if end.si_code == os.CLD_EXITED else 'signal'} {end.si_status}")
+
+
+@contextmanager
+def ended(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> Iterator[None]:
+    """End a process that leads a session of its own, and those it started, at the end."""
+    try:
+        yield
+    finally:
+        if process.stdin:
+            process.stdin.close()
+        if process.returncode is None:  # Otherwise its number may be another's by now.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_for_port() -> None:
+    """Wait until nobody listens; those who were ended may take a moment."""
+    deadline = time.monotonic() + START
+    while True:
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", PORT))
+                trial.listen()
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise Failed(f"127.0.0.1:{PORT}: {error.strerror}") from None
+            else:
+                return
+        time.sleep(0.1)
+
+
+def of_session(leader: int, value: Callable[[list[str]], int]) -> int:
+    """Sum what proc_pid_stat(5) says of the processes of a session, from the state on: it is field 3."""
+    total = 0
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[3]) == leader:
+                total += value(fields)
+    return total
+
+
+def cpu_seconds(leader: int) -> float:
+    """Give the time that a server took, of its children that have ended too."""
+    return of_session(leader, lambda fields: sum(map(int, fields[11:15]))) / TICKS
+
+
+def resident(leader: int) -> int:
+    return of_session(leader, lambda fields: int(fields[21])) * PAGE

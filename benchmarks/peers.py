@@ -1,0 +1,177 @@
+"""Whom it is measured: the servers, how they are built and started, and what they can't do."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks.rows import Row
+
+HERE = Path(__file__).parent
+ORIGINAL = HERE.parent.parent / "shared" / "seed" / "server"
+PORT = 8088
+"""The original knows no other."""
+PREFIX = "server reply:"
+
+Need = Callable[[], str | None]
+"""Says what is missing."""
+
+
+class Skipped(Exception):
+    """The peer can't be tried here."""
+
+
+def program(name: str) -> Need:
+    return lambda: None if shutil.which(name) else f"no {name}"
+
+
+def module(name: str) -> Need:
+    return lambda: None if importlib.util.find_spec(name) else f"no {name} in this Python"
+
+
+def path(wanted: Path, what: str) -> Need:
+    return lambda: None if wanted.exists() else f"no {what}"
+
+
+@frozen
+class Peer:
+    """
+    A server.
+
+    In its commands C{{port}}, C{{python}}, C{{scripts}}, C{{here}} and C{{bin}} stand for where it shall listen, this
+    Python and where its scripts are, this package, and where what is built shall be.
+
+    @ivar prefix: of its replies; None to take that of its first reply.
+    @ivar lines: whether each line has a reply, however they are joined.
+    @ivar most: how many connections it can be asked to serve.
+    """
+
+    name: str
+    about: str
+    command: str
+    build: str = ""
+    needs: tuple[Need, ...] = ()
+    prefix: str | None = PREFIX
+    lines: bool = True
+    most: int = sys.maxsize
+
+    def unfit(self, row: Row) -> str | None:
+        """Say why it can't be asked for a row."""
+        if row.depth > 1 and not self.lines:
+            return "does not answer line by line"
+        if row.connections > self.most:
+            return f"starts a process for each connection, so it is asked for {self.most} at most"
+        return None
+
+    def arguments(self, command: str, directory: Path) -> list[str]:
+        values = {
+            "{port}": str(PORT),
+            "{python}": sys.executable,
+            "{scripts}": str(Path(sys.executable).parent),
+            "{here}": str(HERE),
+            "{original}": str(ORIGINAL),
+            "{bin}": str(directory),
+        }
+        words = shlex.split(command)
+        for name, value in values.items():
+            words = [word.replace(name, value) for word in words]
+        return words
+
+    def prepare(self, directory: Path) -> None:
+        """See that it can be started, and build it if need be."""
+        if missing := [what for need in self.needs if (what := need())]:
+            raise Skipped(", ".join(missing))
+        if self.build:
+            run_build(self.arguments(self.build, directory))
+
+
+def run_build(command: list[str]) -> None:
+    built = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if built.returncode:
+        raise Skipped(f"could not be built: {(built.stderr.splitlines() or ['no reason given'])[0]}")
+
+
+def build_load(directory: Path) -> Path:
+    """Build the load generator."""
+    if missing := program("cc")():
+        raise Skipped(missing)
+    run_build(["cc", "-O2", "-o", str(directory / "load"), str(HERE / "load.c")])
+    return directory / "load"
+
+
+def echoreply(name: str, options: str = "") -> Peer:
+    """Give a variant of ours."""
+    return Peer(
+        name,
+        f"this project, `twistd -n echoreply{options and ' ' + options}`",
+        "{scripts}/twistd -n --pidfile= echoreply --port {port} --interface 127.0.0.1 " + options,
+        needs=(path(Path(sys.executable).parent / "twistd", "twistd beside this Python"),),
+    )
+
+
+PEERS = [
+    Peer(
+        "limit",
+        "what one thread of C can do: epoll, one write a read",
+        "{bin}/limit {port}",
+        build="cc -O2 -o {bin}/limit {here}/servers/limit.c",
+        needs=(program("cc"),),
+    ),
+    Peer(
+        "go-lines",
+        "Go's own bufio and a goroutine for each connection",
+        "{bin}/lines {port}",
+        build="go build -o {bin}/lines {here}/servers/lines.go",
+        needs=(program("go"),),
+    ),
+    Peer(
+        "original",
+        "the tutorial's Go server that this project was made from",
+        "{bin}/original",
+        build="go build -o {bin}/original {original}/main.go",
+        needs=(program("go"), path(ORIGINAL, "../shared/seed/server")),
+        lines=False,
+    ),
+    echoreply("echoreply"),
+    Peer(
+        "LineOnlyReceiver",
+        "Twisted's",
+        "{python} {here}/servers/line_only_receiver.py {port}",
+    ),
+    Peer(
+        "asyncio",
+        "a protocol of asyncio",
+        "{python} {here}/servers/asyncio_lines.py {port}",
+    ),
+    Peer(
+        "uvloop",
+        "the same on uvloop",
+        "{python} {here}/servers/asyncio_lines.py {port} uvloop",
+        needs=(module("uvloop"),),
+    ),
+    Peer(
+        "socat",
+        "`socat TCP-LISTEN:…,fork PIPE`: plain echo",
+        "socat TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=128 PIPE",
+        needs=(program("socat"),),
+        prefix="",
+        lines=False,
+        most=100,
+    ),
+    Peer(
+        "ncat",
+        "`ncat -lk --exec /bin/cat`: plain echo",
+        "ncat -lk -m 1000 127.0.0.1 {port} --exec /bin/cat",
+        needs=(program("ncat"),),
+        prefix="",
+        lines=False,
+        most=100,
+    ),
+]

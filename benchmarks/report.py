@@ -1,0 +1,205 @@
+"""The table, and the words around it."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from attrs import field, frozen
+
+from benchmarks.measure import WARM_UP, Measurement
+from benchmarks.peers import Peer
+from benchmarks.rows import Row
+
+BEGIN, END = "<!-- results -->", "<!-- end -->"
+BASES = ("original", "go-lines", "limit")
+"""Those that the others are compared with: the first that could do a row."""
+FULL = 0.95
+"""The share of a core from which on one had better say that there was no more."""
+NEW = f"# Benchmarks\n\n{BEGIN}\n{END}\n"
+
+
+@frozen
+class Results:
+    """
+    What was measured.
+
+    @ivar skipped: who could not be tried, and why.
+    @ivar failed: who failed in which row, and why.
+    """
+
+    rows: list[Row]
+    peers: list[Peer]
+    seconds: float
+    rounds: int
+    cores: tuple[int, int]
+    skipped: dict[str, str] = field(factory=dict)
+    measured: dict[tuple[Row, Peer], list[Measurement]] = field(factory=dict)
+    failed: dict[tuple[Row, Peer], str] = field(factory=dict)
+
+    def asked(self, row: Row) -> list[Peer]:
+        """Give those whose row this is."""
+        return [peer for peer in self.peers if not row.peers or peer.name in row.peers]
+
+    def median(self, row: Row, peer: Peer, value: Callable[[Measurement], float]) -> float | None:
+        """Give nothing for those who could not do it, or failed."""
+        runs = self.measured.get((row, peer))
+        return statistics.median(map(value, runs)) if runs and (row, peer) not in self.failed else None
+
+    def base(self, row: Row) -> tuple[str, float] | None:
+        """Give whom the others are compared with in this row, and its rate."""
+        by_name = {peer.name: peer for peer in self.asked(row)}
+        for name in BASES:
+            if name in by_name and (rate := self.median(row, by_name[name], lambda run: run.rate)):
+                return name, rate
+        return None
+
+
+def spread(runs: list[Measurement], value: Callable[[Measurement], float], places: int) -> str:
+    values = sorted(map(value, runs))
+    middle, least, most = (f"{number:,.{places}f}" for number in (statistics.median(values), values[0], values[-1]))
+    return middle if least == most else f"{middle} ({least}–{most})"
+
+
+def time_of(microseconds: float) -> str:
+    return f"{microseconds:.0f} µs" if microseconds < 1000 else f"{microseconds / 1000:.3g} ms"
+
+
+def line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def line_of(results: Results, row: Row, peer: Peer) -> str:
+    if (row, peer) in results.failed:
+        return line(peer.name, "failed", *["–"] * 7)
+    runs = results.measured.get((row, peer))
+    if not runs:
+        return line(peer.name, *["–"] * 8)
+
+    def median(value: Callable[[Measurement], float]) -> float:
+        return statistics.median(map(value, runs))
+
+    base = results.base(row)
+    return line(
+        peer.name,
+        spread(runs, lambda run: run.rate, 0),
+        f"{median(lambda run: run.rate) / base[1]:.2f}" if base else "–",
+        spread(runs, lambda run: run.cpu, 2),
+        time_of(median(lambda run: run.p50)),
+        time_of(median(lambda run: run.p99)),
+        f"{median(lambda run: run.server):.0%}",
+        f"{median(lambda run: run.generator):.0%}",
+        f"{median(lambda run: run.memory) / 1e6:,.0f} MB",
+    )
+
+
+def table(results: Results) -> list[str]:
+    head = ("replies/s", "ratio", "server CPU a reply, µs", "p50", "p99", "server", "generator", "memory")
+    lines = [line("", *head), "|---" + "|---:" * len(head) + "|"]
+    for row in results.rows:
+        lines.append(line(f"**{row.title}**", *[""] * len(head)))
+        lines += [line_of(results, row, peer) for peer in results.asked(row)]
+    return lines
+
+
+def remarks(results: Results) -> list[str]:
+    """Say why cells are empty, and where the generator had no time left."""
+    lines = [f"- {name} is not here: {why}." for name, why in results.skipped.items()]
+    unfit: dict[str, list[str]] = {}
+    busy = []
+    for row in results.rows:
+        for peer in results.asked(row):
+            if why := peer.unfit(row):
+                names = unfit.setdefault(why, [])
+                names += [peer.name] if peer.name not in names else []
+            if (share := results.median(row, peer, lambda run: run.generator)) and share >= FULL:
+                busy.append(f"{peer.name} at {row.name}")
+    lines += [f"- –: {', '.join(names)} {why}." for why, names in unfit.items()]
+    lines += [f"- {peer.name} failed at {row.name}: {why}." for (row, peer), why in results.failed.items()]
+    if busy:
+        lines.append(f"- The generator had no time left, so these may be faster than shown: {', '.join(busy)}.")
+    else:
+        lines.append(f"- The generator used less than {FULL:.0%} of its core in every row.")
+    return lines
+
+
+def output_of(*command: str) -> str:
+    if not shutil.which(command[0]):
+        return ""
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return ran.stdout + ran.stderr
+
+
+def machine() -> str:
+    """Say what this ran on."""
+    found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    parts = [
+        found[1] if found else platform.machine(),
+        f"Linux {platform.release()}",
+        f"Python {platform.python_version()}",
+    ]
+    for package in ("Twisted", "uvloop"):
+        try:
+            parts.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    programs = {
+        "Go": ("go", "version"),
+        "socat": ("socat", "-V"),
+        "Ncat": ("ncat", "--version"),
+        "cc": ("cc", "--version"),
+    }
+    for name, command in programs.items():
+        if number := re.search(r"\d+\.\d+[\d.]*", output_of(*command)):
+            parts.append(f"{name} {number[0]}")
+    return ", ".join(parts)
+
+
+def words(results: Results) -> list[str]:
+    """Say how it was measured."""
+    server, generator = results.cores
+    pinned = (
+        f"Each server is pinned to core {server}, the generator to core {generator}."
+        if server != generator
+        else "There was but one core for server and generator, so each took the other's time."
+    )
+    return [
+        f"**Machine**: {machine()}.",
+        "",
+        f"**Method**: {pinned} Each run starts a server anew, opens the connections, warms up for {WARM_UP:g} s and "
+        f"measures for {results.seconds:g} s, all on loopback. There are {results.rounds} rounds, and a round runs "
+        "every peer once in each row, so that what else the machine does falls on all of them. Shown is the median of "
+        "the rounds, with the least and the most where it says (least–most). Every reply is compared with what is "
+        "expected, byte for byte. Logs go to `/dev/null`, written as each server does by default.",
+        "",
+        "A row is named for its connections × the messages that each has in flight, and their size with the LF. "
+        "*Server CPU* is user and system time of all processes of the server, which does not depend on the generator. "
+        "*p50* and *p99* are times from before a message is sent, or its connection opened if it has one of its own, "
+        "until its reply is read. *server* and *generator* are shares of a core. *memory* is what the server's "
+        "processes have resident at the end of the row, what they share counted for each. *ratio* is to "
+        f"{BASES[0]}, or, where that can't do a row, to {BASES[1]}.",
+        "",
+        "**Who is the bottleneck?** The server, where *server* is about 100 % and *generator* is not. `limit` shows "
+        "how much the same generator can do in a row. With one connection neither is: each waits for the other to wake.",
+        "",
+        "**Peers**: " + "; ".join(f"*{peer.name}*, {peer.about}" for peer in results.peers) + ".",
+    ]
+
+
+def write(results: Results, target: Path, picture: str | None) -> None:
+    """Put the results between their markers, and leave the words around them as they are."""
+    old = target.read_text() if target.exists() else NEW
+    if BEGIN not in old or END not in old.partition(BEGIN)[2]:
+        sys.exit(f"benchmarks: {target} has no {BEGIN} … {END} to write between")
+    before, _, rest = old.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    shown = ["", f"![Replies a second]({picture})"] if picture else []
+    text = [BEGIN, *words(results), *shown, "", *table(results), "", *remarks(results), END]
+    target.write_text(before + "\n".join(text) + after)
