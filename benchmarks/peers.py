@@ -65,9 +65,9 @@ class Peer:
     def unfit(self, row: Row) -> str | None:
         """Say why it can't be asked for a row."""
         if row.depth > 1 and not self.lines:
-            return "does not answer line by line"
+            return "not every line has a reply of its own"
         if row.connections > self.most:
-            return f"starts a process for each connection, so it is asked for {self.most} at most"
+            return f"a process for each connection, so {self.most} at most"
         return None
 
     def arguments(self, command: str, directory: Path) -> list[str]:

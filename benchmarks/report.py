@@ -121,7 +121,7 @@ def remarks(results: Results) -> list[str]:
                 names += [peer.name] if peer.name not in names else []
             if (share := results.median(row, peer, lambda run: run.generator)) and share >= FULL:
                 busy.append(f"{peer.name} at {row.name}")
-    lines += [f"- –: {', '.join(names)} {why}." for why, names in unfit.items()]
+    lines += [f"- –: {', '.join(names)}: {why}." for why, names in unfit.items()]
     lines += [f"- {peer.name} failed at {row.name}: {why}." for (row, peer), why in results.failed.items()]
     if busy:
         lines.append(f"- The generator had no time left, so these may be faster than shown: {', '.join(busy)}.")
@@ -174,8 +174,8 @@ def words(results: Results) -> list[str]:
         f"**Machine**: {machine()}.",
         "",
         f"**Method**: {pinned} Each run starts a server anew, opens the connections, warms up for {WARM_UP:g} s and "
-        f"measures for {results.seconds:g} s, all on loopback. There are {results.rounds} rounds, and a round runs "
-        "every peer once in each row, so that what else the machine does falls on all of them. Shown is the median of "
+        f"measures for {results.seconds:g} s, all on loopback. In each of {results.rounds} rounds every peer "
+        "runs once in each row, so that what else the machine does falls on all of them. Shown is the median of "
         "the rounds, with the least and the most where it says (least–most). Every reply is compared with what is "
         "expected, byte for byte. Logs go to `/dev/null`, written as each server does by default.",
         "",
@@ -187,7 +187,7 @@ def words(results: Results) -> list[str]:
         f"{BASES[0]}, or, where that can't do a row, to {BASES[1]}.",
         "",
         "**Who is the bottleneck?** The server, where *server* is about 100 % and *generator* is not. `limit` shows "
-        "how much the same generator can do in a row. With one connection neither is: each waits for the other to wake.",
+        "how much the same generator can do in a row. With one connection neither is: each waits for the other.",
         "",
         "**Peers**: " + "; ".join(f"*{peer.name}*, {peer.about}" for peer in results.peers) + ".",
     ]
