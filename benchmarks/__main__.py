@@ -21,9 +21,12 @@ from typing import NoReturn
 
 from benchmarks.measure import WARM_UP, Bench, Failed
 from benchmarks.peers import PEERS, Peer, Skipped, build_load
-from benchmarks.report import Results, write
+from benchmarks.report import Results, frame, write
 from benchmarks.rows import ROWS
 
+ABOUT = """Measure this server and its peers on loopback, one after the other, on port 8088; write a table and a
+picture."""
+TABLE, PICTURE = "benchmarks.md", "benchmarks.svg"
 STARTING = 1.2
 """Seconds to start a server, open the connections and end both, by and large."""
 
@@ -84,14 +87,18 @@ def peer(text: str) -> Peer:
 
 def directory(text: str) -> Path:
     path = Path(text)
-    if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is no directory")
+    if not path.is_dir() or not os.access(path, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} is no directory that can be written to")
+    try:
+        frame(path / TABLE)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return path
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     available = sorted(os.sched_getaffinity(0))
-    parser = Parser("python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("python -m benchmarks", description=ABOUT)
     add = parser.add_argument
     add("--seconds", type=seconds, default=3.0, metavar="N", help="of each measurement [%(default)g]")
     add("--rounds", type=rounds, default=5, metavar="N", help="how often each is measured [%(default)s]")
@@ -112,7 +119,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="SERVER,GENERATOR",
         help="to pin them to [the first two]",
     )
-    add("--output", type=directory, default=Path("docs"), metavar="DIR", help="for the table and picture [%(default)s]")
+    add("--output", type=directory, default="docs", metavar="DIR", help="for the table and picture [%(default)s]")
     return parser.parse_args(arguments)
 
 
@@ -164,8 +171,9 @@ def main() -> int:
             else:
                 results.peers.append(peer)
         runs = results.rounds * sum(not peer.unfit(row) for row in rows for peer in results.asked(row))
-        minutes = runs * (results.seconds + WARM_UP + STARTING) / 60
-        print(f"{runs} measurements, about {minutes:.0f} minutes", flush=True)
+        estimate = runs * (results.seconds + WARM_UP + STARTING)
+        print(f"{runs} measurements, about {estimate:.0f} s" + f", or {estimate / 60:.0f} minutes" * (estimate > 99))
+        sys.stdout.flush()
         # This process must not take the server's time.
         os.sched_setaffinity(0, {results.cores[1]})
         run(results, load, Path(temporary))
@@ -173,11 +181,11 @@ def main() -> int:
     if importlib.util.find_spec("matplotlib"):
         from benchmarks.picture import draw
 
-        picture = "benchmarks.svg"
+        picture = PICTURE
         draw(results, options.output / picture)
     else:
         print("no picture: matplotlib is not installed")
-    table = options.output / "benchmarks.md"
+    table = options.output / TABLE
     write(results, table, picture)
     print(f"written: {table}")
     return 1 if results.failed else 0

@@ -142,7 +142,8 @@ static void start(struct connection *c) {
     c->in = (size_t)number % DISTINCT * reply;
     c->unsent = 0;
     live++;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (!reconnect)
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     if (bind(c->fd, (struct sockaddr *)&source, sizeof source))
         return lose(c, &errors, strerror(errno));

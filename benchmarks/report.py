@@ -7,7 +7,6 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,8 +20,8 @@ from benchmarks.rows import Row
 BEGIN, END = "<!-- results -->", "<!-- end -->"
 BASES = ("original", "go-lines", "limit")
 """Those that the others are compared with: the first that could do a row."""
-FULL = 0.95
-"""The share of a core from which on one had better say that there was no more."""
+FULL, LOW = 0.95, 0.85
+"""The shares of a core from which on one had better say that there was no more, and below which much was left."""
 NEW = f"# Benchmarks\n\n{BEGIN}\n{END}\n"
 
 
@@ -113,20 +112,24 @@ def remarks(results: Results) -> list[str]:
     """Say why cells are empty, and where the generator had no time left."""
     lines = [f"- {name} is not here: {why}." for name, why in results.skipped.items()]
     unfit: dict[str, list[str]] = {}
-    busy = []
+    busy, idle = [], []
     for row in results.rows:
         for peer in results.asked(row):
             if why := peer.unfit(row):
                 names = unfit.setdefault(why, [])
                 names += [peer.name] if peer.name not in names else []
-            if (share := results.median(row, peer, lambda run: run.generator)) and share >= FULL:
+            share = results.median(row, peer, lambda run: run.generator)
+            most = results.median(row, peer, lambda run: max(run.server, run.generator))
+            if share and share >= FULL:
                 busy.append(f"{peer.name} at {row.name}")
+            if most and most < LOW and row.connections > 1:
+                idle.append(f"{peer.name} at {row.name}")
     lines += [f"- –: {', '.join(names)}: {why}." for why, names in unfit.items()]
     lines += [f"- {peer.name} failed at {row.name}: {why}." for (row, peer), why in results.failed.items()]
-    if busy:
-        lines.append(f"- The generator had no time left, so these may be faster than shown: {', '.join(busy)}.")
-    else:
-        lines.append(f"- The generator used less than {FULL:.0%} of its core in every row.")
+    lines += (
+        [f"- The generator had no time left, so these may be faster than shown: {', '.join(busy)}."] if busy else []
+    )
+    lines += [f"- Neither core was busy, so something else was in the way: {', '.join(idle)}."] if idle else []
     return lines
 
 
@@ -168,13 +171,13 @@ def words(results: Results) -> list[str]:
     pinned = (
         f"Each server is pinned to core {server}, the generator to core {generator}."
         if server != generator
-        else "There was but one core for server and generator, so each took the other's time."
+        else f"Server and generator share core {server}, so each takes the other's time."
     )
     return [
         f"**Machine**: {machine()}.",
         "",
         f"**Method**: {pinned} Each run starts a server anew, opens the connections, warms up for {WARM_UP:g} s and "
-        f"measures for {results.seconds:g} s, all on loopback. In each of {results.rounds} rounds every peer "
+        f"measures for {results.seconds:g} s, all on loopback. Rounds: {results.rounds}; in each, every peer "
         "runs once in each row, so that what else the machine does falls on all of them. Shown is the median of "
         "the rounds, with the least and the most where it says (least–most). Every reply is compared with what is "
         "expected, byte for byte. Logs go to `/dev/null`, written as each server does by default.",
@@ -193,13 +196,19 @@ def words(results: Results) -> list[str]:
     ]
 
 
+def frame(target: Path) -> tuple[str, str]:
+    """Give the words before and after the results, which stay as they are."""
+    text = target.read_text() if target.exists() else NEW
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{target} has no {BEGIN} … {END} to write between")
+    return before, after
+
+
 def write(results: Results, target: Path, picture: str | None) -> None:
-    """Put the results between their markers, and leave the words around them as they are."""
-    old = target.read_text() if target.exists() else NEW
-    if BEGIN not in old or END not in old.partition(BEGIN)[2]:
-        sys.exit(f"benchmarks: {target} has no {BEGIN} … {END} to write between")
-    before, _, rest = old.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    """Put the results between their markers."""
+    before, after = frame(target)
     shown = ["", f"![Replies a second]({picture})"] if picture else []
-    text = [BEGIN, *words(results), *shown, "", *table(results), "", *remarks(results), END]
-    target.write_text(before + "\n".join(text) + after)
+    lines = [BEGIN, *words(results), *shown, "", *table(results), "", *remarks(results), END]
+    target.write_text(before + "\n".join(lines) + after)
