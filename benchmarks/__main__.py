@@ -170,6 +170,8 @@ def main() -> int:
                 print(f"{peer.name} is skipped: {skipped}")
             else:
                 results.peers.append(peer)
+        if not results.peers:
+            sys.exit("benchmarks: there is nobody to measure")
         runs = results.rounds * sum(not peer.unfit(row) for row in rows for peer in results.asked(row))
         estimate = runs * (results.seconds + WARM_UP + STARTING)
         print(f"{runs} measurements, about {estimate:.0f} s" + f", or {estimate / 60:.0f} minutes" * (estimate > 99))
