@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import socket
 from asyncio import AbstractEventLoop
-from typing import Any, Self
+from contextlib import suppress
+from typing import Any, Self, cast
 
 from twisted.internet import tcp
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IProtocol, IReactorCore
+from twisted.python.failure import Failure
 
-from echoreply.native.transport import Buffers, NativeTransport
+from echoreply.native.transport import NativeTransport, Shared
 
 
 class NativePort(tcp.Port):
     """A TCP port that accepts as Twisted's own does, and leaves the rest to the event loop of its reactor."""
 
     _loop: AbstractEventLoop
-    _buffers: Buffers
+    _shared: Shared
+    _trigger: object
 
     def start(self, loop: AbstractEventLoop) -> Self:
         """
@@ -25,15 +28,29 @@ class NativePort(tcp.Port):
         @raise CannotListenError: if the address is taken, or not ours to take.
         """
         self._loop = loop
-        self._buffers = Buffers()
         self.startListening()
         return self
+
+    def startListening(self) -> None:
+        """Listen, and let the connections end with the reactor, which does not know of them."""
+        super().startListening()
+        self._shared = Shared()
+        core = cast(IReactorCore, self.reactor)
+        self._trigger = core.addSystemEventTrigger("during", "shutdown", self._shared.leave)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the port; the connections stay."""
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        if not self._shared.connections:
+            # The reactor may have stopped before.
+            with suppress(ValueError):
+                cast(IReactorCore, self.reactor).removeSystemEventTrigger(self._trigger)
 
     def transport(  # type: ignore[override]  # what tcp.Port calls for a transport is meant to be replaced
         self, skt: socket.socket, protocol: IProtocol, peer: tuple[Any, ...], _port: tcp.Port, session: int, _: object
     ) -> NativeTransport:
         """Make the transport of an accepted socket."""
         skt.setblocking(False)
-        transport = NativeTransport(self._loop, skt, protocol, peer, session, self._buffers)
-        self._loop.create_task(self._loop.connect_accepted_socket(lambda: transport, skt))
+        transport = NativeTransport(self._loop, skt, protocol, peer, session, self._shared)
+        self._loop.create_task(transport.take_over())
         return transport

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from asyncio import AbstractEventLoop
 from typing import cast
@@ -22,6 +23,7 @@ class NativeReactor(AsyncioSelectorReactor):
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         super().__init__(loop)
+        self.addSystemEventTrigger("after", "startup", self._hear_of_children)
 
     def listenTCP(self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = "") -> NativePort:
         """Listen on an address: L{twisted.internet.interfaces.IReactorTCP}."""
@@ -37,3 +39,11 @@ class NativeReactor(AsyncioSelectorReactor):
             self, fileDescriptor, addressFamily, factory
         )
         return cast(NativePort, port).start(self._loop)
+
+    def _hear_of_children(self) -> None:
+        """Reap children at SIGCHLD: the event loop may have the descriptor that Twisted's reactors wait for."""
+        if self._installSignalHandlers and hasattr(signal, "SIGCHLD"):
+            from twisted.internet.process import reapAllProcesses  # Which Windows does not have.
+
+            signal.signal(signal.SIGCHLD, lambda *_: self.callFromThread(reapAllProcesses))  # type: ignore[no-untyped-call]
+            signal.siginterrupt(signal.SIGCHLD, False)

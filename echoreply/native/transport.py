@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
     ISystemHandle,
     ITCPTransport,
 )
+from twisted.internet.tcp import _getsockname
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -31,15 +32,27 @@ _log = Logger()
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class Buffers:
-    """What connections read to, one for each size: no two of an event loop read at once."""
+class Shared:
+    """
+    What the connections of a port share.
+
+    @ivar connections: those that are there.
+    """
 
     def __init__(self) -> None:
-        self._by_size: dict[int, memoryview] = {}
+        self.connections: set[NativeTransport] = set()
+        self._buffers: dict[int, memoryview] = {}
 
-    def of(self, size: int) -> memoryview:
-        """Give the buffer of so many bytes."""
-        return self._by_size.setdefault(size, memoryview(bytearray(size)))
+    def buffer(self, size: int) -> memoryview:
+        """Give what is read to, so many bytes at once: no two connections of an event loop read at once."""
+        if size not in self._buffers:
+            self._buffers[size] = memoryview(bytearray(size))
+        return self._buffers[size]
+
+    def leave(self) -> None:
+        """End every connection, as a reactor does that stops."""
+        for connection in list(self.connections):
+            connection.leave()
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer, ISystemHandle, ILoggingContext)
@@ -50,20 +63,31 @@ class NativeTransport(Protocol):
     The event loop takes the socket over in its next turn. Whatever the protocol asks for before that, as in its
     C{connectionMade}, is done then.
 
-    It differs from a reactor's transport in this: what is written goes to the kernel at once, as far as there is room;
-    C{connectionLost} is never called from within a call of the transport; and a read may be as long as the event loop
-    likes until one was longer than C{bufferSize}, since to read in the event loop's own way is faster.
+    It differs from a reactor's transport in this:
 
+    - What is written goes to the kernel at once, as far as there is room: only what is left counts against
+      C{bufferSize}.
+    - C{connectionLost} is never called from within a call of the transport.
+    - A read may be as long as the event loop likes until one was longer than C{bufferSize}, since to read in the event
+      loop's own way is faster.
+    - Small segments are sent at once unless C{setTcpNoDelay(False)} is called, as event loops have it.
+    - What a protocol logs does not have the connection's prefix, which costs more than a small read does.
+    - A reactor's list of readers and writers does not have it.
+
+    @ivar protocol: what it is the transport of, until the connection is lost. May be replaced.
+    @ivar sessionno: its number among the port's connections.
     @ivar connected: whether the connection is there.
     @ivar disconnecting: whether it will be closed once everything is written.
     """
 
     __slots__ = (
+        "__weakref__",
         "_aborted",
         "_blocked",
         "_buffer_size",
-        "_buffers",
+        "_delay",
         "_early",
+        "_end_told",
         "_fault",
         "_feeding",
         "_held",
@@ -71,15 +95,18 @@ class NativeTransport(Protocol):
         "_native",
         "_peer",
         "_producer",
-        "_protocol",
+        "_producer_paused",
         "_pull",
         "_read_closed",
         "_read_paused",
-        "_session",
+        "_shared",
         "_socket",
+        "_write_closed",
         "_write_closing",
         "connected",
         "disconnecting",
+        "protocol",
+        "sessionno",
     )
 
     def __init__(
@@ -89,98 +116,128 @@ class NativeTransport(Protocol):
         protocol: IProtocol,
         peer: tuple[Any, ...],
         session: int,
-        buffers: Buffers,
+        shared: Shared,
     ) -> None:
         self._loop = loop
         self._socket = socket
-        self._protocol = protocol
+        self.protocol = protocol
         self._peer = peer
-        self._session = session
-        self._buffers = buffers
+        self.sessionno = session
+        self._shared = shared
         self._native: Transport | None = None
-        self._early: list[bytes] = []
+        self._early = bytearray()
         self._held = b""
         self._fault: Failure | None = None
         self._producer: IProducer | None = None
+        self._producer_paused = False
         self._pull = False
         self._feeding = False
         self._blocked = False
         self._read_paused = False
         self._read_closed = False
+        self._end_told = False
         self._write_closing = False
+        self._write_closed = False
         self._aborted = False
+        self._delay = False
         self.connected = True
         self.disconnecting = False
-        self.bufferSize = 65536
+        self._buffer_size = 65536
+        shared.connections.add(self)
+
+    async def take_over(self) -> None:
+        """Have the event loop take the socket over."""
+        try:
+            await self._loop.connect_accepted_socket(lambda: self, self._socket)
+        except Exception as error:
+            # Some systems refuse a socket that the peer has reset: an end like any other.
+            if not isinstance(error, OSError):
+                _log.failure("the event loop does not take a connection")
+            self._socket.close()
+            self.connection_lost(error)
+
+    def leave(self) -> None:
+        """End the connection with its reactor, which has no turn left in which to do it."""
+        native = self._native
+        self.connection_lost(ConnectionLost())
+        if native:
+            native.abort()
 
     # What the event loop tells.
 
     def connection_made(self, transport: object) -> None:
         """Do what was asked for before there was a transport to do it."""
-        self._native = cast(Transport, transport)
-        self.bufferSize = self._buffer_size
-        for data in self._early:
-            self._native.write(data)
-        del self._early[:]
-        if self._aborted:
-            self._native.abort()
-        elif self.disconnecting:
-            self._close_when_fed()
-        elif self._write_closing:
-            self.loseWriteConnection()
+        native = cast(Transport, transport)
+        if self._aborted or not self.connected:
+            native.abort()
+        self._native = native if self.connected else None
+        self._limit_buffer()
+        if self._delay:
+            self.setTcpNoDelay(False)
+        if self._early:
+            blocked, self._blocked = self._blocked, False
+            early, self._early = bytes(self._early), bytearray()
+            self.write(early)
+            if blocked and not self._blocked:
+                self.resume_writing()
+        if self.disconnecting or self._write_closing:
+            self._finish_soon()
 
     def data_received(self, data: bytes) -> None:
         """Pass on what was read."""
         if self._read_paused:
             # Paused before the event loop had begun to read, which it does unasked.
             self._held += data
-            self._pause_reading()
+            self._stop_reading()
             return
         try:
-            self._protocol.dataReceived(data)
+            self.protocol.dataReceived(data)
         except Exception:
             self._fail()
         if len(data) > self._buffer_size and self._native:
-            self._native.set_protocol(_Bulk(self, self._buffers.of(self._buffer_size)))
+            self._native.set_protocol(_Bulk(self, self._shared.buffer(self._buffer_size)))
 
     def eof_received(self) -> bool:
         """Pass on that the peer has closed its sending side."""
         self._read_closed = True
         if not self._read_paused:
-            self._pass_on_end()
+            self._tell_end()
         return True
 
     def pause_writing(self) -> None:
         """Take note that more waits to be written than should."""
         self._blocked = True
-        if self._producer and not self._pull:
-            cast(IPushProducer, self._producer).pauseProducing()
 
     def resume_writing(self) -> None:
         """Go on: everything has been written."""
         self._blocked = False
-        if self._producer:
-            cast(IPullProducer, self._producer).resumeProducing()
-        elif self.disconnecting:
-            self._close_when_fed()
-        elif self._write_closing:
-            self._shut_down()
+        if self._producer and (self._pull or self._producer_paused):
+            self._producer_paused = False
+            self._resume_producer()
+        elif self.disconnecting or self._write_closing:
+            self._finish_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass on why the connection ended."""
+        if not self.connected:
+            return
         self.connected = False
         self._native = None
-        if self._producer:
-            self._producer.stopProducing()
-            self._producer = None
+        self._shared.connections.discard(self)
         if self._fault:
             reason = self._fault
         elif self._aborted:
             reason = Failure(ConnectionAborted())
         else:
             reason = Failure(ConnectionLost() if exc else ConnectionDone())
-        protocol = self._protocol
-        del self._protocol
+        producer, self._producer = self._producer, None
+        protocol = self.protocol
+        del self.protocol
+        try:
+            if producer:
+                producer.stopProducing()
+        except Exception:
+            _log.failure("in {producer}.stopProducing", producer=type(producer).__name__)
         try:
             protocol.connectionLost(reason)
         except Exception:
@@ -200,14 +257,21 @@ class NativeTransport(Protocol):
 
     def write(self, data: bytes) -> None:
         """Write, now or as soon as there is room."""
-        if self._write_closing:
+        if self._write_closed:
             return
         if self._native:
             self._native.write(data)
-            if self._pull:
-                self._feed_soon()
+            if self._producer:
+                if self._pull:
+                    self._feed_soon()
+                # A connection that is about to be lost takes everything: a producer must not go on for ever.
+                elif self._blocked or self._native.is_closing():
+                    self._pause_producer()
         elif self.connected:
-            self._early.append(data)
+            self._early += data
+            if len(self._early) > self._buffer_size:
+                self._blocked = True
+                self._pause_producer()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Write several pieces."""
@@ -217,48 +281,53 @@ class NativeTransport(Protocol):
         """Close once everything is written, and a producer that has more to write is unregistered."""
         if self.connected and not self.disconnecting:
             self.disconnecting = True
-            self._close_when_fed()
+            self.pauseProducing()
+            self._finish_soon()
 
     def abortConnection(self) -> None:
         """Close now, with a reset."""
         if self.connected and not self._aborted:
-            self.disconnecting = self._aborted = True
+            self._aborted = True
             # The peer may have been first.
             with suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            if self._native:
-                self._native.abort()
+            self._abort()
 
     def loseWriteConnection(self) -> None:
-        """Close our sending side once everything is written."""
+        """Close our sending side once everything is written, and a producer that has more to write is unregistered."""
         self._write_closing = True
-        if self._native:
-            self._limit_buffer()
-            if not self._blocked:
-                self._loop.call_soon(self._shut_down)
+        self._limit_buffer()
+        self._finish_soon()
 
     def pauseProducing(self) -> None:
         """Read no more for now."""
         self._read_paused = True
-        self._pause_reading()
+        if self._native:
+            self._native.pause_reading()
 
     def resumeProducing(self) -> None:
         """Read again."""
         if not self._read_paused or self.disconnecting:
             return
         self._read_paused = False
-        if self._held:
-            data, self._held = self._held, b""
-            self._protocol.dataReceived(data)
-        if self._native and not self._read_paused:
-            if self._read_closed:
-                self._pass_on_end()
-            else:
-                self._native.resume_reading()
+        if self._held or self._read_closed:
+            self._loop.call_soon(self._catch_up)
+        elif self._native:
+            self._native.resume_reading()
 
     def stopProducing(self) -> None:
         """Close: the protocol's own bytes have nowhere to go."""
         self.loseConnection()
+
+    # What a reactor's transports call these two.
+
+    def stopReading(self) -> None:
+        """Read no more for now."""
+        self.pauseProducing()
+
+    def startReading(self) -> None:
+        """Read again."""
+        self.resumeProducing()
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
@@ -280,10 +349,16 @@ class NativeTransport(Protocol):
     def unregisterProducer(self) -> None:
         """Expect no more of the producer."""
         self._producer = None
+        self._producer_paused = False
         self._pull = False
         self._limit_buffer()
-        if self.connected and self.disconnecting:
-            self._close_when_fed()
+        if self.disconnecting or self._write_closing:
+            self._finish_soon()
+
+    def stopConsuming(self) -> None:
+        """Close, and expect no more of the producer."""
+        self.unregisterProducer()
+        self.loseConnection()
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Give the address of the other end."""
@@ -291,11 +366,15 @@ class NativeTransport(Protocol):
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """Give the address of this end."""
-        return self._address(self._socket.getsockname())
+        return self._address(_getsockname(self._socket))
 
     def getHandle(self) -> socket.socket:
         """Give the socket. It is the event loop's to read and write."""
         return self._socket
+
+    def fileno(self) -> int:
+        """Give the socket's descriptor; -1 once the connection is lost."""
+        return self._socket.fileno()
 
     def getTcpNoDelay(self) -> bool:
         """Tell whether small segments are sent at once: RFC 9293, 3.7.4."""
@@ -303,7 +382,11 @@ class NativeTransport(Protocol):
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Have small segments sent at once, or not."""
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+        # The event loop sets it, too, when it takes the socket over.
+        self._delay = not enabled
+        # Some systems refuse if the peer has gone, which will be noticed.
+        with suppress(OSError):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
 
     def getTcpKeepAlive(self) -> bool:
         """Tell whether a silent peer is asked if it is still there: RFC 9293, 3.8.4."""
@@ -315,9 +398,9 @@ class NativeTransport(Protocol):
 
     def logPrefix(self) -> str:
         """Name the connection for a log."""
-        protocol = self._protocol
+        protocol = getattr(self, "protocol", None)
         name = protocol.logPrefix() if ILoggingContext.providedBy(protocol) else type(protocol).__name__
-        return f"{name},{self._session},{self._peer[0]}"
+        return f"{name},{self.sessionno},{self._peer[0]}"
 
     def _address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
         kind = IPv6Address if self._socket.family == socket.AF_INET6 else IPv4Address
@@ -329,12 +412,29 @@ class NativeTransport(Protocol):
             most = 0 if self._pull or self._write_closing else self._buffer_size
             self._native.set_write_buffer_limits(most, 0)
 
-    def _pause_reading(self) -> None:
+    def _stop_reading(self) -> None:
         if self._native:
+            # Before Python 3.12, asyncio begins to read even if it was told not to, and takes itself to be paused.
+            self._native.resume_reading()
             self._native.pause_reading()
 
-    def _pass_on_end(self) -> None:
-        half_closeable = IHalfCloseableProtocol(self._protocol, None)
+    def _catch_up(self) -> None:
+        """Pass on what came while reading was paused."""
+        if self._native and not self._read_paused:
+            if self._held:
+                data, self._held = self._held, b""
+                self.data_received(data)
+            if self._native and not self._read_paused:
+                if self._read_closed:
+                    self._tell_end()
+                else:
+                    self._native.resume_reading()
+
+    def _tell_end(self) -> None:
+        if self._end_told:
+            return
+        self._end_told = True
+        half_closeable = IHalfCloseableProtocol(self.protocol, None)
         if half_closeable is None:
             self._fault = Failure(ConnectionDone())
             self._abort()
@@ -344,23 +444,38 @@ class NativeTransport(Protocol):
         except Exception:
             self._fail()
 
-    def _shut_down(self) -> None:
-        if not self._native:
-            return
-        self._native.write_eof()
-        half_closeable = IHalfCloseableProtocol(self._protocol, None)
-        if half_closeable:
-            try:
-                half_closeable.writeConnectionLost()
-            except Exception:
-                self._fail()
+    def _finish_soon(self) -> None:
+        # Not at once, which event loops take amiss while they tell us that all is written.
+        self._loop.call_soon(self._finish)
 
-    def _close_when_fed(self) -> None:
-        if self._native:
-            if self._producer and (self._pull or self._blocked):
-                self._native.pause_reading()
-            else:
-                self._native.close()
+    def _finish(self) -> None:
+        """Close, or close our sending side, unless a producer or the kernel is waited for."""
+        if not self._native or (self._producer and (self._pull or self._producer_paused)):
+            return
+        if self.disconnecting:
+            self._native.close()
+        elif self._write_closing and not self._write_closed and not self._blocked:
+            self._write_closed = True
+            # The peer may have been first.
+            with suppress(OSError):
+                self._native.write_eof()
+            half_closeable = IHalfCloseableProtocol(self.protocol, None)
+            if half_closeable:
+                try:
+                    half_closeable.writeConnectionLost()
+                except Exception:
+                    self._fail()
+
+    def _pause_producer(self) -> None:
+        if self._producer and not self._pull:
+            self._producer_paused = True
+            cast(IPushProducer, self._producer).pauseProducing()
+
+    def _resume_producer(self) -> None:
+        try:
+            cast(IPullProducer, self._producer).resumeProducing()
+        except Exception:
+            self._fail()
 
     def _feed_soon(self) -> None:
         """Ask a pull producer for more in the event loop's next turn."""
@@ -370,16 +485,17 @@ class NativeTransport(Protocol):
 
     def _feed(self) -> None:
         self._feeding = False
-        if self._pull and not self._blocked:
-            cast(IPullProducer, self._producer).resumeProducing()
+        if self._producer and self._pull and not self._blocked and not self._aborted:
+            self._resume_producer()
 
     def _fail(self) -> None:
         """End the connection for a fault of the protocol's, as a reactor does."""
         self._fault = Failure()
-        _log.failure("in {protocol}", failure=self._fault, protocol=type(self._protocol).__name__)
+        _log.failure("in {protocol}", failure=self._fault, protocol=type(self.protocol).__name__)
         self._abort()
 
     def _abort(self) -> None:
+        self.disconnecting = self._read_paused = True
         if self._native:
             self._native.abort()
 

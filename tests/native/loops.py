@@ -1,0 +1,48 @@
+"""The event loops that native transports are tried on, and a reactor on each."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from typing import Any
+from unittest import SkipTest
+
+from echoreply.native.reactor import NativeReactor
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None  # type: ignore[assignment]
+
+
+def asyncio_loop() -> AbstractEventLoop:
+    return asyncio.SelectorEventLoop()
+
+
+def uvloop_loop() -> AbstractEventLoop:
+    if uvloop is None:
+        raise SkipTest("uvloop is not installed")
+    loop: AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def close(loop: AbstractEventLoop) -> None:
+    """Close a loop once it has done what was left to do, as closing connections."""
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
+def _reactor_on(make_loop: Callable[[], AbstractEventLoop]) -> Callable[[Any], NativeReactor]:
+    def factory(case: Any) -> NativeReactor:
+        loop = make_loop()
+        case.addCleanup(close, loop)
+        return NativeReactor(loop)
+
+    return factory
+
+
+AsyncioReactor = _reactor_on(asyncio_loop)
+UvloopReactor = _reactor_on(uvloop_loop)
+REACTORS = [f"{__name__}.AsyncioReactor", f"{__name__}.UvloopReactor"]
+"""What Twisted's L{ReactorBuilder <twisted.internet.test.reactormixins.ReactorBuilder>} makes test cases for."""

@@ -1,0 +1,92 @@
+"""
+Twisted's own tests of its reactors' TCP, on L{NativeReactor <echoreply.native.reactor.NativeReactor>}.
+
+Most of them are about a client's transport, so there are three more suites in which both change places: the transport
+that is tried is that of the connection that was accepted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReactorTCP
+from twisted.internet.test import test_core, test_socket, test_tcp, test_threads, test_time
+from twisted.internet.test.connectionmixins import StreamClientTestsMixin, runProtocolsWithReactor
+from twisted.internet.test.reactormixins import ReactorBuilder
+
+from tests.native.loops import REACTORS
+
+
+class AcceptedTransportTestsBuilder(test_tcp.WriteSequenceTestsMixin, ReactorBuilder):
+    """Twisted's tests of writing, by the accepted connection."""
+
+    def getConnectedClientAndServer(self, reactor: Any, interface: str, family: int) -> Deferred[Any]:
+        builder: Any = test_tcp.TCPTransportTestsBuilder
+        connected = builder.getConnectedClientAndServer(self, reactor, interface, family)
+        swapped: Deferred[Any] = connected.addCallback(lambda ends: (ends[1], ends[0], ends[2]))
+        return swapped
+
+
+class AcceptedStreamTestsBuilder(ReactorBuilder, StreamClientTestsMixin):
+    """Twisted's tests of a client's producers, by the accepted connection."""
+
+    requiredInterfaces = (IReactorTCP,)
+
+    def listen(self, reactor: Any, factory: Any) -> None:
+        factory.clientConnectionLost = factory.clientConnectionFailed = lambda *_: None
+        factory.startedConnecting = lambda _: None
+        self.other = factory
+
+    def connect(self, reactor: Any, factory: Any) -> None:
+        port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        reactor.connectTCP("127.0.0.1", port.getHost().port, self.other)
+
+
+class AcceptedAbortTestsBuilder(ReactorBuilder, test_tcp.AbortConnectionMixin):
+    """Twisted's tests of C{abortConnection}, by the accepted connection."""
+
+    requiredInterfaces = (IReactorTCP,)
+    endpoints = test_tcp.TCPCreator()
+
+    def runAbortTest(self, aborting: Any, other: Any, clientConnectionLostReason: Any = None) -> None:
+        ends = aborting(), other()
+        for end, peer in (ends, ends[::-1]):
+            end.otherProtocol = peer
+        reactor = runProtocolsWithReactor(self, *ends, self.endpoints)
+        case: Any = self
+        case.assertEqual(reactor.removeAll(), [])
+        case.assertEqual(reactor.getDelayedCalls(), [])
+        reasons = (ConnectionAborted, ConnectionLost, clientConnectionLostReason or ConnectionAborted)
+        case.assertIsInstance(ends[0].disconnectReason.value, reasons)
+        case.assertIsInstance(ends[1].disconnectReason.value, (ConnectionLost, ConnectionDone))
+
+
+DIFFERENT: dict[str, str] = {}
+
+for _builder in (
+    AcceptedTransportTestsBuilder,
+    AcceptedStreamTestsBuilder,
+    AcceptedAbortTestsBuilder,
+    test_core.SystemEventTestsBuilder,
+    test_socket.IReactorSocketVerificationTestsBuilder,
+    test_socket.AdoptStreamPortErrorsTestsBuilder,
+    test_tcp.AbortConnectionTests,
+    test_tcp.TCP4ClientTestsBuilder,
+    test_tcp.TCP6ClientTestsBuilder,
+    test_tcp.TCPConnectionTestsBuilder,
+    test_tcp.TCPFDPortTestsBuilder,
+    test_tcp.TCPPortTestsBuilder,
+    test_tcp.TCPTransportTestsBuilder,
+    test_tcp.TestBindAddressBuilder,
+    test_threads.ThreadTestsBuilder,
+    test_time.TimeTestsBuilder,
+):
+    _native: Any = type(_builder.__name__, (_builder,), {"_reactors": REACTORS, "__module__": __name__})
+    for _name, _case in _native.makeTestCaseClasses().items():
+        _case.__module__ = __name__
+        for _test, _reason in DIFFERENT.items():
+            if hasattr(_case, _test):
+                setattr(_case, _test, lambda self: None)
+        globals()[_name] = _case
