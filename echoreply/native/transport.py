@@ -345,6 +345,9 @@ class NativeTransport(Protocol):
         if self._pull:
             self._limit_buffer()
             cast(IPullProducer, producer).resumeProducing()
+            # What was written before may be with the kernel already, and nobody would tell us that it is.
+            if self._native:
+                self._feed_soon()
 
     def unregisterProducer(self) -> None:
         """Expect no more of the producer."""

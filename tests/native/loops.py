@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
-from typing import Any
-from unittest import SkipTest
+from unittest import SkipTest, TestCase
 
 from echoreply.native.reactor import NativeReactor
 
@@ -29,12 +28,13 @@ def uvloop_loop() -> AbstractEventLoop:
 
 def close(loop: AbstractEventLoop) -> None:
     """Close a loop once it has done what was left to do, as closing connections."""
-    loop.run_until_complete(asyncio.sleep(0))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
     loop.close()
 
 
-def _reactor_on(make_loop: Callable[[], AbstractEventLoop]) -> Callable[[Any], NativeReactor]:
-    def factory(case: Any) -> NativeReactor:
+def _reactor_on(make_loop: Callable[[], AbstractEventLoop]) -> Callable[[TestCase], NativeReactor]:
+    def factory(case: TestCase) -> NativeReactor:
         loop = make_loop()
         case.addCleanup(close, loop)
         return NativeReactor(loop)
