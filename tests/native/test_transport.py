@@ -1,0 +1,665 @@
+"""What Twisted's own tests don't reach of a native transport, over real sockets on either event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import os
+import socket
+import weakref
+from asyncio import AbstractEventLoop
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+from unittest import SkipTest
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableProtocol,
+    IListeningPort,
+    IPushProducer,
+    IStreamServerEndpoint,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from echoreply.native.endpoint import NativeServerEndpoint
+from echoreply.native.reactor import NativeReactor
+from echoreply.native.transport import NativeTransport
+from tests.native.loops import asyncio_loop, close, uvloop_loop
+
+LONG = bytes(range(256)) * 200_000
+"""More than the kernel's buffers hold, and no two stretches of it alike by chance."""
+
+
+@implementer(IPushProducer)
+class Recorder(Protocol):
+    """Keeps what it is told, and lets a test wait for it."""
+
+    transport: NativeTransport
+    greet: Callable[[Recorder], object] = staticmethod(lambda _: None)
+    fault_in = ""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.reads: list[int] = []
+        self.received = bytearray()
+        self.reason: Any = None
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def note(self, event: str) -> None:
+        self.told.append(event)
+        for waiting in self._waiting:
+            waiting.set_result(None)
+        self._waiting.clear()
+        if event == self.fault_in:
+            raise ZeroDivisionError(event)
+
+    async def until(self, event: str, size: int = 0) -> None:
+        while event not in self.told or len(self.received) < size:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            await waiting
+
+    def connectionMade(self) -> None:
+        self.greet(self)
+        self.note("made")
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+        self.reads.append(len(data))
+        self.note("data")
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        self.reason = reason.value
+        self.note("lost")
+
+    # A producer, too.
+
+    def pauseProducing(self) -> None:
+        self.note("pause")
+
+    def resumeProducing(self) -> None:
+        self.note("resume")
+
+    def stopProducing(self) -> None:
+        self.note("stop")
+
+
+@implementer(IHalfCloseableProtocol)
+class HalfCloseable(Recorder):
+    def readConnectionLost(self) -> None:
+        self.note("end")
+
+    def writeConnectionLost(self) -> None:
+        self.note("sent")
+
+
+class Stage:
+    """A port whose protocols are kept, and clients for it, on one event loop."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self.loop = loop
+        self.reactor = NativeReactor(loop)
+        self.troubles: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: self.troubles.append(context))
+        self.protocols: list[Any] = []
+        self.ports: list[IListeningPort] = []
+        self.clients: list[socket.socket] = []
+
+    def listen(self, make: Callable[[], Recorder], interface: str = "127.0.0.1") -> tuple[str, int]:
+        def build() -> Recorder:
+            self.protocols.append(make())
+            protocol: Recorder = self.protocols[-1]
+            return protocol
+
+        self.ports.append(self.reactor.listenTCP(0, Factory.forProtocol(build), 1000, interface))
+        address: Any = self.ports[-1].getHost()
+        return address.host, address.port
+
+    async def dial(self, address: tuple[str, int]) -> socket.socket:
+        client = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        self.clients.append(client)
+        client.setblocking(False)
+        await self.loop.sock_connect(client, address)
+        return client
+
+    async def connect(
+        self,
+        greet: Callable[[Any], object] = lambda _: None,
+        kind: Callable[[], Recorder] = HalfCloseable,
+        interface: str = "127.0.0.1",
+    ) -> tuple[Any, socket.socket]:
+        """Connect a client to a protocol that has done something in its C{connectionMade}."""
+
+        def make() -> Recorder:
+            protocol = kind()
+            protocol.greet = greet
+            return protocol
+
+        client = await self.dial(self.listen(make, interface))
+        while not self.protocols:
+            await asyncio.sleep(0)
+        await self.protocols[0].until("made")
+        return self.protocols[0], client
+
+    async def read(self, client: socket.socket, size: int = -1) -> bytes:
+        """Read so much, or to the end."""
+        data = bytearray()
+        while most := 1 << 18 if size < 0 else min(size - len(data), 1 << 18):
+            more = await self.loop.sock_recv(client, most)
+            if not more:
+                break
+            data += more
+        return bytes(data)
+
+    async def turn(self, times: int = 5) -> None:
+        """Let the event loop do what it has to do now."""
+        for _ in range(times):
+            await asyncio.sleep(0)
+            done = self.loop.create_future()
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                self.loop.add_reader(ours, done.set_result, None)
+                theirs.send(b".")
+                await done
+                self.loop.remove_reader(ours)
+
+    async def end(self) -> None:
+        for client in self.clients:
+            client.close()
+        for port in self.ports:
+            stopped: Any = port.stopListening()
+            if stopped:
+                await stopped.asFuture(self.loop)
+        for protocol in self.protocols:
+            if "lost" not in protocol.told:
+                protocol.transport.abortConnection()
+                await protocol.until("lost")
+        for reader in list(self.reactor._internalReaders):
+            self.reactor.removeReader(reader)
+            reader.connectionLost(None)
+        self.reactor._internalReaders.clear()
+
+
+def reset(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+
+
+def staged(test: Callable[[Any, Stage], Awaitable[None]]) -> Callable[[Any], None]:
+    """Run a test on an event loop of its own, which must have nothing to complain of."""
+
+    @wraps(test)
+    def run(case: Any) -> None:  # noqa: ANN401
+        loop = case.make_loop()
+        stage = Stage(loop)
+
+        async def play() -> None:
+            try:
+                await asyncio.wait_for(test(case, stage), 30)
+            finally:
+                await asyncio.wait_for(stage.end(), 30)
+
+        try:
+            loop.run_until_complete(play())
+        finally:
+            close(loop)
+        case.assertEqual(stage.troubles, [])
+
+    return run
+
+
+class Behaviour:
+    """The tests, for an event loop that a subclass makes."""
+
+    make_loop: staticmethod[[], AbstractEventLoop]
+    assertEqual: Any
+    assertIsInstance: Any
+    assertRaises: Any
+    assertTrue: Any
+    flushLoggedErrors: Any
+
+    @staged
+    async def test_it_is_a_transport_and_a_consumer_and_a_producer(self, stage: Stage) -> None:
+        protocol, _ = await stage.connect()
+        for interface in (ITCPTransport, IConsumer, IPushProducer):
+            verifyObject(interface, protocol.transport)
+
+    # Before the event loop has taken the socket over.
+
+    @staged
+    async def test_a_pause_at_once_holds_back_data_and_end_until_it_is_over(self, stage: Stage) -> None:
+        protocol, client = await stage.connect(lambda protocol: protocol.transport.pauseProducing())
+        await stage.loop.sock_sendall(client, b"first")
+        await stage.turn()
+        await stage.loop.sock_sendall(client, b"second")
+        client.shutdown(socket.SHUT_WR)
+        await stage.turn()
+        self.assertEqual(protocol.told, ["made"])
+        protocol.transport.resumeProducing()
+        self.assertEqual(protocol.told, ["made"])
+        await protocol.until("end")
+        self.assertEqual(protocol.received, b"firstsecond")
+
+    @staged
+    async def test_a_pause_lasts_though_the_producer_is_full_at_once(self, stage: Stage) -> None:
+        def greet(protocol: Recorder) -> None:
+            protocol.transport.pauseProducing()
+            protocol.transport.registerProducer(protocol, True)
+            protocol.transport.write(LONG)
+
+        protocol, client = await stage.connect(greet)
+        await stage.loop.sock_sendall(client, b"first")
+        await stage.turn()
+        await stage.loop.sock_sendall(client, b"second")
+        await stage.turn()
+        self.assertEqual(protocol.received, b"")
+        protocol.transport.resumeProducing()
+        await protocol.until("data", 11)
+        self.assertEqual(protocol.received, b"firstsecond")
+
+    @staged
+    async def test_a_pause_that_ends_at_once_holds_back_nothing(self, stage: Stage) -> None:
+        def greet(protocol: Recorder) -> None:
+            protocol.transport.pauseProducing()
+            protocol.transport.resumeProducing()
+
+        protocol, client = await stage.connect(greet)
+        await stage.loop.sock_sendall(client, b"first")
+        await protocol.until("data")
+
+    @staged
+    async def test_what_is_written_at_once_is_sent_before_the_connection_is_closed(self, stage: Stage) -> None:
+        def greet(protocol: Recorder) -> None:
+            protocol.transport.write(b"one,")
+            protocol.transport.writeSequence([b"two,", LONG])
+            protocol.transport.loseConnection()
+
+        protocol, client = await stage.connect(greet)
+        self.assertTrue(await stage.read(client) == b"one,two," + LONG)
+        await protocol.until("lost")
+        self.assertIsInstance(protocol.reason, ConnectionDone)
+
+    @staged
+    async def test_the_peer_sees_a_connection_that_is_aborted_at_once_reset(self, stage: Stage) -> None:
+        protocol, client = await stage.connect(lambda protocol: protocol.transport.abortConnection())
+        with self.assertRaises(ConnectionResetError):
+            await stage.read(client)
+        await protocol.until("lost")
+        self.assertIsInstance(protocol.reason, ConnectionAborted)
+
+    @staged
+    async def test_the_sending_side_can_be_closed_at_once(self, stage: Stage) -> None:
+        def greet(protocol: Recorder) -> None:
+            protocol.transport.write(LONG)
+            protocol.transport.loseWriteConnection()
+
+        protocol, client = await stage.connect(greet)
+        self.assertTrue(await stage.read(client) == LONG)
+        await stage.loop.sock_sendall(client, b"thanks")
+        await protocol.until("data")
+        self.assertEqual(protocol.told, ["made", "sent", "data"])
+
+    @staged
+    async def test_text_is_refused_at_once(self, stage: Stage) -> None:
+        def greet(protocol: Any) -> None:  # noqa: ANN401
+            self.assertRaises(TypeError, protocol.transport.write, "text")
+
+        await stage.connect(greet)
+
+    @staged
+    async def test_a_producer_is_paused_before_there_is_a_transport(self, stage: Stage) -> None:
+        def greet(protocol: Recorder) -> None:
+            protocol.transport.registerProducer(protocol, True)
+            while "pause" not in protocol.told:
+                protocol.transport.write(bytes(1000))
+
+        protocol, client = await stage.connect(greet)
+        await protocol.until("resume")
+        self.assertEqual(len(await stage.read(client, 66_000)), 66_000)
+        protocol.transport.unregisterProducer()
+
+    @staged
+    async def test_a_pull_producer_that_is_registered_at_once_is_asked_on(self, stage: Stage) -> None:
+        left = [b"a", b"b", b"c"]
+
+        class Pulled(Recorder):
+            def resumeProducing(self) -> None:
+                if left:
+                    self.transport.write(left.pop(0))
+                else:
+                    self.transport.unregisterProducer()
+                    self.transport.loseConnection()
+
+        def greet(protocol: Recorder) -> None:
+            protocol.transport.registerProducer(protocol, False)
+            protocol.transport.loseConnection()
+
+        _, client = await stage.connect(greet, Pulled)
+        self.assertEqual(await stage.read(client), b"abc")
+
+    @staged
+    async def test_small_segments_may_be_held_back(self, stage: Stage) -> None:
+        protocol, _ = await stage.connect(lambda protocol: protocol.transport.setTcpNoDelay(False))
+        await stage.turn()
+        self.assertEqual(protocol.transport.getTcpNoDelay(), False)
+        for enabled in (True, False):
+            protocol.transport.setTcpNoDelay(enabled)
+            protocol.transport.setTcpKeepAlive(enabled)
+            options = protocol.transport.getTcpNoDelay(), protocol.transport.getTcpKeepAlive()
+            self.assertEqual(options, (enabled, enabled))
+
+    @staged
+    async def test_a_reset_before_the_connection_is_taken_over_is_an_end_like_any_other(self, stage: Stage) -> None:
+        address = stage.listen(HalfCloseable)
+        with socket.create_connection(address) as client:
+            reset(client)
+        while not stage.protocols:
+            await asyncio.sleep(0)
+        await stage.protocols[0].until("lost")
+        self.assertIsInstance(stage.protocols[0].reason, ConnectionLost)
+        self.assertEqual(stage.protocols[0].told, ["made", "lost"])
+
+    @staged
+    async def test_a_connection_that_the_loop_does_not_take_is_lost(self, stage: Stage) -> None:
+        for error in (OSError(errno.EINVAL, "gone"), NotImplementedError()):
+
+            async def refuse(*_: object, error: Exception = error) -> None:
+                raise error
+
+            class Refusing:
+                create_task = stage.loop.create_task
+                connect_accepted_socket = staticmethod(refuse)
+
+            port: Any = stage.reactor.listenTCP(0, Factory.forProtocol(HalfCloseable), interface="127.0.0.1")
+            stage.ports.append(port)
+            port._loop = Refusing
+            protocol = HalfCloseable()
+            port.factory.protocol = lambda protocol=protocol: protocol
+            client = await stage.dial(("127.0.0.1", port.getHost().port))
+            await protocol.until("lost")
+            self.assertIsInstance(protocol.reason, ConnectionLost)
+            self.assertEqual(await stage.read(client), b"")
+        self.assertEqual(len(self.flushLoggedErrors(NotImplementedError)), 1)
+
+    @staged
+    async def test_connections_are_taken_over_though_the_port_is_closed(self, stage: Stage) -> None:
+        stopped: list[Deferred[None] | None] = []
+        protocol, client = await stage.connect(lambda _: stopped.append(stage.ports[0].stopListening()))
+        await stage.loop.sock_sendall(client, b"still here")
+        await protocol.until("data")
+
+    # Ends.
+
+    @staged
+    async def test_each_side_can_be_closed_with_much_on_its_way(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        protocol.transport.write(LONG)
+        protocol.transport.loseWriteConnection()
+        protocol.transport.loseWriteConnection()
+        await stage.turn()
+        self.assertEqual(protocol.told, ["made"])
+        sending = stage.loop.create_task(stage.loop.sock_sendall(client, LONG))
+        self.assertTrue(await stage.read(client) == LONG)
+        await sending
+        client.shutdown(socket.SHUT_WR)
+        await protocol.until("end")
+        self.assertTrue(protocol.received == LONG)
+        protocol.transport.write(b"too late")
+        protocol.transport.pauseProducing()
+        protocol.transport.resumeProducing()
+        await stage.turn()
+        self.assertEqual((protocol.told.count("sent"), protocol.told.count("end")), (1, 1))
+        protocol.transport.loseConnection()
+        await protocol.until("lost")
+        self.assertIsInstance(protocol.reason, ConnectionDone)
+
+    @staged
+    async def test_the_sending_side_is_closed_after_the_producer_is_done(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        protocol.transport.registerProducer(protocol, False)
+        protocol.transport.loseWriteConnection()
+        await stage.turn()
+        protocol.transport.write(b"last words")
+        protocol.transport.unregisterProducer()
+        self.assertEqual(await stage.read(client), b"last words")
+        await protocol.until("sent")
+
+    @staged
+    async def test_without_half_closes_the_end_of_input_is_the_end(self, stage: Stage) -> None:
+        protocol, client = await stage.connect(kind=Recorder)
+        client.shutdown(socket.SHUT_WR)
+        await protocol.until("lost")
+        self.assertIsInstance(protocol.reason, ConnectionDone)
+
+    @staged
+    async def test_a_reset_is_a_loss(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        await stage.turn()
+        reset(client)
+        await protocol.until("lost")
+        self.assertIsInstance(protocol.reason, ConnectionLost)
+        protocol.transport.write(b"nobody there")
+        protocol.transport.writeSequence([b"nobody", b"there"])
+        protocol.transport.loseConnection()
+        protocol.transport.loseWriteConnection()
+        protocol.transport.abortConnection()
+        protocol.transport.pauseProducing()
+        protocol.transport.resumeProducing()
+        protocol.transport.unregisterProducer()
+        protocol.transport.registerProducer(protocol, True)
+        await stage.turn()
+        self.assertEqual(protocol.told, ["made", "lost", "stop"])
+
+    @staged
+    async def test_an_abort_is_a_reset_to_the_peer(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        await stage.turn()
+        protocol.transport.write(LONG)
+        protocol.transport.abortConnection()
+        protocol.transport.abortConnection()
+        self.assertEqual(protocol.told, ["made"])
+        with self.assertRaises(ConnectionResetError):
+            await stage.read(client)
+        await protocol.until("lost")
+        self.assertIsInstance(protocol.reason, ConnectionAborted)
+
+    @staged
+    async def test_a_fault_in_a_callback_is_logged_and_ends_the_connection(self, stage: Stage) -> None:
+        for event in ("data", "end", "sent"):
+            stage.protocols.clear()
+            protocol, client = await stage.connect()
+            protocol.fault_in = event
+            if event == "sent":
+                protocol.transport.loseWriteConnection()
+            await stage.loop.sock_sendall(client, b"data")
+            client.shutdown(socket.SHUT_WR)
+            await protocol.until("lost")
+            self.assertIsInstance(protocol.reason, ZeroDivisionError)
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    @staged
+    async def test_a_fault_in_the_last_callbacks_is_logged(self, stage: Stage) -> None:
+        for event in ("lost", "stop"):
+            stage.protocols.clear()
+            protocol, _ = await stage.connect()
+            protocol.fault_in = event
+            protocol.transport.registerProducer(protocol, True)
+            protocol.transport.abortConnection()
+            await protocol.until("lost")
+            await stage.turn()
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    # Producers.
+
+    @staged
+    async def test_a_push_producer_goes_on_once_all_is_written(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        await stage.turn()
+        protocol.transport.registerProducer(protocol, True)
+        self.assertRaises(RuntimeError, protocol.transport.registerProducer, protocol, True)
+        protocol.transport.write(LONG)
+        self.assertEqual(protocol.told, ["made", "pause"])
+        half = await stage.read(client, 1 << 18)
+        await stage.turn()
+        self.assertEqual(protocol.told, ["made", "pause"])
+        rest = stage.loop.create_task(stage.read(client, len(LONG) - len(half)))
+        await protocol.until("resume")
+        self.assertTrue(half + await rest == LONG)
+
+    @staged
+    async def test_a_producer_that_comes_late_is_paused_when_it_writes(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        await stage.turn()
+        protocol.transport.write(LONG)
+        protocol.transport.registerProducer(protocol, True)
+        self.assertEqual(protocol.told, ["made"])
+        protocol.transport.write(b".")
+        self.assertEqual(protocol.told, ["made", "pause"])
+        await stage.read(client, len(LONG) + 1)
+        await protocol.until("resume")
+
+    @staged
+    async def test_a_producer_does_not_go_on_for_ever_once_the_peer_is_gone(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        await stage.turn()
+        protocol.transport.registerProducer(protocol, True)
+        reset(client)
+        while "pause" not in protocol.told:
+            protocol.transport.write(bytes(1000))
+        await protocol.until("lost")
+        self.assertEqual(protocol.told[-2:], ["stop", "lost"])
+
+    @staged
+    async def test_the_connection_waits_for_a_paused_producer_and_closes_without_it(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        await stage.turn()
+        protocol.transport.registerProducer(protocol, True)
+        protocol.transport.write(LONG)
+        protocol.transport.loseConnection()
+        reading = stage.loop.create_task(stage.read(client))
+        await protocol.until("resume")
+        protocol.transport.write(b"last words")
+        protocol.transport.unregisterProducer()
+        self.assertTrue(await reading == LONG + b"last words")
+        await protocol.until("lost")
+        self.assertIsInstance(protocol.reason, ConnectionDone)
+
+    @staged
+    async def test_a_pull_producer_is_asked_no_more_once_the_connection_is_lost(self, stage: Stage) -> None:
+        protocol, _ = await stage.connect()
+        protocol.transport.registerProducer(protocol, False)
+        protocol.transport.write(b"more")
+        protocol.transport.abortConnection()
+        await protocol.until("lost")
+        await stage.turn()
+        self.assertEqual(protocol.told, ["made", "resume", "stop", "lost"])
+
+    # Reads.
+
+    @staged
+    async def test_no_byte_is_lost_when_reads_become_bounded(self, stage: Stage) -> None:
+        def greet(protocol: Recorder) -> None:
+            protocol.transport.bufferSize = 4096
+
+        protocol, client = await stage.connect(greet)
+        sending = stage.loop.create_task(stage.loop.sock_sendall(client, LONG))
+        await protocol.until("data", len(LONG))
+        await sending
+        self.assertTrue(protocol.received == LONG)
+        long = [size for size in protocol.reads if size > 4096]
+        self.assertTrue(len(long) <= 1 and len(protocol.reads) > 10)
+
+    @staged
+    async def test_addresses_are_those_of_the_two_ends(self, stage: Stage) -> None:
+        for interface in ("127.0.0.1", "::1"):
+            stage.protocols.clear()
+            protocol, client = await stage.connect(interface=interface)
+            for address, name in (
+                (protocol.transport.getPeer(), client.getsockname()),
+                (protocol.transport.getHost(), client.getpeername()),
+            ):
+                self.assertEqual((address.host, address.port), name[:2])
+
+    # What is left behind.
+
+    @staged
+    async def test_a_thousand_resets_leave_nothing_behind(self, stage: Stage) -> None:
+        if not os.path.exists("/proc/self/fd"):
+            raise SkipTest("descriptors can't be counted")
+        address = stage.listen(Recorder)
+        # Event loops open descriptors of their own with the first connection.
+        (await stage.dial(address)).close()
+        await stage.turn()
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(10):
+            clients = [socket.create_connection(address) for _ in range(100)]
+            for client in clients:
+                reset(client)
+            await stage.turn()
+        while len(stage.protocols) < 1001:
+            await asyncio.sleep(0)
+        for protocol in stage.protocols:
+            await protocol.until("lost")
+        await stage.turn()
+        gc.collect()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    @staged
+    async def test_a_lost_connection_is_freed_at_once(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        await stage.turn()
+        protocol.transport.write(LONG)
+        await stage.loop.sock_sendall(client, b"data")
+        await protocol.until("data")
+        kept = weakref.ref(protocol), weakref.ref(protocol.transport)
+        gc.disable()
+        try:
+            protocol.transport.abortConnection()
+            await protocol.until("lost")
+            await stage.turn()
+            stage.protocols.clear()
+            # The protocol's own reference to its transport.
+            del protocol.transport, protocol
+            await stage.turn()
+            self.assertEqual([reference() for reference in kept], [None, None])
+        finally:
+            gc.enable()
+
+    @staged
+    async def test_an_endpoint_listens(self, stage: Stage) -> None:
+        endpoint = NativeServerEndpoint(stage.reactor, stage.loop, 0, interface="127.0.0.1")
+        verifyObject(IStreamServerEndpoint, endpoint)
+        listening: Any = endpoint.listen(Factory.forProtocol(HalfCloseable))
+        stage.ports.append(await listening.asFuture(stage.loop))
+        host: Any = stage.ports[0].getHost()
+        self.assertTrue(await stage.dial((host.host, host.port)))
+
+    def test_connections_end_with_the_reactor(self) -> None:
+        loop = self.make_loop()
+        reactor: Any = NativeReactor(loop)
+        protocol = HalfCloseable()
+        protocol.greet = lambda _: deferLater(reactor, 0, reactor.stop)
+        port = reactor.listenTCP(0, Factory.forProtocol(lambda: protocol), interface="127.0.0.1")
+        with socket.create_connection(("127.0.0.1", port.getHost().port)):
+            reactor.run(installSignalHandlers=False)
+        close(loop)
+        self.assertEqual(protocol.told, ["made", "lost"])
+        self.assertIsInstance(protocol.reason, ConnectionLost)
+
+
+class AsyncioTests(Behaviour, SynchronousTestCase):
+    make_loop = staticmethod(asyncio_loop)
+
+
+class UvloopTests(Behaviour, SynchronousTestCase):
+    make_loop = staticmethod(uvloop_loop)
