@@ -25,7 +25,10 @@ _CHILD = """
         def processEnded(self, reason):
             print("ended", reason.value.status, flush=True)
             reactor.stop()
-    reactor.callWhenRunning(reactor.spawnProcess, Child(), sys.executable, [sys.executable, "-c", ""])
+    # Without pipes, whose ends would tell, too.
+    descriptors = dict.fromkeys([0, 1, 2], 1)
+    child = [sys.executable, "-c", ""]
+    reactor.callWhenRunning(reactor.spawnProcess, Child(), child[0], child, childFDs=descriptors)
     reactor.run()
 """
 
