@@ -402,7 +402,10 @@ class NativeTransport(Protocol):
     def logPrefix(self) -> str:
         """Name the connection for a log."""
         protocol = getattr(self, "protocol", None)
-        name = protocol.logPrefix() if ILoggingContext.providedBy(protocol) else type(protocol).__name__
+        if ILoggingContext.providedBy(protocol):
+            name = protocol.logPrefix()
+        else:
+            name = type(protocol).__name__ if protocol is not None else "-"
         return f"{name},{self.sessionno},{self._peer[0]}"
 
     def _address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:

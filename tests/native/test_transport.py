@@ -234,6 +234,25 @@ class Behaviour:
         for interface in (ITCPTransport, IConsumer, IPushProducer):
             verifyObject(interface, protocol.transport)
 
+    @staged
+    async def test_it_can_be_named_and_found_and_stopped_as_a_producer(self, stage: Stage) -> None:
+        protocol, client = await stage.connect()
+        transport = protocol.transport
+        self.assertEqual(transport.logPrefix(), "HalfCloseable,0,127.0.0.1")
+        self.assertEqual(transport.getHandle().fileno(), transport.fileno())
+        self.assertEqual(transport.bufferSize, 65536)
+        transport.stopReading()
+        await stage.loop.sock_sendall(client, b"data")
+        await stage.turn()
+        self.assertEqual(protocol.told, ["made"])
+        transport.startReading()
+        await protocol.until("data")
+        transport.stopProducing()
+        await protocol.until("lost")
+        await stage.turn()
+        self.assertEqual(transport.fileno(), -1)
+        self.assertEqual(transport.logPrefix(), "-,0,127.0.0.1")
+
     # Before the event loop has taken the socket over.
 
     @staged
