@@ -20,7 +20,6 @@ from twisted.internet.interfaces import (
     IPushProducer,
     IReactorTime,
     ISSLTransport,
-    ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
@@ -31,7 +30,7 @@ from echoreply.observer import Connection, Counts, IReplyObserver
 from echoreply.publisher import Publisher
 from echoreply.reasons import CloseReason
 from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport, at_end, prepare, unread, unsent
+from echoreply.transport import IDuplexTransport, at_end, unread, unsent
 
 DEFAULT_PAUSE = 0.2
 
@@ -88,8 +87,6 @@ class ReplyProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """Begin."""
-        if ITCPTransport.providedBy(self.transport):
-            prepare(self.transport)
         self.transport.bufferSize = BUFFER
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
@@ -132,7 +129,7 @@ class ReplyProtocol(Protocol):
         del self._pause, self._linger
         # Those of TLS have failures of their own.
         given_up = self.closing in (CloseReason.IDLE, CloseReason.ABORTED)
-        if given_up or reason.check(ConnectionDone, ConnectionAborted):
+        if given_up or isinstance(reason.value, ConnectionDone | ConnectionAborted):
             why = self.closing or CloseReason.CLIENT
         else:
             why = CloseReason.RESET

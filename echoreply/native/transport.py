@@ -320,7 +320,7 @@ class NativeTransport(Protocol):
         return f"{name},{self._session},{self._peer[0]}"
 
     def _address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
-        kind = IPv6Address if self._socket.family == socket.AF_INET6 else IPv4Address
+        kind = IPv4Address if len(name) == 2 else IPv6Address
         return kind("TCP", *name)
 
     def _limit_buffer(self) -> None:
