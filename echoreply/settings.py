@@ -10,6 +10,7 @@ from attrs import Attribute, Converter, field, fields_dict, frozen
 
 from echoreply.address import is_ip_address
 from echoreply.conversation import Rules
+from echoreply.engine import Engine
 from echoreply.framing import Framing
 from echoreply.parsing import choice, parser, seconds, whole_number
 from echoreply.protocol import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
@@ -63,6 +64,7 @@ class Settings:
     idle_timeout: float = _option(DEFAULT_IDLE_TIMEOUT, seconds(zero=True))
     max_connections: int = _option(0, whole_number(0))
     max_per_host: int = _option(0, whole_number(0))
+    engine: Engine = _option(Engine.AUTO, choice(Engine))
     drain: float = _option(5.0, seconds(zero=True))
 
     def __attrs_post_init__(self) -> None:

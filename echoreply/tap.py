@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from io import TextIOWrapper
-from typing import cast
 
 from twisted.application.service import IService
 from twisted.python import usage
 
-from echoreply import __version__
+from echoreply import __version__, engine
 from echoreply.admission import Admission
 from echoreply.daemon import TwistdService, told_in_a_line
 from echoreply.descriptors import connections_allowed
@@ -49,6 +48,8 @@ class Options(usage.Options):
          " and takes no byte; 0: never"],
         ["max-connections", None, _DEFAULTS.max_connections, "connections at once; 0: as many as open files allow"],
         ["max-per-host", None, _DEFAULTS.max_per_host, "connections at once from one IP address; 0: any number"],
+        ["engine", None, _DEFAULTS.engine.value, "what moves the bytes: twisted, its reactor; uvloop, faster;"
+         " auto, uvloop where it is installed and twistd has no --reactor"],
         ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
     ]  # fmt: skip
     settings: Settings
@@ -67,17 +68,16 @@ class Options(usage.Options):
         """Check all values, and make the settings of them."""
         try:
             self.settings = Settings.parse({name.replace("-", "_"): value for name, value in self.items()})
+            engine.check(self.settings.engine)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
 
 
 def makeService(options: Options, reactor: IServerReactor | None = None) -> IService:
     """Make the server."""
-    if reactor is None:
-        from twisted.internet import reactor as the_reactor
-
-        reactor = cast(IServerReactor, the_reactor)
     settings = options.settings
+    if reactor is None:
+        reactor = engine.start(settings.engine)
     if isinstance(sys.stdout, TextIOWrapper):
         # A log line with a character that the terminal's encoding lacks would be lost.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -9,7 +9,7 @@ from typing import Any, Self
 from twisted.internet import tcp
 from twisted.internet.interfaces import IProtocol
 
-from echoreply.native.transport import Buffers, NativeTransport
+from echoreply.native.transport import LITTLE_READS, BoundedReads, Buffers, NativeTransport
 
 
 class NativePort(tcp.Port):
@@ -35,5 +35,6 @@ class NativePort(tcp.Port):
         """Make the transport of an accepted socket."""
         skt.setblocking(False)
         transport = NativeTransport(self._loop, skt, protocol, peer, session, self._buffers)
-        self._loop.create_task(self._loop.connect_accepted_socket(lambda: transport, skt))
+        reads = BoundedReads(transport, LITTLE_READS)
+        self._loop.create_task(self._loop.connect_accepted_socket(lambda: reads, skt))
         return transport

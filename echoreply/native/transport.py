@@ -7,6 +7,7 @@ import struct
 from asyncio import AbstractEventLoop, BufferedProtocol, Protocol, Transport
 from collections.abc import Iterable
 from contextlib import suppress
+from math import inf
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -31,6 +32,10 @@ _log = Logger()
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
+LITTLE_READS = 3
+"""Reads that did not fill the buffer, after which the event loop may read in its own way."""
+
+
 class Buffers:
     """What connections read to, one for each size: no two of an event loop read at once."""
 
@@ -51,9 +56,10 @@ class NativeTransport(Protocol):
     C{connectionMade}, is done then.
 
     It differs from a reactor's transport in this: what is written goes to the kernel at once, as far as there is room;
-    C{connectionLost} is never called from within a call of the transport; and a read may be as long as the event loop
-    likes until one was longer than C{bufferSize}, since to read in the event loop's own way is faster.
+    C{connectionLost} is never called from within a call of the transport; and of a connection that mostly sends a
+    little at once, one read may be longer than C{bufferSize}, see L{BoundedReads}.
 
+    @ivar bufferSize: bytes that are read at once. A producer is paused as soon as the peer has no more room.
     @ivar connected: whether the connection is there.
     @ivar disconnecting: whether it will be closed once everything is written.
     """
@@ -61,7 +67,6 @@ class NativeTransport(Protocol):
     __slots__ = (
         "_aborted",
         "_blocked",
-        "_buffer_size",
         "_buffers",
         "_early",
         "_fault",
@@ -78,6 +83,7 @@ class NativeTransport(Protocol):
         "_session",
         "_socket",
         "_write_closing",
+        "bufferSize",
         "connected",
         "disconnecting",
     )
@@ -118,7 +124,8 @@ class NativeTransport(Protocol):
     def connection_made(self, transport: object) -> None:
         """Do what was asked for before there was a transport to do it."""
         self._native = cast(Transport, transport)
-        self.bufferSize = self._buffer_size
+        # It tries to write at once, so what waits is what the peer has no room for.
+        self._native.set_write_buffer_limits(0, 0)
         for data in self._early:
             self._native.write(data)
         del self._early[:]
@@ -140,8 +147,17 @@ class NativeTransport(Protocol):
             self._protocol.dataReceived(data)
         except Exception:
             self._fail()
-        if len(data) > self._buffer_size and self._native:
-            self._native.set_protocol(_Bulk(self, self._buffers.of(self._buffer_size)))
+        if len(data) > self.bufferSize and self._native:
+            self._native.set_protocol(BoundedReads(self, inf))
+
+    def read_buffer(self) -> memoryview:
+        """Give what bounded reads read to."""
+        return self._buffers.of(self.bufferSize)
+
+    def read_freely(self) -> None:
+        """Leave it to the event loop how much it reads at once."""
+        if self._native:
+            self._native.set_protocol(self)
 
     def eof_received(self) -> bool:
         """Pass on that the peer has closed its sending side."""
@@ -151,7 +167,7 @@ class NativeTransport(Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Take note that more waits to be written than should."""
+        """Take note that something waits to be written."""
         self._blocked = True
         if self._producer and not self._pull:
             cast(IPushProducer, self._producer).pauseProducing()
@@ -188,16 +204,6 @@ class NativeTransport(Protocol):
 
     # What the protocol asks.
 
-    @property
-    def bufferSize(self) -> int:
-        """Bytes that are read at once, and that wait to be written before a producer is paused."""
-        return self._buffer_size
-
-    @bufferSize.setter
-    def bufferSize(self, size: int) -> None:
-        self._buffer_size = size
-        self._limit_buffer()
-
     def write(self, data: bytes) -> None:
         """Write, now or as soon as there is room."""
         if self._write_closing:
@@ -232,10 +238,8 @@ class NativeTransport(Protocol):
     def loseWriteConnection(self) -> None:
         """Close our sending side once everything is written."""
         self._write_closing = True
-        if self._native:
-            self._limit_buffer()
-            if not self._blocked:
-                self._loop.call_soon(self._shut_down)
+        if self._native and not self._blocked:
+            self._loop.call_soon(self._shut_down)
 
     def pauseProducing(self) -> None:
         """Read no more for now."""
@@ -274,14 +278,12 @@ class NativeTransport(Protocol):
         self._producer = producer
         self._pull = not streaming
         if self._pull:
-            self._limit_buffer()
             cast(IPullProducer, producer).resumeProducing()
 
     def unregisterProducer(self) -> None:
         """Expect no more of the producer."""
         self._producer = None
         self._pull = False
-        self._limit_buffer()
         if self.connected and self.disconnecting:
             self._close_when_fed()
 
@@ -322,12 +324,6 @@ class NativeTransport(Protocol):
     def _address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
         kind = IPv4Address if len(name) == 2 else IPv6Address
         return kind("TCP", *name)
-
-    def _limit_buffer(self) -> None:
-        """Have the event loop tell us when too much waits; for some purposes, anything is."""
-        if self._native:
-            most = 0 if self._pull or self._write_closing else self._buffer_size
-            self._native.set_write_buffer_limits(most, 0)
 
     def _pause_reading(self) -> None:
         if self._native:
@@ -384,17 +380,37 @@ class NativeTransport(Protocol):
             self._native.abort()
 
 
-class _Bulk(BufferedProtocol):
-    """Reads for a L{NativeTransport} at most so much at once."""
+class BoundedReads(BufferedProtocol):
+    """
+    Reads for a L{NativeTransport} at most so much at once.
 
-    def __init__(self, transport: NativeTransport, buffer: memoryview) -> None:
+    The event loop's own way of reading is faster for little reads, and takes up to 256,000 bytes at once (uvloop), or
+    as many as it likes. A program that counts on C{bufferSize} to bound its memory could be made to hold those for
+    every connection. So a connection begins with bounded reads, is read from in the event loop's own way once it has
+    sent a little at once for a few times, and when that has read too much, with bounded reads for good.
+
+    @param little: after how many reads that did not fill the buffer it leaves the reading to the event loop.
+    """
+
+    __slots__ = ("_buffer", "_little", "_transport")
+
+    def __init__(self, transport: NativeTransport, little: float) -> None:
         self._transport = transport
-        self._buffer = buffer
+        self._buffer = transport.read_buffer()
+        self._little = little
+
+    def connection_made(self, transport: object) -> None:
+        self._buffer = self._transport.read_buffer()
+        self._transport.connection_made(transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        if nbytes < len(self._buffer):
+            self._little -= 1
+            if not self._little:
+                self._transport.read_freely()
         self._transport.data_received(bytes(self._buffer[:nbytes]))
 
     def eof_received(self) -> bool:
