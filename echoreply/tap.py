@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterable
 from io import TextIOWrapper
 
 from twisted.application.service import IService
+from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
 from twisted.python import usage
 
 from echoreply import __version__, engine
@@ -15,7 +17,9 @@ from echoreply.daemon import TwistdService, told_in_a_line
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor, described_endpoint, server_endpoint
 from echoreply.log import LogObserver
+from echoreply.observer import IReplyObserver
 from echoreply.protocol import ReplyFactory
+from echoreply.reasons import CloseReason
 from echoreply.service import ReplyService
 from echoreply.settings import Settings
 
@@ -51,6 +55,7 @@ class Options(usage.Options):
         ["engine", None, _DEFAULTS.engine.value, "what moves the bytes: twisted, its reactor; uvloop, faster;"
          " auto, uvloop where it is installed and twistd has no --reactor"],
         ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
+        ["workers", None, _DEFAULTS.workers, "server processes that share the port; auto: one a core"],
     ]  # fmt: skip
     settings: Settings
 
@@ -81,6 +86,11 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
     if isinstance(sys.stdout, TextIOWrapper):
         # A log line with a character that the terminal's encoding lacks would be lost.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if settings.workers > 1:
+        # It imports the reactor.
+        from echoreply.workers import IWorkersReactor, Workers
+
+        return TwistdService(reactor, Workers(cast(IWorkersReactor, reactor), settings), "")
     with told_in_a_line(settings.listen):
         endpoint = (
             described_endpoint(reactor, settings.listen)
@@ -88,14 +98,26 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
             else server_endpoint(reactor, settings.interface, settings.port)
         )
     admission = Admission(connections_allowed(reactor, settings.max_connections), settings.max_per_host)
+    observers = [admission, LogObserver(reactor, settings.log_messages)]
+    service = reply_service(reactor, settings, endpoint, admission.refusal, observers)
+    return TwistdService(reactor, service, settings.listen)
+
+
+def reply_service(
+    reactor: IServerReactor,
+    settings: Settings,
+    endpoint: IStreamServerEndpoint,
+    refusal: Callable[[IAddress], CloseReason | None],
+    observers: Iterable[IReplyObserver],
+) -> ReplyService:
+    """Make the service that serves in one process."""
     factory = ReplyFactory(
         reactor,
         settings.rules,
         pause=settings.pause,
         idle_timeout=settings.idle_timeout,
-        refusal=admission.refusal,
-        observers=[admission, LogObserver(reactor, settings.log_messages)],
+        refusal=refusal,
+        observers=observers,
     )
     passed_on = settings.listen.startswith("systemd:")
-    service = ReplyService(reactor, endpoint, factory, settings.drain, passed_on=passed_on)
-    return TwistdService(reactor, service, settings.listen)
+    return ReplyService(reactor, endpoint, factory, settings.drain, passed_on=passed_on)
