@@ -8,11 +8,8 @@ from importlib.util import find_spec
 from typing import cast
 
 from twisted.internet.main import installReactor
-from twisted.logger import Logger
 
 from echoreply.endpoint import IServerReactor
-
-_log = Logger("echoreply")
 
 
 class Engine(Enum):
@@ -26,29 +23,32 @@ class Engine(Enum):
     """uvloop's event loop and transports."""
 
 
-def check(engine: Engine) -> None:
+def resolve(engine: Engine) -> Engine:
     """
-    Tell whether an engine can be had.
+    Decide what C{AUTO} is.
 
-    @raise ValueError: it can't. The text says why, for people.
+    @return: C{TWISTED} or C{UVLOOP}.
+    @raise ValueError: it can't be had. The text says why, for people.
     """
-    if engine is Engine.UVLOOP:
-        if find_spec("uvloop") is None:
-            raise ValueError("--engine uvloop needs the package uvloop, which is not installed here")
-        if _reactor_was_chosen():
-            raise ValueError("--engine uvloop is a reactor of its own, and another is installed: leave out --reactor")
+    installed, chosen = find_spec("uvloop") is not None, "twisted.internet.reactor" in sys.modules
+    if engine is Engine.AUTO:
+        return Engine.UVLOOP if installed and not chosen else Engine.TWISTED
+    if engine is Engine.UVLOOP and not installed:
+        raise ValueError("--engine uvloop needs the package uvloop, which is not installed here")
+    if engine is Engine.UVLOOP and chosen:
+        raise ValueError("--engine uvloop is a reactor of its own, and another is installed: leave out --reactor")
+    return engine
 
 
-def start(engine: Engine) -> IServerReactor:
+def start_engine(engine: Engine) -> IServerReactor:
     """
     Give the process its reactor.
 
-    It is done when the service is made: twistd has read all options then, and has not imported the reactor yet, which
+    This is done when the service is made: twistd has read all options then, and has not imported the reactor yet, which
     would install the default one, unless a person has chosen another by C{--reactor}. An event loop that is made
     before twistd becomes a daemon survives that.
     """
-    wanted = engine is not Engine.TWISTED and not _reactor_was_chosen() and find_spec("uvloop") is not None
-    if wanted:
+    if engine is Engine.UVLOOP:
         import uvloop
 
         from echoreply.native.reactor import NativeReactor
@@ -56,9 +56,4 @@ def start(engine: Engine) -> IServerReactor:
         installReactor(NativeReactor(uvloop.new_event_loop()))
     from twisted.internet import reactor
 
-    _log.info("engine: {engine} ({reactor})", engine="uvloop" if wanted else "twisted", reactor=type(reactor).__name__)
     return cast(IServerReactor, reactor)
-
-
-def _reactor_was_chosen() -> bool:
-    return "twisted.internet.reactor" in sys.modules

@@ -86,7 +86,9 @@ class LogObserver:
         self._log = log or Logger("echoreply")
 
         def allow(per_second: int, what: str) -> Allowance:
-            return Allowance(clock, _part_of(per_second, part), partial(self._log.info, f"{what} not logged: {{count}}"))
+            return Allowance(
+                clock, _part_of(per_second, part), partial(self._log.info, f"{what} not logged: {{count}}")
+            )
 
         self._messages = allow(messages_per_second, "messages")
         self._connections = allow(CONNECTIONS_PER_SECOND, "connections")

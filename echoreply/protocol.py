@@ -101,7 +101,9 @@ class ReplyProtocol(Protocol):
             if self._flushed and not self._refused:
                 self._linger.start()
             return
-        self._conversation.receive(data)
+        # Some transports read more at once, and under Framing.READ a read is a message.
+        for start in range(0, len(data), BUFFER):
+            self._conversation.receive(data[start : start + BUFFER])
         if self._draining:
             self._owed_reads -= len(data)
         self._go_on()

@@ -6,16 +6,19 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from io import TextIOWrapper
+from typing import cast
 
 from twisted.application.service import IService
 from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
+from twisted.logger import Logger
 from twisted.python import usage
 
-from echoreply import __version__, engine
+from echoreply import __version__
 from echoreply.admission import Admission
 from echoreply.daemon import TwistdService, told_in_a_line
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor, described_endpoint, server_endpoint
+from echoreply.engine import Engine, resolve, start_engine
 from echoreply.log import LogObserver
 from echoreply.observer import IReplyObserver
 from echoreply.protocol import ReplyFactory
@@ -25,12 +28,15 @@ from echoreply.settings import Settings
 
 _DEFAULTS = Settings()
 
+_log = Logger("echoreply")
+
 
 class Options(usage.Options):
     """
     The options of the server.
 
     @ivar settings: what they say, once they are parsed.
+    @ivar engine: which engine that is, if C{AUTO} was said.
     """
 
     synopsis = "[options]"
@@ -58,6 +64,7 @@ class Options(usage.Options):
         ["workers", None, _DEFAULTS.workers, "server processes that share the port; auto: one a core"],
     ]  # fmt: skip
     settings: Settings
+    engine: Engine
 
     def opt_version(self) -> None:
         """Display the version and exit."""
@@ -73,7 +80,7 @@ class Options(usage.Options):
         """Check all values, and make the settings of them."""
         try:
             self.settings = Settings.parse({name.replace("-", "_"): value for name, value in self.items()})
-            engine.check(self.settings.engine)
+            self.engine = resolve(self.settings.engine)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
 
@@ -81,16 +88,19 @@ class Options(usage.Options):
 def makeService(options: Options, reactor: IServerReactor | None = None) -> IService:
     """Make the server."""
     settings = options.settings
+    several = settings.workers > 1
     if reactor is None:
-        reactor = engine.start(settings.engine)
+        # Who supervises processes has to hear of their ends, of which uvloop's event loop lets nobody else hear.
+        reactor = start_engine(Engine.TWISTED if several else options.engine)
+    _log.info("engine: {engine}", engine=options.engine.value)
     if isinstance(sys.stdout, TextIOWrapper):
         # A log line with a character that the terminal's encoding lacks would be lost.
         sys.stdout.reconfigure(errors="backslashreplace")
-    if settings.workers > 1:
+    if several:
         # It imports the reactor.
         from echoreply.workers import IWorkersReactor, Workers
 
-        return TwistdService(reactor, Workers(cast(IWorkersReactor, reactor), settings), "")
+        return TwistdService(reactor, Workers(cast(IWorkersReactor, reactor), settings, options.engine), "")
     with told_in_a_line(settings.listen):
         endpoint = (
             described_endpoint(reactor, settings.listen)

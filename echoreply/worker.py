@@ -21,6 +21,7 @@ from echoreply.admission import Admission
 from echoreply.daemon import TwistdService
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor
+from echoreply.engine import Engine, start_engine
 from echoreply.listeners import AdoptedServerEndpoint
 from echoreply.log import LogObserver
 from echoreply.observer import Counts, IReplyObserver
@@ -122,11 +123,9 @@ def main(arguments: list[str]) -> None:
     """Serve until there is a signal, or no supervisor."""
     options = WorkerOptions()  # type: ignore[no-untyped-call]
     options.parseOptions(arguments)  # type: ignore[no-untyped-call]
-    if "twisted.internet.reactor" not in sys.modules:
+    if options.engine is Engine.TWISTED:
         import_module(options["reactor"]).install()
-    from twisted.internet import reactor as the_reactor
-
-    reactor = cast(IServerReactor, the_reactor)
+    reactor = start_engine(options.engine)
     sender = Sender(os.fdopen(REPORTS, "wb"))
     globalLogBeginner.beginLoggingTo([sender], redirectStandardIO=False)
     tally = options["tally"] or ""

@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 
 from echoreply.endpoint import IServerReactor
+from echoreply.engine import Engine
 from echoreply.listeners import shared_listeners
 from echoreply.log import LogObserver
 from echoreply.observer import Counts
@@ -84,16 +85,18 @@ class Workers(ProcessMonitor):
     """
     Serves with worker processes, and starts those again that end.
 
-    @param reactor: the workers run one of the same kind.
+    @param reactor: workers on Twisted's engine run one of the same kind.
     @param settings: what each of them is told.
+    @param engine: what moves their bytes.
     """
 
     protocols: dict[str, WorkerProtocol]  # type: ignore[assignment]
     maxRestartDelay = LONGEST_DELAY
 
-    def __init__(self, reactor: IWorkersReactor, settings: Settings) -> None:
+    def __init__(self, reactor: IWorkersReactor, settings: Settings, engine: Engine) -> None:
         super().__init__(reactor)
         self._settings = settings
+        self._engine = engine
         self._reactor_name = type(reactor).__module__
         self.killTime = ceil(settings.drain + KILL_SECONDS)
         self._listeners: list[socket.socket] = []
@@ -232,7 +235,8 @@ class Workers(ProcessMonitor):
         command.append(f"--reactor={self._reactor_name}")
         if self._tally:
             command.append(f"--tally={self._tally_path}")
-        return command + self._settings.options()
+        # The last word counts.
+        return [*command, *self._settings.options(), f"--engine={self._engine.value}"]
 
     def _look_whether_stopped(self) -> None:
         if self.protocols or not self._stopped:

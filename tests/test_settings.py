@@ -75,6 +75,7 @@ class SettingsTests(SynchronousTestCase):
         "max_per_host": "1",
         "drain": "0",
         "workers": "auto",
+        "engine": "twisted",
         "help": "is not a setting",
     }
 

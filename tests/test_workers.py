@@ -13,6 +13,7 @@ from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublish
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoreply.engine import Engine
 from echoreply.relay import Sender
 from echoreply.settings import Settings
 from echoreply.worker import HURRY, LIFELINE, REPORTS
@@ -81,7 +82,9 @@ class WorkersTests(SynchronousTestCase):
         return [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in self.events]
 
     def start(self, **options: Any) -> Workers:  # noqa: ANN401
-        service = Workers(self.reactor, Settings(port=0, interface="127.0.0.1", workers=2, drain=10, **options))
+        service = Workers(
+            self.reactor, Settings(port=0, interface="127.0.0.1", workers=2, drain=10, **options), Engine.TWISTED
+        )
         service.startService()
         self.addCleanup(self.stop, service)
         return service

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +19,8 @@ import pytest
 
 from tests import wire
 from tests.end_to_end.conftest import Start
-from tests.programs import LONG_PREFIX, TWISTD, client_that_does_not_read
+from tests.programs import CHOICES, LONG_PREFIX, TWISTD, client_that_does_not_read
 from tests.wire import PATIENCE, Wire
-
-REACTORS = ["epoll", "poll", "select", "asyncio"]
-CHOICES = [*((f"--reactor={name}",) for name in REACTORS), ()]
-"""twistd's options for a reactor. Without one, it is uvloop's."""
 
 
 def twistd(directory: Path, *arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
@@ -63,6 +60,21 @@ def test_the_contract_holds_on_every_reactor(choice: tuple[str, ...], start_as_t
     last = re.search(rb"stopped: accepted (\d+), open 0, ended (\d+) ", log)
     assert last
     assert int(last[1]) == int(last[2]) >= len(wire.CASES)
+
+
+def test_a_long_burst_after_short_messages_comes_back_under_read_framing(start: Start) -> None:
+    server = start("--framing=read", "--prefix=")
+    every = bytes(range(256)) * 4000
+    with server.dial()() as connection:
+        for _ in range(10):
+            connection.send(b"a")
+            connection.expect(b"a")
+        server.pause()
+        sending = threading.Thread(target=connection.send, args=[every])
+        sending.start()
+        server.resume()
+        connection.expect(every)
+        sending.join()
 
 
 def test_the_log_tells_what_happens_a_line_each(start: Start) -> None:

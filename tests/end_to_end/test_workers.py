@@ -22,7 +22,7 @@ from tests import wire
 from tests.end_to_end.conftest import Start
 from tests.end_to_end.test_server_program import outliving, twistd
 from tests.end_to_end.test_threats import TOO_MANY, stop_and_count
-from tests.programs import LONG_PREFIX, TWISTD, Server, Terminal, client_that_does_not_read
+from tests.programs import CHOICES, LONG_PREFIX, TWISTD, Server, Terminal, client_that_does_not_read
 from tests.wire import PATIENCE, PREFIX, Wire
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's /proc")
@@ -133,17 +133,19 @@ class TestServing:
         assert server.stop() == -signal.SIGTERM
         assert_nothing_went_wrong(server)
 
-    @pytest.mark.parametrize("reactor", ["epoll", "poll", "select", "asyncio"])
-    def test_the_contract_holds(self, reactor: str, start: Start) -> None:
+    @pytest.mark.parametrize("choice", CHOICES, ids=str)
+    def test_the_contract_holds(self, choice: tuple[str, ...], start_as_told: Start) -> None:
         options = ("--workers=2", "--log-messages=10", f"--pause={wire.PAUSE}")
-        server = start(*options, twistd_options=(f"--reactor={reactor}",))
+        server = start_as_told(*options, twistd_options=choice)
         for case in wire.CASES:
             case(server.dial())
         if sys.platform == "linux":
             # They have the reactor that the supervisor was told to have.
             for pid in processes(server).values():
                 waits = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
-                assert ("anon_inode:[eventpoll]" in waits) == (reactor in ("epoll", "asyncio"))
+                assert ("anon_inode:[eventpoll]" in waits) == (
+                    choice not in (("--reactor=poll",), ("--reactor=select",))
+                )
         stop_and_count(server)
 
     @pytest.mark.parametrize("interface", ["127.0.0.1", "::1"])
