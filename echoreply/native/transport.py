@@ -100,11 +100,11 @@ class NativeTransport(Protocol):
         self._loop = loop
         self._socket = socket
         self._protocol = protocol
-        self._peer = peer
+        self._peer = _address(peer)
         self._session = session
         self._buffers = buffers
         self._native: Transport | None = None
-        self._early: list[bytes] = []
+        self._early: tuple[bytes, ...] = ()
         self._held = b""
         self._fault: Failure | None = None
         self._producer: IProducer | None = None
@@ -128,7 +128,7 @@ class NativeTransport(Protocol):
         self._native.set_write_buffer_limits(0, 0)
         for data in self._early:
             self._native.write(data)
-        del self._early[:]
+        self._early = ()
         if self._aborted:
             self._native.abort()
         elif self.disconnecting:
@@ -213,7 +213,7 @@ class NativeTransport(Protocol):
             if self._pull:
                 self._feed_soon()
         elif self.connected:
-            self._early.append(data)
+            self._early += (data,)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Write several pieces."""
@@ -289,11 +289,11 @@ class NativeTransport(Protocol):
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Give the address of the other end."""
-        return self._address(self._peer)
+        return self._peer
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """Give the address of this end."""
-        return self._address(self._socket.getsockname())
+        return _address(self._socket.getsockname())
 
     def getHandle(self) -> socket.socket:
         """Give the socket. It is the event loop's to read and write."""
@@ -319,11 +319,7 @@ class NativeTransport(Protocol):
         """Name the connection for a log."""
         protocol = self._protocol
         name = protocol.logPrefix() if ILoggingContext.providedBy(protocol) else type(protocol).__name__
-        return f"{name},{self._session},{self._peer[0]}"
-
-    def _address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
-        kind = IPv4Address if len(name) == 2 else IPv6Address
-        return kind("TCP", *name)
+        return f"{name},{self._session},{self._peer.host}"
 
     def _pause_reading(self) -> None:
         if self._native:
@@ -378,6 +374,12 @@ class NativeTransport(Protocol):
     def _abort(self) -> None:
         if self._native:
             self._native.abort()
+
+
+def _address(name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+    """Give the address of a socket as the socket module has it."""
+    kind = IPv4Address if len(name) == 2 else IPv6Address
+    return kind("TCP", *name)
 
 
 class BoundedReads(BufferedProtocol):
