@@ -14,8 +14,6 @@ from echoreply.framing import Block, Framer, Framing, LineFramer, ReadFramer, to
 from echoreply.reasons import CloseReason
 from echoreply.replies import Replies, error_line, is_farewell, may_hold_farewell
 
-_LF = ord("\n")
-
 BATCH = 20480
 """Bytes of replies in a batch, at most, unless one reply alone is longer."""
 
@@ -49,12 +47,27 @@ class Conversation:
     @ivar ending: why it has ended by the server's doing, once it has; then no more batches come.
     """
 
+    __slots__ = (
+        "_first",
+        "_framer",
+        "_in_step",
+        "_inside_line",
+        "_last_word",
+        "_lines",
+        "_longest",
+        "_replies",
+        "_rules",
+        "_unanswered",
+        "ending",
+    )
+
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._replies = rules.replies
         self._longest = rules.max_message
-        self._in_step = False
-        self._framer: Framer = ReadFramer() if rules.framing is Framing.READ else LineFramer(rules.max_message)
+        self._lines = rules.framing is not Framing.READ
+        self._framer: Framer = LineFramer(rules.max_message) if self._lines else ReadFramer()
+        self._in_step = self._first = self._lines
         self._unanswered: list[Block] = []
         self._inside_line = False
         self._last_word: tuple[CloseReason, str] | None = None
@@ -81,11 +94,16 @@ class Conversation:
 
         @return: nothing if it can't be. Then L{receive} takes it.
         """
-        if not self._in_step or data[-1] != _LF or len(data) > self._longest:
+        if not self._in_step or not data.endswith(b"\n") or len(data) > self._longest:
             return None
         replies, count = self._replies.to_lines(data)
         batch = Batch(data, count, replies)
-        return None if len(replies) > BATCH or may_hold_farewell(batch) else batch
+        if len(replies) > BATCH or may_hold_farewell(batch):
+            return None
+        if self._first:
+            self._first = False
+            self._framer.speaks_in_lines = True
+        return batch
 
     def receive(self, data: bytes) -> None:
         """Take what was read."""
@@ -114,7 +132,7 @@ class Conversation:
             return batch
         if self._last_word:
             return self._finish(*self._last_word)
-        self._in_step = self._framer.speaks_in_lines and not self._framer.unfinished
+        self._in_step = self._lines and not (self._framer.unfinished or self._inside_line)
         return None
 
     @property

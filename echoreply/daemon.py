@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -14,7 +15,6 @@ from twisted.internet.error import CannotListenError
 
 from echoreply.address import host_and_port
 from echoreply.endpoint import IServerReactor
-from echoreply.service import ReplyService
 
 
 class CannotListen(Exception):  # noqa: N818
@@ -42,6 +42,16 @@ def told_in_a_line(where: str) -> Iterator[None]:
     raise CannotListen(f"cannot listen on {where}: {reason}") from None
 
 
+class HurriedService(Protocol):
+    """A service that can be told not to wait when it stops."""
+
+    def setServiceParent(self, parent: object) -> object:
+        """As L{twisted.application.service.IService} has it."""
+
+    def hurry(self) -> None:
+        """Wait for no client: now, if it is stopping, or when it will."""
+
+
 class TwistdService(MultiService):
     """
     The service as twistd runs it, which ends by signals.
@@ -50,14 +60,14 @@ class TwistdService(MultiService):
     @param where: how a person has said where it listens, if they have.
     """
 
-    def __init__(self, reactor: IServerReactor, reply_service: ReplyService, where: str) -> None:
+    def __init__(self, reactor: IServerReactor, reply_service: HurriedService, where: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._reply_service = reply_service
         self._where = where
         self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
         self._stops = False
-        reply_service.setServiceParent(self)  # type: ignore[no-untyped-call]
+        reply_service.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
         """
@@ -69,8 +79,13 @@ class TwistdService(MultiService):
             super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
-        """Start, and watch for signals once the reactor does."""
-        super().startService()  # type: ignore[no-untyped-call]
+        """
+        Start, and watch for signals once the reactor does.
+
+        @raise CannotListen: see L{told_in_a_line}.
+        """
+        with told_in_a_line(self._where):
+            super().startService()  # type: ignore[no-untyped-call]
         self._reactor.callWhenRunning(self._watch_signals)
 
     def stopService(self) -> Deferred[None]:

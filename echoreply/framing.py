@@ -74,15 +74,14 @@ class Framer(Protocol):
     overflow: bool
     """The message that is being received is longer than the limit. What follows it is dropped."""
 
+    speaks_in_lines: bool
+    """Whether an LF has been seen, so that no silence ends a message any more."""
+
     def receive(self, data: bytes) -> Block | None:
         """Take what was read; give the messages that it completes, if any."""
 
     def finish(self) -> Block | None:
         """Give what is left as a message, if anything is."""
-
-    @property
-    def speaks_in_lines(self) -> bool:
-        """Whether an LF has been seen, so that no silence ends a message any more."""
 
     @property
     def unfinished(self) -> bool:
@@ -91,6 +90,8 @@ class Framer(Protocol):
 
 class LineFramer:
     """A L{Framer} whose messages end at LF."""
+
+    __slots__ = ("_limit", "_rest", "overflow", "speaks_in_lines")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -45,6 +45,8 @@ class Allowance:
     def take(self, count: int = 1) -> None:
         """Take note of so many things, C{left} of which, at most, were told."""
         if not self.left:
+            if not (self._per_second or self._untold):
+                self._second.start()
             self._untold += count
             return
         if self.left == self._per_second:
@@ -70,13 +72,23 @@ class LogObserver:
     @param clock: where time comes from, such as the reactor.
     @param messages_per_second: how many messages are logged a second, at most. The rest are counted, and the count is
         logged. If 0, messages are neither logged nor counted.
+    @param part: which one this is of how many that share what is logged a second, such as C{(1, 4)}.
     """
 
-    def __init__(self, clock: IReactorTime, messages_per_second: int, log: Logger | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        messages_per_second: int,
+        log: Logger | None = None,
+        *,
+        part: tuple[int, int] = (1, 1),
+    ) -> None:
         self._log = log or Logger("echoreply")
 
         def allow(per_second: int, what: str) -> Allowance:
-            return Allowance(clock, per_second, partial(self._log.info, f"{what} not logged: {{count}}"))
+            return Allowance(
+                clock, _part_of(per_second, part), partial(self._log.info, f"{what} not logged: {{count}}")
+            )
 
         self._messages = allow(messages_per_second, "messages")
         self._connections = allow(CONNECTIONS_PER_SECOND, "connections")
@@ -120,8 +132,7 @@ class LogObserver:
 
     def stopped(self, counts: Counts) -> None:
         """Log what has been counted and not been told yet, and what there was in all."""
-        for allowance in (self._connections, self._messages, self._ends, self._refusals):
-            allowance.settle()
+        self.settle()
         self._log.info(
             "stopped: accepted {accepted}, open {open}, ended {ended}{ended_by}, refused {refused}{refused_by}, "
             "messages {messages}, bytes in {received}, bytes out {sent}",
@@ -136,6 +147,11 @@ class LogObserver:
             sent=counts.sent,
         )
 
+    def settle(self) -> None:
+        """Log what has been counted and not been told yet."""
+        for allowance in (self._connections, self._messages, self._ends, self._refusals):
+            allowance.settle()
+
     def _log_end(self, connection: Connection, reason: CloseReason) -> None:
         why = f"idle for {connection.idle:g} s" if reason is CloseReason.IDLE else reason.value
         self._log.info(
@@ -146,6 +162,12 @@ class LogObserver:
             received=connection.received,
             sent=connection.sent,
         )
+
+
+def _part_of(number: int, part: tuple[int, int]) -> int:
+    """Divide a number so that all parts together are the whole."""
+    which, of = part
+    return number * which // of - number * (which - 1) // of
 
 
 def _by_reason(counter: Counter[CloseReason]) -> str:

@@ -119,6 +119,24 @@ class Counts(NoObserver):
         """Bytes of replies that were handed to transports."""
         return self._sent + sum(connection.sent for connection in self._open)
 
+    def add(
+        self,
+        *,
+        accepted: int,
+        refusals: Counter[CloseReason],
+        endings: Counter[CloseReason],
+        messages: int,
+        received: int,
+        sent: int,
+    ) -> None:
+        """Add what others have counted, whose connections have all ended."""
+        self.accepted += accepted
+        self.refusals += refusals
+        self.endings += endings
+        self._messages += messages
+        self._received += received
+        self._sent += sent
+
     def refused(self, connection: Connection, reason: CloseReason) -> None:
         """Count it."""
         self.refusals[reason] += 1

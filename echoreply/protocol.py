@@ -20,7 +20,6 @@ from twisted.internet.interfaces import (
     IPushProducer,
     IReactorTime,
     ISSLTransport,
-    ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
@@ -31,7 +30,7 @@ from echoreply.observer import Connection, Counts, IReplyObserver
 from echoreply.publisher import Publisher
 from echoreply.reasons import CloseReason
 from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport, at_end, prepare, unread, unsent
+from echoreply.transport import IDuplexTransport, at_end, unread, unsent
 
 DEFAULT_PAUSE = 0.2
 
@@ -67,9 +66,10 @@ class ReplyProtocol(Protocol):
     connection: Connection
 
     def __init__(self, clock: IReactorTime, conversation: Conversation, pause: float) -> None:
+        self._clock = clock
         self._conversation = conversation
-        self._pause = Timer(clock, pause, self._silence)
-        self._linger = Timer(clock, LINGER_SECONDS, self._quiet)
+        self._pause = pause
+        self._timer: Timer | None = None
         self._refused = False
         self._lingers = True
         self._blocked = False
@@ -88,8 +88,6 @@ class ReplyProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """Begin."""
-        if ITCPTransport.providedBy(self.transport):
-            prepare(self.transport)
         self.transport.bufferSize = BUFFER
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
@@ -102,9 +100,11 @@ class ReplyProtocol(Protocol):
             return
         if self.closing:
             if self._flushed and not self._refused:
-                self._linger.start()
+                self._wait(LINGER_SECONDS, self._quiet)
             return
-        self._conversation.receive(data)
+        # Some transports read more at once, and under Framing.READ a read is a message.
+        for start in range(0, len(data), BUFFER):
+            self._conversation.receive(data[start : start + BUFFER])
         if self._draining:
             self._owed_reads -= len(data)
         self._go_on()
@@ -122,17 +122,14 @@ class ReplyProtocol(Protocol):
         """Wait for the client to close, too, or to fall quiet: our side is closed."""
         self._flushed = True
         if not self._refused:
-            self._linger.start()
+            self._wait(LINGER_SECONDS, self._quiet)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Clean up, and say why it ended."""
-        self._pause.stop()
-        self._linger.stop()
-        # They know us. The circle would keep what waited in the transport until somebody looks for circles.
-        del self._pause, self._linger
+        self._stop_waiting()
         # Those of TLS have failures of their own.
         given_up = self.closing in (CloseReason.IDLE, CloseReason.ABORTED)
-        if given_up or reason.check(ConnectionDone, ConnectionAborted):
+        if given_up or isinstance(reason.value, ConnectionDone | ConnectionAborted):
             why = self.closing or CloseReason.CLIENT
         else:
             why = CloseReason.RESET
@@ -143,7 +140,7 @@ class ReplyProtocol(Protocol):
     def pauseProducing(self) -> None:
         """Stop answering and reading: the client is behind with its replies."""
         self._blocked = True
-        self._pause.stop()
+        self._stop_waiting()
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
@@ -168,7 +165,7 @@ class ReplyProtocol(Protocol):
         self._lingers = linger
         self._conversation.end(reason, "too many connections")
         self._go_on()
-        self._linger.start()
+        self._wait(LINGER_SECONDS, self._quiet)
 
     def idle(self, now: float) -> float:
         """
@@ -208,7 +205,7 @@ class ReplyProtocol(Protocol):
                 self._go_on()
             else:
                 # Who has just come may have a message on its way.
-                self._pause.start()
+                self._wait(self._pause, self._silence)
 
     def give_up(self) -> None:
         """Wait no longer for the client, but for what it takes at once."""
@@ -234,7 +231,7 @@ class ReplyProtocol(Protocol):
         conversation = self._conversation
         while not self._blocked and (batch := conversation.next_batch()):
             self._write(batch)
-        self._pause.stop()
+        self._stop_waiting()
         if not conversation.answered:
             return
         if conversation.ending:
@@ -243,7 +240,7 @@ class ReplyProtocol(Protocol):
             self._close(CloseReason.CLIENT)
         elif conversation.awaits_silence:
             if not self._blocked:
-                self._pause.start()
+                self._wait(self._pause, self._silence)
         elif self._draining and self._owed_reads <= 0 and not at_end(self.transport):
             self._close(CloseReason.SHUTDOWN)
 
@@ -255,10 +252,22 @@ class ReplyProtocol(Protocol):
             connection.messages += batch.count
             self.factory.observer.answered(connection, batch)
 
+    def _wait(self, seconds: float, expired: Callable[[], object]) -> None:
+        """Wait for one thing: a silence, or once we close, for the client to do so. Most never need to."""
+        self._stop_waiting()
+        self._timer = Timer(self._clock, seconds, expired)
+        self._timer.start()
+
+    def _stop_waiting(self) -> None:
+        if self._timer:
+            self._timer.stop()
+            # It knows us. The circle would keep what waits in the transport until somebody looks for circles.
+            self._timer = None
+
     def _silence(self) -> None:
         """End the message that is unfinished, unless it goes on in what only waits to be read."""
         if unread(self.transport):
-            self._pause.start()
+            self._wait(self._pause, self._silence)
             return
         self._conversation.finish_message()
         self._go_on()
@@ -280,7 +289,7 @@ class ReplyProtocol(Protocol):
         if self._refused and not self._flushed:
             self.transport.abortConnection()
         elif unsent(self.transport) and not self._refused:
-            self._linger.start()
+            self._wait(LINGER_SECONDS, self._quiet)
         else:
             self.transport.loseConnection()
 
@@ -322,6 +331,7 @@ class ReplyFactory(ServerFactory):
         self._look = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 20, 0.01), self._look_for_idle)
         self._refusal = refusal
         self._refused: set[ReplyProtocol] = set()
+        self._host: IAddress | None = None
         self.arrived = 0
         self._empty: list[Deferred[None]] = []
         self.counts = Counts()
@@ -338,7 +348,12 @@ class ReplyFactory(ServerFactory):
         """Take note of a client, and refuse it if it is one too many. For protocols to call."""
         self.arrived += 1
         transport = protocol.transport
-        protocol.connection = Connection(self.arrived, transport.getPeer(), transport.getHost())
+        host: IAddress = transport.getHost()
+        if self._host is not None and self._host == host:
+            # Most come to the same address, and share what tells it.
+            host = self._host
+        self._host = host
+        protocol.connection = Connection(self.arrived, transport.getPeer(), host)
         if not self.protocols:
             self._look.start()
         self.protocols.add(protocol)

@@ -18,3 +18,4 @@ class CloseReason(Enum):
     SHUTDOWN = "server shutting down"
     ABORTED = "aborted, since the server did not wait longer to shut down"
     RESET = "connection reset or lost"
+    WORKER = "worker process died"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.application.service import Service
+from twisted.internet import tcp
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IReadDescriptor, IStreamServerEndpoint
@@ -10,6 +11,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime, IReadDescr
 from echoreply.descriptors import wait_for_descriptors
 from echoreply.endpoint import BACKLOG
 from echoreply.protocol import ReplyFactory
+from echoreply.transport import prepare
 
 ABORT_SECONDS = 0.5
 """Seconds between giving up those clients who have to be asked, and ending what then is left."""
@@ -89,6 +91,8 @@ class ReplyService(Service):
 
     def _listening(self, port: IListeningPort) -> None:
         self._port = port
+        if isinstance(port, tcp.Port):
+            prepare(port.socket)
         wait_for_descriptors(port, self._clock)
         # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
         self._clock.callLater(0, self._factory.observer.listening, port.getHost())

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterable
 from io import TextIOWrapper
 from typing import cast
 
 from twisted.application.service import IService
+from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
+from twisted.logger import Logger
 from twisted.python import usage
 
 from echoreply import __version__
@@ -15,12 +18,17 @@ from echoreply.admission import Admission
 from echoreply.daemon import TwistdService, told_in_a_line
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor, described_endpoint, server_endpoint
+from echoreply.engine import Engine, resolve, start_engine
 from echoreply.log import LogObserver
+from echoreply.observer import IReplyObserver
 from echoreply.protocol import ReplyFactory
+from echoreply.reasons import CloseReason
 from echoreply.service import ReplyService
 from echoreply.settings import Settings
 
 _DEFAULTS = Settings()
+
+_log = Logger("echoreply")
 
 
 class Options(usage.Options):
@@ -28,6 +36,7 @@ class Options(usage.Options):
     The options of the server.
 
     @ivar settings: what they say, once they are parsed.
+    @ivar engine: which engine that is, if C{AUTO} was said.
     """
 
     synopsis = "[options]"
@@ -49,9 +58,13 @@ class Options(usage.Options):
          " and takes no byte; 0: never"],
         ["max-connections", None, _DEFAULTS.max_connections, "connections at once; 0: as many as open files allow"],
         ["max-per-host", None, _DEFAULTS.max_per_host, "connections at once from one IP address; 0: any number"],
+        ["engine", None, _DEFAULTS.engine.value, "what moves the bytes: twisted, its reactor; uvloop, faster;"
+         " auto, uvloop where it is installed and twistd has no --reactor"],
         ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
+        ["workers", None, _DEFAULTS.workers, "server processes that share the port; auto: one a core"],
     ]  # fmt: skip
     settings: Settings
+    engine: Engine
 
     def opt_version(self) -> None:
         """Display the version and exit."""
@@ -67,20 +80,27 @@ class Options(usage.Options):
         """Check all values, and make the settings of them."""
         try:
             self.settings = Settings.parse({name.replace("-", "_"): value for name, value in self.items()})
+            self.engine = resolve(self.settings.engine)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
 
 
 def makeService(options: Options, reactor: IServerReactor | None = None) -> IService:
     """Make the server."""
-    if reactor is None:
-        from twisted.internet import reactor as the_reactor
-
-        reactor = cast(IServerReactor, the_reactor)
     settings = options.settings
+    several = settings.workers > 1
+    if reactor is None:
+        # Who supervises processes has to hear of their ends, of which uvloop's event loop lets nobody else hear.
+        reactor = start_engine(Engine.TWISTED if several else options.engine)
+    _log.info("engine: {engine}", engine=options.engine.value)
     if isinstance(sys.stdout, TextIOWrapper):
         # A log line with a character that the terminal's encoding lacks would be lost.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if several:
+        # It imports the reactor.
+        from echoreply.workers import IWorkersReactor, Workers
+
+        return TwistdService(reactor, Workers(cast(IWorkersReactor, reactor), settings, options.engine), "")
     with told_in_a_line(settings.listen):
         endpoint = (
             described_endpoint(reactor, settings.listen)
@@ -88,14 +108,26 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
             else server_endpoint(reactor, settings.interface, settings.port)
         )
     admission = Admission(connections_allowed(reactor, settings.max_connections), settings.max_per_host)
+    observers = [admission, LogObserver(reactor, settings.log_messages)]
+    service = reply_service(reactor, settings, endpoint, admission.refusal, observers)
+    return TwistdService(reactor, service, settings.listen)
+
+
+def reply_service(
+    reactor: IServerReactor,
+    settings: Settings,
+    endpoint: IStreamServerEndpoint,
+    refusal: Callable[[IAddress], CloseReason | None],
+    observers: Iterable[IReplyObserver],
+) -> ReplyService:
+    """Make the service that serves in one process."""
     factory = ReplyFactory(
         reactor,
         settings.rules,
         pause=settings.pause,
         idle_timeout=settings.idle_timeout,
-        refusal=admission.refusal,
-        observers=[admission, LogObserver(reactor, settings.log_messages)],
+        refusal=refusal,
+        observers=observers,
     )
     passed_on = settings.listen.startswith("systemd:")
-    service = ReplyService(reactor, endpoint, factory, settings.drain, passed_on=passed_on)
-    return TwistdService(reactor, service, settings.listen)
+    return ReplyService(reactor, endpoint, factory, settings.drain, passed_on=passed_on)

@@ -14,6 +14,8 @@ class Timer:
     @param clock: where time comes from.
     """
 
+    __slots__ = ("_call", "_clock", "_expired", "_seconds")
+
     def __init__(self, clock: IReactorTime, seconds: float, expired: Callable[[], object]) -> None:
         self._clock = clock
         self._seconds = seconds

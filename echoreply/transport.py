@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from contextlib import suppress
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISystemHandle, ITCPTransport, ITransport
 from zope.interface import Attribute
@@ -23,6 +22,7 @@ class IDuplexTransport(ITCPTransport, IConsumer, IPushProducer):
 
 
 _TCP_OPTIONS = {
+    "TCP_NODELAY": 1,
     "TCP_KEEPIDLE": 60,
     "TCP_KEEPALIVE": 60,  # what macOS calls the one before
     "TCP_KEEPINTVL": 15,
@@ -30,27 +30,25 @@ _TCP_OPTIONS = {
     "TCP_NOTSENT_LOWAT": 65536,
 }
 """
-For keep-alive: seconds of quiet before a peer is asked whether it is still there, between questions, and how many are
-asked. At last, the bytes that wait in the kernel before it takes no more, beside those that are on their way.
+After the first, for keep-alive: seconds of quiet before a peer is asked whether it is still there, between questions,
+and how many are asked. At last, the bytes that wait in the kernel before it takes no more, beside those on their way.
 """
 
 
-def prepare(transport: ITCPTransport) -> None:
+def prepare(listener: socket.socket) -> None:
     """
-    Set what a reply server wants of a connection, as far as the system lets it be set for one socket: tcp(7).
+    Set what a reply server wants of connections, as far as the system lets it be set for one socket: tcp(7).
 
-    Replies are not held back (RFC 9293, 3.7.4), a vanished peer is noticed in two minutes (3.8.4), and one that does
-    not read fills little of the kernel's memory, which others need.
+    It is set for the listening socket, whose connections inherit it. Replies are not held back (RFC 9293, 3.7.4), a
+    vanished peer is noticed in two minutes (3.8.4), and one that does not read fills little of the kernel's memory,
+    which others need. A socket of another family has nothing of this.
     """
-    # A socket that the peer has reset takes no options on some systems; the transport will notice.
-    with suppress(OSError):
-        transport.setTcpNoDelay(True)
-        transport.setTcpKeepAlive(True)
-        handle = _socket_of(transport)
-        if handle and handle.family in (socket.AF_INET, socket.AF_INET6):
-            for name, value in _TCP_OPTIONS.items():
-                if hasattr(socket, name):
-                    handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    if listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _TCP_OPTIONS.items():
+        if hasattr(socket, name):
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def unread(transport: ITransport) -> int:

@@ -77,6 +77,9 @@ os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="echoreply")
 os.execv(sys.argv[2], sys.argv[2:])
 """
+CHOICES = [*((f"--reactor={name}",) for name in ("epoll", "poll", "select", "asyncio")), ()]
+"""twistd's options for each reactor. Without one, it is uvloop's."""
+
 LONG_PREFIX = f"--prefix={'p' * 100_000}"
 SYSTEMD_SOCKET = "--listen=systemd:domain=INET:index=0"
 

@@ -103,8 +103,23 @@ class AnswerTests(SynchronousTestCase):
         take(self.conversation)
         self.assertIsNotNone(self.conversation.answer(b"b\n"))
 
-    def test_not_before_a_client_has_spoken_in_lines_nor_after_the_end(self) -> None:
-        self.assertIsNone(Conversation(Rules()).answer(b"a\n"))
+    def test_a_client_whose_first_line_was_answered_so_is_a_line_client(self) -> None:
+        conversation = Conversation(Rules())
+        self.assertIsNotNone(conversation.answer(b"a\n"))
+        conversation.receive(b"b")
+        self.assertFalse(conversation.awaits_silence)
+
+    def test_not_inside_a_line_that_a_silence_has_cut(self) -> None:
+        conversation = Conversation(Rules())
+        conversation.receive(b"a")
+        conversation.finish_message()
+        take(conversation)
+        self.assertIsNone(conversation.answer(b"b\n"))
+
+    def test_not_when_every_read_is_a_message(self) -> None:
+        self.assertIsNone(Conversation(Rules(framing=Framing.READ)).answer(b"a\n"))
+
+    def test_not_after_the_end(self) -> None:
         self.conversation.end(CloseReason.TOO_MANY, "too many connections")
         self.assertIsNone(self.conversation.answer(b"a\n"))
         take(self.conversation)

@@ -34,6 +34,23 @@ class LogTestCase(SynchronousTestCase):
         return [formatEvent(event) for event in self.events]
 
 
+class PartTests(LogTestCase):
+    """Several observers, in as many processes, share what is logged a second."""
+
+    def test_together_they_log_what_one_would(self) -> None:
+        for number in (1, 2, 3, 10):
+            self.events.clear()
+            for which in (1, 2, 3):
+                LogObserver(self.clock, number, self.log, part=(which, 3)).answered(self.client, Block(b"x\n" * 99, 99))
+            self.assertEqual(len(self.lines), number)
+
+    def test_one_without_a_part_counts(self) -> None:
+        log = LogObserver(self.clock, 1, self.log, part=(1, 2))
+        log.answered(self.client, Block(b"x\n", 1))
+        log.settle()
+        self.assertEqual(self.lines, ["messages not logged: 1"])
+
+
 class ConnectionTests(LogTestCase):
     def test_it_is_an_observer(self) -> None:
         verifyObject(IReplyObserver, self.observer(1))

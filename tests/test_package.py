@@ -11,7 +11,11 @@ for missing in "fcntl", "resource", "termios", "twisted.internet.stdio":
     sys.modules[missing] = None
 from importlib import import_module
 from pkgutil import iter_modules
+from twisted.internet.main import installReactor
+from twisted.internet.testing import MemoryReactorClock
 import echoreply
+# Twisted's supervisor asks for the reactor when it is imported, and this system's would need them.
+installReactor(MemoryReactorClock())
 for module in iter_modules(echoreply.__path__):
     import_module(f"echoreply.{module.name}")
     print(module.name)

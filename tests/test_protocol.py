@@ -115,9 +115,6 @@ class ReplyTests(ProtocolTestCase):
         self.protocol.dataReceived(b"lo\n")
         self.assertEqual(self.transport.take(), b">hello\n")
 
-    def test_a_reply_is_not_delayed_by_nagles_algorithm(self) -> None:
-        self.assertTrue(self.transport.no_delay)
-
     def test_observers_hear_of_the_connection_its_messages_and_its_totals(self) -> None:
         (connection,) = self.observer.open
         self.assertEqual(connection.number, 1)

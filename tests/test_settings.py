@@ -1,6 +1,9 @@
 """What people write on a command line, checked."""
 
+import os
+import socket
 from enum import Enum
+from unittest.mock import patch
 
 from attrs import fields_dict
 from attrs.exceptions import FrozenInstanceError
@@ -11,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.framing import Framing
 from echoreply.parsing import choice, seconds, whole_number
 from echoreply.replies import Transform
-from echoreply.settings import Settings
+from echoreply.settings import Settings, cores
+from echoreply.tap import Options
 
 
 class ParsingTests(SynchronousTestCase):
@@ -70,6 +74,8 @@ class SettingsTests(SynchronousTestCase):
         "max_connections": "10",
         "max_per_host": "1",
         "drain": "0",
+        "workers": "auto",
+        "engine": "twisted",
         "help": "is not a setting",
     }
 
@@ -95,6 +101,42 @@ class SettingsTests(SynchronousTestCase):
             with self.assertRaises(ValueError) as caught:
                 Settings(listen="tcp:1", **other)
             self.assertIn("--listen takes the place of --port and --interface", str(caught.exception))
+
+    def test_workers_share_a_port_not_an_endpoint(self) -> None:
+        self.assertEqual(Settings(listen="tcp:1", workers=1).workers, 1)
+        with self.assertRaises(ValueError) as caught:
+            Settings(listen="tcp:1", workers=2)
+        self.assertIn("--workers takes 1 with --listen", str(caught.exception))
+
+    def test_workers_are_a_number_or_as_many_as_cores(self) -> None:
+        self.assertEqual(Settings.parse({**vars_of(Settings()), "workers": "auto"}).workers, cores())
+        with self.assertRaises(ValueError) as caught:
+            Settings.parse({**vars_of(Settings()), "workers": "0"})
+        self.assertEqual(str(caught.exception), "--workers takes a whole number, 1 or more, or auto, not '0'")
+
+    def test_cores_are_those_that_may_be_used(self) -> None:
+        with patch("os.sched_getaffinity", lambda _: {3, 5, 7}, create=True):
+            self.assertEqual(cores(), 3)
+            del os.sched_getaffinity
+            with patch("os.cpu_count", lambda: None):
+                self.assertEqual(cores(), 1)
+
+    def test_without_so_reuseport_there_is_one_worker(self) -> None:
+        with patch.object(socket, "SO_REUSEPORT", 15, create=True):
+            del socket.SO_REUSEPORT
+            with self.assertRaises(ValueError) as caught:
+                Settings(workers=2)
+        self.assertIn("no SO_REUSEPORT", str(caught.exception))
+
+    def test_they_can_be_given_as_options_again(self) -> None:
+        for settings in (
+            Settings(),
+            Settings.parse({**self.OPTIONS, "workers": "3"}),
+            Settings(listen="tcp:1", pause=1e-9, prefix=b""),
+        ):
+            options = Options()
+            options.parseOptions(settings.options())
+            self.assertEqual(options.settings, settings)
 
     def test_no_endpoint_is_none(self) -> None:
         with self.assertRaises(ValueError) as caught:

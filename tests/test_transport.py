@@ -11,29 +11,25 @@ from tests.transports import SocketStringTransport, TCPStringTransport, receive_
 
 
 class PrepareTests(SynchronousTestCase):
-    def test_replies_are_not_held_back_and_vanished_peers_are_noticed(self) -> None:
-        with socket.socket() as ours:
-            transport = SocketStringTransport(Protocol(), ours)
-            prepare(transport)
-            self.assertTrue(transport.getTcpNoDelay())
-            self.assertTrue(transport.getTcpKeepAlive())
-            if sys.platform == "linux":
-                options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_NOTSENT_LOWAT)
-                values = [ours.getsockopt(socket.IPPROTO_TCP, option) for option in options]
-                self.assertEqual(values, [60, 15, 4, 65536])
+    def test_connections_inherit_what_is_set_for_their_listener(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            prepare(listener)
+            with socket.create_connection(listener.getsockname()), listener.accept()[0] as ours:
+                self.assertTrue(ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                self.assertTrue(ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+                if sys.platform == "linux":
+                    options = (
+                        socket.TCP_KEEPIDLE,
+                        socket.TCP_KEEPINTVL,
+                        socket.TCP_KEEPCNT,
+                        socket.TCP_NOTSENT_LOWAT,
+                    )
+                    values = [ours.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+                    self.assertEqual(values, [60, 15, 4, 65536])
 
     def test_other_sockets_keep_their_options(self) -> None:
         with receive_queue() as (ours, _):
-            prepare(SocketStringTransport(Protocol(), ours))
-
-    def test_a_socket_that_takes_none_is_left_as_it_is(self) -> None:
-        def refuse(_enabled: bool) -> None:
-            raise OSError(22, "Invalid argument")
-
-        transport = TCPStringTransport(Protocol())
-        self.patch(transport, "setTcpNoDelay", refuse)
-        prepare(transport)
-        self.assertFalse(transport.getTcpKeepAlive())
+            prepare(ours)
 
 
 class UnreadTests(SynchronousTestCase):

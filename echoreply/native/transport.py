@@ -7,6 +7,7 @@ import struct
 from asyncio import AbstractEventLoop, BufferedProtocol, Protocol, Transport
 from collections.abc import Iterable
 from contextlib import suppress
+from math import inf
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -30,6 +31,10 @@ from zope.interface import implementer
 _log = Logger()
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+LITTLE_READS = 3
+"""Reads that did not fill the buffer, after which the event loop may read in its own way."""
 
 
 class Shared:
@@ -65,15 +70,15 @@ class NativeTransport(Protocol):
 
     It differs from a reactor's transport in this:
 
-    - What is written goes to the kernel at once, as far as there is room: only what is left counts against
-      C{bufferSize}.
+    - What is written goes to the kernel at once, as far as there is room, and a producer is paused as soon
+      as there is none.
     - C{connectionLost} is never called from within a call of the transport.
-    - A read may be as long as the event loop likes until one was longer than C{bufferSize}, since to read in the event
-      loop's own way is faster.
+    - Of a connection that mostly sends a little at once, one read may be longer than C{bufferSize}: L{BoundedReads}.
     - Small segments are sent at once unless C{setTcpNoDelay(False)} is called, as event loops have it.
     - What a protocol logs does not have the connection's prefix, which costs more than a small read does.
     - A reactor's list of readers and writers does not have it.
 
+    @ivar bufferSize: bytes that are read at once.
     @ivar protocol: what it is the transport of, until the connection is lost. May be replaced.
     @ivar sessionno: its number among the port's connections.
     @ivar connected: whether the connection is there.
@@ -84,7 +89,6 @@ class NativeTransport(Protocol):
         "__weakref__",
         "_aborted",
         "_blocked",
-        "_buffer_size",
         "_delay",
         "_early",
         "_end_told",
@@ -103,6 +107,7 @@ class NativeTransport(Protocol):
         "_socket",
         "_write_closed",
         "_write_closing",
+        "bufferSize",
         "connected",
         "disconnecting",
         "protocol",
@@ -121,7 +126,7 @@ class NativeTransport(Protocol):
         self._loop = loop
         self._socket = socket
         self.protocol = protocol
-        self._peer = peer
+        self._peer = _address(peer)
         self.sessionno = session
         self._shared = shared
         self._native: Transport | None = None
@@ -142,13 +147,14 @@ class NativeTransport(Protocol):
         self._delay = False
         self.connected = True
         self.disconnecting = False
-        self._buffer_size = 65536
+        self.bufferSize = 65536
         shared.connections.add(self)
 
     async def take_over(self) -> None:
         """Have the event loop take the socket over."""
+        reads = BoundedReads(self, LITTLE_READS)
         try:
-            await self._loop.connect_accepted_socket(lambda: self, self._socket)
+            await self._loop.connect_accepted_socket(lambda: reads, self._socket)
         except Exception as error:
             # Some systems refuse a socket that the peer has reset: an end like any other.
             if not isinstance(error, OSError):
@@ -171,7 +177,8 @@ class NativeTransport(Protocol):
         if self._aborted or not self.connected:
             native.abort()
         self._native = native if self.connected else None
-        self._limit_buffer()
+        # It tries to write at once, so what waits is what the peer has no room for.
+        native.set_write_buffer_limits(0, 0)
         if self._delay:
             self.setTcpNoDelay(False)
         if self._early:
@@ -194,8 +201,17 @@ class NativeTransport(Protocol):
             self.protocol.dataReceived(data)
         except Exception:
             self._fail()
-        if len(data) > self._buffer_size and self._native:
-            self._native.set_protocol(_Bulk(self, self._shared.buffer(self._buffer_size)))
+        if len(data) > self.bufferSize and self._native:
+            self._native.set_protocol(BoundedReads(self, inf))
+
+    def read_buffer(self) -> memoryview:
+        """Give what bounded reads read to."""
+        return self._shared.buffer(self.bufferSize)
+
+    def read_freely(self) -> None:
+        """Leave it to the event loop how much it reads at once."""
+        if self._native:
+            self._native.set_protocol(self)
 
     def eof_received(self) -> bool:
         """Pass on that the peer has closed its sending side."""
@@ -205,7 +221,7 @@ class NativeTransport(Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Take note that more waits to be written than should."""
+        """Take note that something waits to be written."""
         self._blocked = True
 
     def resume_writing(self) -> None:
@@ -245,16 +261,6 @@ class NativeTransport(Protocol):
 
     # What the protocol asks.
 
-    @property
-    def bufferSize(self) -> int:
-        """Bytes that are read at once, and that wait to be written before a producer is paused."""
-        return self._buffer_size
-
-    @bufferSize.setter
-    def bufferSize(self, size: int) -> None:
-        self._buffer_size = size
-        self._limit_buffer()
-
     def write(self, data: bytes) -> None:
         """Write, now or as soon as there is room."""
         if self._write_closed:
@@ -269,7 +275,7 @@ class NativeTransport(Protocol):
                     self._pause_producer()
         elif self.connected:
             self._early += data
-            if len(self._early) > self._buffer_size:
+            if len(self._early) > self.bufferSize:
                 self._blocked = True
                 self._pause_producer()
 
@@ -296,7 +302,6 @@ class NativeTransport(Protocol):
     def loseWriteConnection(self) -> None:
         """Close our sending side once everything is written, and a producer that has more to write is unregistered."""
         self._write_closing = True
-        self._limit_buffer()
         self._finish_soon()
 
     def pauseProducing(self) -> None:
@@ -343,7 +348,6 @@ class NativeTransport(Protocol):
         self._producer = producer
         self._pull = not streaming
         if self._pull:
-            self._limit_buffer()
             cast(IPullProducer, producer).resumeProducing()
             # What was written before may be with the kernel already, and nobody would tell us that it is.
             if self._native:
@@ -354,7 +358,6 @@ class NativeTransport(Protocol):
         self._producer = None
         self._producer_paused = False
         self._pull = False
-        self._limit_buffer()
         if self.disconnecting or self._write_closing:
             self._finish_soon()
 
@@ -365,11 +368,11 @@ class NativeTransport(Protocol):
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Give the address of the other end."""
-        return self._address(self._peer)
+        return self._peer
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """Give the address of this end."""
-        return self._address(_getsockname(self._socket))
+        return _address(_getsockname(self._socket))
 
     def getHandle(self) -> socket.socket:
         """Give the socket. It is the event loop's to read and write."""
@@ -406,17 +409,7 @@ class NativeTransport(Protocol):
             name = protocol.logPrefix()
         else:
             name = type(protocol).__name__ if protocol is not None else "-"
-        return f"{name},{self.sessionno},{self._peer[0]}"
-
-    def _address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
-        kind = IPv6Address if self._socket.family == socket.AF_INET6 else IPv4Address
-        return kind("TCP", *name)
-
-    def _limit_buffer(self) -> None:
-        """Have the event loop tell us when too much waits; for some purposes, anything is."""
-        if self._native:
-            most = 0 if self._pull or self._write_closing else self._buffer_size
-            self._native.set_write_buffer_limits(most, 0)
+        return f"{name},{self.sessionno},{self._peer.host}"
 
     def _stop_reading(self) -> None:
         if self._native:
@@ -506,17 +499,43 @@ class NativeTransport(Protocol):
             self._native.abort()
 
 
-class _Bulk(BufferedProtocol):
-    """Reads for a L{NativeTransport} at most so much at once."""
+def _address(name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+    """Give the address of a socket as the socket module has it."""
+    kind = IPv4Address if len(name) == 2 else IPv6Address
+    return kind("TCP", *name)
 
-    def __init__(self, transport: NativeTransport, buffer: memoryview) -> None:
+
+class BoundedReads(BufferedProtocol):
+    """
+    Reads for a L{NativeTransport} at most so much at once.
+
+    The event loop's own way of reading is faster for little reads, and takes up to 256,000 bytes at once (uvloop), or
+    as many as it likes. A program that counts on C{bufferSize} to bound its memory could be made to hold those for
+    every connection. So a connection begins with bounded reads, is read from in the event loop's own way once it has
+    sent a little at once for a few times, and when that has read too much, with bounded reads for good.
+
+    @param little: after how many reads that did not fill the buffer it leaves the reading to the event loop.
+    """
+
+    __slots__ = ("_buffer", "_little", "_transport")
+
+    def __init__(self, transport: NativeTransport, little: float) -> None:
         self._transport = transport
-        self._buffer = buffer
+        self._buffer = transport.read_buffer()
+        self._little = little
+
+    def connection_made(self, transport: object) -> None:
+        self._buffer = self._transport.read_buffer()
+        self._transport.connection_made(transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        if nbytes < len(self._buffer):
+            self._little -= 1
+            if not self._little:
+                self._transport.read_freely()
         self._transport.data_received(bytes(self._buffer[:nbytes]))
 
     def eof_received(self) -> bool:

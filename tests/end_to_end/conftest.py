@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ Start = Callable[..., Server]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start_as_told(tmp_path: Path) -> Iterator[Start]:
     """Give a function that starts a server with some options."""
     with ExitStack() as stack:
 
@@ -23,3 +24,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return stack.enter_context(Server(tmp_path, *options, twistd_options=twistd_options, listener=listener))
 
         yield start
+
+
+@pytest.fixture(params=["twisted", "uvloop"])
+def start(start_as_told: Start, request: pytest.FixtureRequest) -> Start:
+    """Give a function that starts a server with some options, on each engine."""
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+    return partial(start_as_told, f"--engine={request.param}")

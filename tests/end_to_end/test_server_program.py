@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,8 @@ import pytest
 
 from tests import wire
 from tests.end_to_end.conftest import Start
-from tests.programs import LONG_PREFIX, TWISTD, client_that_does_not_read
+from tests.programs import CHOICES, LONG_PREFIX, TWISTD, client_that_does_not_read
 from tests.wire import PATIENCE, Wire
-
-REACTORS = ["epoll", "poll", "select", "asyncio"]
 
 
 def twistd(directory: Path, *arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
@@ -49,16 +48,33 @@ def outliving() -> Iterator[int]:
         os.close(alive)
 
 
-@pytest.mark.parametrize("reactor", REACTORS)
-def test_the_contract_holds_on_every_reactor(reactor: str, start: Start) -> None:
-    server = start("--log-messages=10", f"--pause={wire.PAUSE}", twistd_options=(f"--reactor={reactor}",))
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_the_contract_holds_on_every_reactor(choice: tuple[str, ...], start_as_told: Start) -> None:
+    server = start_as_told("--log-messages=10", f"--pause={wire.PAUSE}", twistd_options=choice)
     for case in wire.CASES:
         case(server.dial())
     assert server.stop() == -signal.SIGTERM
     log = server.log.all()
     assert b"Traceback" not in log
     assert b"Unhandled" not in log
-    assert log.count(b" connected\n") == log.count(b" ended: ")
+    last = re.search(rb"stopped: accepted (\d+), open 0, ended (\d+) ", log)
+    assert last
+    assert int(last[1]) == int(last[2]) >= len(wire.CASES)
+
+
+def test_a_long_burst_after_short_messages_comes_back_under_read_framing(start: Start) -> None:
+    server = start("--framing=read", "--prefix=")
+    every = bytes(range(256)) * 4000
+    with server.dial()() as connection:
+        for _ in range(10):
+            connection.send(b"a")
+            connection.expect(b"a")
+        server.pause()
+        sending = threading.Thread(target=connection.send, args=[every])
+        sending.start()
+        server.resume()
+        connection.expect(every)
+        sending.join()
 
 
 def test_the_log_tells_what_happens_a_line_each(start: Start) -> None:
@@ -226,9 +242,11 @@ class TestStopping:
             connection.expect_end()
         assert server.process.wait(PATIENCE) == -signal.SIGTERM
 
-    @pytest.mark.parametrize("reactor", REACTORS)
-    def test_clients_that_wait_to_be_accepted_have_connected(self, reactor: str, start: Start) -> None:
-        server = start("--drain=60", twistd_options=(f"--reactor={reactor}",))
+    @pytest.mark.parametrize("choice", CHOICES, ids=str)
+    def test_clients_that_wait_to_be_accepted_have_connected(
+        self, choice: tuple[str, ...], start_as_told: Start
+    ) -> None:
+        server = start_as_told("--drain=60", twistd_options=choice)
         server.pause()
         with ExitStack() as stack:
             connections = [stack.enter_context(server.dial()()) for _ in range(150)]

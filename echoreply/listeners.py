@@ -1,0 +1,82 @@
+"""Listening sockets that share a port, one for each process that is to serve it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, cast
+
+from attrs import frozen
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorSocket, IStreamServerEndpoint
+from zope.interface import implementer
+
+from echoreply.endpoint import BACKLOG
+
+
+def shared_listeners(interface: str, port: int, count: int) -> list[socket.socket]:
+    """
+    Listen with several sockets on one port, by SO_REUSEPORT: socket(7). The kernel gives each its share of the clients.
+
+    @param interface: an IP address; if empty, all of them, as L{DualStackServerEndpoint
+        <echoreply.endpoint.DualStackServerEndpoint>} has it.
+    @param port: if 0, a free one.
+    @raise CannotListenError: the address is taken, also by another server that would share it, or not ours to take.
+    """
+    both = not interface and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or isIPv6Address(interface) else socket.AF_INET
+    listeners: list[socket.socket] = []
+    try:
+        address = _socket_address(interface, port, family)
+        for _ in range(count):
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listeners.append(listener)
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+            # The first one begins to share when the port is its own: another server's would let it in otherwise.
+            if len(listeners) > 1:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind(address)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            address = listener.getsockname()
+        for listener in listeners:
+            listener.listen(BACKLOG)
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        # Python's text, or the resolver's, may name the address once more.
+        raise CannotListenError(interface, port, OSError(error.errno, os.strerror(error.errno or 0))) from None
+    return listeners
+
+
+def _socket_address(interface: str, port: int, family: int) -> Any:  # noqa: ANN401  # as the socket module has it
+    if not interface:
+        return ("", port)
+    ((_, _, _, _, address),) = socket.getaddrinfo(
+        interface, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+    )
+    return address
+
+
+@implementer(IStreamServerEndpoint)
+@frozen
+class AdoptedServerEndpoint:
+    """
+    Listens with a socket that listens already.
+
+    @param descriptor: the socket's, which is closed: the port has one of its own.
+    """
+
+    _reactor: IReactorSocket
+    _descriptor: int
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen."""
+        with socket.socket(fileno=self._descriptor) as listener:
+            return succeed(
+                self._reactor.adoptStreamPort(listener.fileno(), listener.family, cast(Any, protocolFactory))
+            )

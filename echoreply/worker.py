@@ -1,0 +1,150 @@
+"""A worker process, one of several servers on a port: C{python -m echoreply.worker}, for L{echoreply.workers} only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionDone, ReactorNotRunning
+from twisted.internet.interfaces import IAddress, IReactorFDSet
+from twisted.logger import globalLogBeginner
+from twisted.python.failure import Failure
+
+from echoreply.admission import Admission
+from echoreply.daemon import TwistdService
+from echoreply.descriptors import connections_allowed
+from echoreply.endpoint import IServerReactor
+from echoreply.engine import Engine, start_engine
+from echoreply.listeners import AdoptedServerEndpoint
+from echoreply.log import LogObserver
+from echoreply.observer import Counts, IReplyObserver
+from echoreply.reasons import CloseReason
+from echoreply.relay import Sender
+from echoreply.scoreboard import Scoreboard
+from echoreply.service import ReplyService
+from echoreply.settings import Settings
+from echoreply.tally import SharedAdmission, Tally
+from echoreply.tap import Options, reply_service
+
+LIFELINE, LISTENER, BOARD, REPORTS = 0, 3, 4, 5
+"""The descriptors of a worker: a pipe that ends with the supervisor, what it listens with, and what it tells by."""
+
+HURRY = b"!"
+"""Comes through the lifeline when no client is to be waited for."""
+
+
+class WorkerOptions(Options):
+    """The server's options, and what a worker is told besides."""
+
+    optParameters = [  # noqa: RUF012  # as Twisted declares it
+        ["number", None, None, "which worker this is, from 1"],
+        ["reactor", None, None, "the module whose reactor to run"],
+        ["tally", None, None, "the path of what the workers hold together, if that is limited"],
+    ]
+
+
+class WorkerLogObserver(LogObserver):
+    """Logs connections and messages; the supervisor logs the rest, for all workers."""
+
+    def listening(self, host: object) -> None:
+        """Do nothing."""
+
+    def stopped(self, counts: Counts) -> None:
+        """Log what has been counted and not been told yet."""
+        self.settle()
+
+
+class Lifeline(FileDescriptor):
+    """
+    The reading end of a pipe whose writing end is the supervisor's.
+
+    @param hurry: is called when there is no time.
+    @param ended: is called when the supervisor is no more, and when the reactor stops.
+    """
+
+    def __init__(
+        self, reactor: IServerReactor, descriptor: int, hurry: Callable[[], object], ended: Callable[[], object]
+    ) -> None:
+        super().__init__(cast(IReactorFDSet, reactor))
+        self._descriptor = descriptor
+        self._hurry = hurry
+        self._ended = ended
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def doRead(self) -> Exception | None:
+        if not os.read(self._descriptor, 1):
+            return ConnectionDone()
+        self._hurry()
+        return None
+
+    def connectionLost(self, reason: Failure) -> None:
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        self._ended()
+
+
+def _service(reactor: IServerReactor, settings: Settings, number: int, tally: str, sender: Sender) -> ReplyService:
+    own = Admission(connections_allowed(reactor, settings.max_connections))
+    log = WorkerLogObserver(reactor, settings.log_messages, part=(number, settings.workers))
+    observers: list[IReplyObserver] = [own, Scoreboard(BOARD), sender, log]
+    refusals = [own.refusal]
+    if tally:
+        shared = SharedAdmission(Tally(Path(tally)), number, settings.max_connections, settings.max_per_host)
+        observers.append(shared)
+        # It has taken a place when it says yes, so it comes last.
+        refusals.append(shared.refusal)
+
+    def refusal(peer: IAddress) -> CloseReason | None:
+        return next(filter(None, (ask(peer) for ask in refusals)), None)
+
+    return reply_service(reactor, settings, AdoptedServerEndpoint(reactor, LISTENER), refusal, observers)
+
+
+def _is_orphan() -> bool:
+    """Tell whether the lifeline has ended. The parent's id may still be the same then."""
+    os.set_blocking(LIFELINE, False)
+    try:
+        while os.read(LIFELINE, 1):
+            pass
+    except BlockingIOError:
+        return False
+    return True
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until there is a signal, or no supervisor."""
+    options = WorkerOptions()  # type: ignore[no-untyped-call]
+    options.parseOptions(arguments)  # type: ignore[no-untyped-call]
+    if options.engine is Engine.TWISTED:
+        import_module(options["reactor"]).install()
+    reactor = start_engine(options.engine)
+    sender = Sender(os.fdopen(REPORTS, "wb"))
+    globalLogBeginner.beginLoggingTo([sender], redirectStandardIO=False)
+    tally = options["tally"] or ""
+    server = _service(reactor, options.settings, int(options["number"]), tally, sender)
+    service = TwistdService(reactor, server, "")
+
+    def stop() -> None:
+        with suppress(ReactorNotRunning):  # It stops already.
+            reactor.stop()
+
+    Lifeline(reactor, LIFELINE, server.hurry, stop).startReading()  # type: ignore[no-untyped-call]
+    service.privilegedStartService()
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run()
+    if tally and _is_orphan():
+        # The other workers have it open, and nobody else will ever ask for it.
+        shutil.rmtree(Path(tally).parent, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

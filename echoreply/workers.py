@@ -1,0 +1,279 @@
+"""
+Several server processes on one port, and the service that starts them, again and again, and stops them.
+
+Each worker is C{python -m echoreply.worker}, and is handed what it needs as descriptors. The listening sockets stay
+open here, too: clients who wait in the queue of a worker that died are served by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError, ProcessDone, ProcessTerminated
+from twisted.internet.interfaces import IAddress, IProcessTransport, IReactorProcess
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.runner.procmon import ProcessMonitor
+
+from echoreply.endpoint import IServerReactor
+from echoreply.engine import Engine
+from echoreply.listeners import shared_listeners
+from echoreply.log import LogObserver
+from echoreply.observer import Counts
+from echoreply.relay import Receiver
+from echoreply.scoreboard import Scoreboard, new_scoreboard
+from echoreply.settings import Settings
+from echoreply.tally import Tally
+from echoreply.worker import BOARD, HURRY, LIFELINE, LISTENER, REPORTS
+
+KILL_SECONDS = 2
+"""Seconds after C{--drain} that a worker has to end, as a server by itself does within one."""
+
+LONGEST_DELAY = 4
+"""Seconds, at most, before a worker is started again that never lives for long; clients wait for it."""
+
+_log = Logger("echoreply")
+
+
+class IWorkersReactor(IServerReactor, IReactorProcess):
+    """What a service with worker processes needs of a reactor."""
+
+
+class WorkerProtocol(ProcessProtocol):
+    """Talks with one worker process."""
+
+    transport: IProcessTransport
+
+    def __init__(self, service: Workers, number: int) -> None:
+        self._service = service
+        self._number = number
+        self._receiver = Receiver(_name(number), self._serves)
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        """Log what the worker says."""
+        if childFD == REPORTS:
+            self._receiver.sent(data)
+        else:
+            self._receiver.stray(data)
+
+    def processEnded(self, reason: Failure) -> None:
+        """Tell the service, now that all is read."""
+        self._receiver.end()
+        self._service.ended(self._number, reason)
+
+    def hurry(self) -> None:
+        """Ask the worker to wait for no client, also if it has yet to be asked to stop."""
+        self.transport.writeToChild(LIFELINE, HURRY)
+
+    def _serves(self) -> None:
+        self._service.serves(self._number)
+
+
+class Workers(ProcessMonitor):
+    """
+    Serves with worker processes, and starts those again that end.
+
+    @param reactor: workers on Twisted's engine run one of the same kind.
+    @param settings: what each of them is told.
+    @param engine: what moves their bytes.
+    """
+
+    protocols: dict[str, WorkerProtocol]  # type: ignore[assignment]
+    maxRestartDelay = LONGEST_DELAY
+
+    def __init__(self, reactor: IWorkersReactor, settings: Settings, engine: Engine) -> None:
+        super().__init__(reactor)
+        self._settings = settings
+        self._engine = engine
+        self._reactor_name = type(reactor).__module__
+        self.killTime = ceil(settings.drain + KILL_SECONDS)
+        self._listeners: list[socket.socket] = []
+        self._boards: dict[int, int] = {}
+        self._directory: Path | None = None
+        self._tally: Tally | None = None
+        self._counts = Counts()
+        self._observer = LogObserver(reactor, 0)
+        self._serving: set[int] | None = set()
+        self._host: IAddress | None = None
+        self._stopped: Deferred[None] | None = None
+        self._started = False
+        self._hurried = False
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen, while the process may still take any port.
+
+        @raise CannotListenError: if the address is taken, or not ours to take.
+        """
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self._listen()
+
+    def startService(self) -> None:
+        """
+        Listen, unless that has been done, and start the workers.
+
+        @raise CannotListenError: if the address is taken, or not ours to take, or if there can be no workers.
+        """
+        if not self._listeners:
+            self._listen()
+        if self._settings.max_connections or self._settings.max_per_host:
+            self._directory = Path(tempfile.mkdtemp(prefix="echoreply-"))
+            self._tally = Tally(self._tally_path)
+        for number in range(1, self._settings.workers + 1):
+            self._boards[number] = new_scoreboard()
+            self.addProcess(_name(number), self._command(number))
+        try:
+            super().startService()
+        except OSError as error:
+            reason = f"a worker can't be started: {error.strerror}: {error.filename!r}"
+            raise CannotListenError(
+                self._settings.interface, self._settings.port, OSError(error.errno, reason)
+            ) from None
+        self._started = True
+
+    def stopService(self) -> Deferred[None]:  # type: ignore[override]
+        """
+        Stop the workers, all at once.
+
+        @return: fires when none is left, at the latest some three seconds after C{drain} seconds.
+        """
+        # Theirs are the last now, and with the last a listening socket closes.
+        for listener in self._listeners:
+            listener.close()
+        super().stopService()
+        if self._hurried:
+            self.hurry()
+        stopped: Deferred[None] = Deferred()
+        self._stopped = stopped
+        self._look_whether_stopped()
+        return stopped
+
+    def hurry(self) -> None:
+        """Wait for no client: now, if it is stopping, or when it will."""
+        self._hurried = True
+        if self.running:
+            return
+        for protocol in self.protocols.values():
+            protocol.hurry()
+        for deadline in self.murder.values():
+            if deadline.active() and deadline.getTime() > self._clock.seconds() + KILL_SECONDS:
+                deadline.reset(KILL_SECONDS)
+
+    def startProcess(self, name: str) -> None:
+        """Start a worker. As a C{ProcessMonitor} does, but with descriptors."""
+        number = int(name.removeprefix("worker "))
+        protocol = WorkerProtocol(self, number)
+        self.protocols[name] = protocol
+        self.timeStarted[name] = self._clock.seconds()
+        command = self._command(number)
+        descriptors: dict[int, int | str] = {
+            LIFELINE: "w",
+            1: "r",
+            2: "r",
+            LISTENER: self._listeners[number - 1].fileno(),
+            BOARD: self._boards[number],
+            REPORTS: "r",
+        }
+        try:
+            with _without_interrupts():
+                process = self._reactor.spawnProcess(protocol, command[0], command, env=None, childFDs=descriptors)
+        except OSError:
+            if not self._started:
+                raise
+            self.ended(number, Failure())
+        else:
+            _log.info("{worker} started, process {pid}", worker=name, pid=process.pid)
+
+    def serves(self, number: int) -> None:
+        """Take note that a worker serves; when all do for the first time, that is told. For its protocol to call."""
+        if self._serving is None:
+            return
+        self._serving.add(number)
+        if len(self._serving) == self._settings.workers and self._host:
+            self._serving = None
+            self._observer.listening(self._host)
+
+    def ended(self, number: int, reason: Failure) -> None:
+        """Take note that a worker has ended, and start it again, or not if we stop. For its protocol to call."""
+        name = _name(number)
+        Scoreboard(self._boards[number]).move_to(self._counts)
+        if self.running:
+            _log.warn("{worker} {ended}, and is started again", worker=name, ended=_how_it_ended(reason))
+        elif not reason.check(ProcessDone):
+            _log.warn("{worker} {ended}", worker=name, ended=_how_it_ended(reason))
+        self._monitoredProcessExited(name)
+        if self._tally and self.running:
+            self._tally.forget(number)
+        self._look_whether_stopped()
+
+    @property
+    def _tally_path(self) -> Path:
+        assert self._directory
+        return self._directory / "tally"
+
+    def _listen(self) -> None:
+        settings = self._settings
+        self._listeners = shared_listeners(settings.interface, settings.port, settings.workers)
+        kind = IPv6Address if self._listeners[0].family == socket.AF_INET6 else IPv4Address
+        self._host = kind("TCP", *self._listeners[0].getsockname())
+
+    def _command(self, number: int) -> list[str]:
+        # With -P, since what lies in the working directory is not our code.
+        command = [sys.executable, "-P", "-m", "echoreply.worker", f"--number={number}"]
+        command.append(f"--reactor={self._reactor_name}")
+        if self._tally:
+            command.append(f"--tally={self._tally_path}")
+        # The last word counts.
+        return [*command, *self._settings.options(), f"--engine={self._engine.value}"]
+
+    def _look_whether_stopped(self) -> None:
+        if self.protocols or not self._stopped:
+            return
+        stopped, self._stopped = self._stopped, None
+        for board in self._boards.values():
+            os.close(board)
+        if self._tally:
+            self._tally.close()
+        if self._directory:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        self._observer.stopped(self._counts)
+        stopped.callback(None)
+
+
+def _name(number: int) -> str:
+    return f"worker {number}"
+
+
+def _how_it_ended(reason: Failure) -> str:
+    error = reason.value
+    if isinstance(error, ProcessTerminated) and error.signal:
+        return f"was killed by {signal.Signals(error.signal).name}"
+    if isinstance(error, ProcessTerminated | ProcessDone):
+        return f"ended with status {error.exitCode or 0}"
+    return f"could not be started: {reason.getErrorMessage()}"
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """
+    Hold SIGINT back, for good in a process that is started meanwhile, as signal(7) has it.
+
+    Ctrl-C reaches the whole group on a terminal, and the workers are stopped by their supervisor.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

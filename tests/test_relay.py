@@ -1,0 +1,84 @@
+"""What a worker process has to say, on its way to the log of its supervisor."""
+
+import io
+from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.relay import Lines, Receiver, Sender
+
+
+class RelayTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.pipe = io.BytesIO()
+        self.sender = Sender(self.pipe)
+        self.log = Logger("echoreply", observer=self.sender)
+        self.serving: list[bool] = []
+        self.receiver = Receiver("worker 2", lambda: self.serving.append(True))
+        self.events: list[LogEvent] = []
+        observer = cast(ILogObserver, self.events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def received(self) -> list[str]:
+        self.receiver.sent(self.pipe.getvalue())
+        return [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in self.events]
+
+    def test_a_line_keeps_its_words_its_level_and_where_it_is_from(self) -> None:
+        self.log.info("{peer} sent {message}", peer="127.0.0.1:4711", message=r'"中文 \x1b[31m {braces}"')
+        self.log.warn("so so")
+        self.assertEqual(
+            self.received(), [r'worker 2: 127.0.0.1:4711 sent "中文 \x1b[31m {braces}"', "worker 2: so so"]
+        )
+        self.assertEqual([event["log_level"] for event in self.events], [LogLevel.info, LogLevel.warn])
+        self.assertEqual({event["log_namespace"] for event in self.events}, {"echoreply"})
+
+    def test_a_long_line_is_whole(self) -> None:
+        self.log.info("{text}", text="x" * 1_000_000)
+        self.assertEqual(self.received(), ["worker 2: " + "x" * 1_000_000])
+
+    def test_a_traceback_is_whole_and_one_event(self) -> None:
+        try:
+            raise ValueError("what was wrong\nin two lines")
+        except ValueError:
+            Logger("twisted", observer=self.sender).failure("a fault")
+        (text,) = self.received()
+        self.assertTrue(text.startswith("worker 2: a fault\nTraceback"))
+        self.assertIn("in two lines", text)
+        self.assertIs(self.events[0]["log_level"], LogLevel.critical)
+
+    def test_of_twisteds_own_mere_information_is_not_sent(self) -> None:
+        Logger("twisted.internet.base", observer=self.sender).info("Main loop terminated.")
+        self.assertEqual(self.received(), [])
+
+    def test_that_it_serves_is_told(self) -> None:
+        self.sender.listening(IPv4Address("TCP", "127.0.0.1", 8088))
+        self.assertEqual((self.received(), self.serving), ([], [True]))
+
+    def test_what_was_written_elsewhere_is_logged_too(self) -> None:
+        self.receiver.stray(b"Fatal Python error: \xff\nand no mo")
+        self.receiver.stray(b"re")
+        self.receiver.end()
+        self.assertEqual(self.received(), [r"worker 2: Fatal Python error: \xff", "worker 2: and no more"])
+
+    def test_what_a_kill_cut_off_is_dropped(self) -> None:
+        self.log.info("whole")
+        self.pipe.write(b'["info", "echore')
+        self.assertEqual(self.received(), ["worker 2: whole"])
+        self.receiver.end()
+        self.assertEqual(len(self.events), 1)
+
+
+class LinesTests(SynchronousTestCase):
+    @given(st.lists(st.binary(max_size=5)))
+    def test_they_are_the_same_however_they_come(self, pieces: list[bytes]) -> None:
+        taken: list[bytes] = []
+        lines = Lines(taken.append)
+        for piece in pieces:
+            lines.add(piece)
+        lines.end()
+        self.assertEqual(taken, b"".join(pieces).removesuffix(b"\n").split(b"\n") if any(pieces) else [])
