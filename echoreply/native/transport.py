@@ -130,7 +130,7 @@ class NativeTransport(Protocol):
         self.sessionno = session
         self._shared = shared
         self._native: Transport | None = None
-        self._early = bytearray()
+        self._early = b""
         self._held = b""
         self._fault: Failure | None = None
         self._producer: IProducer | None = None
@@ -183,7 +183,7 @@ class NativeTransport(Protocol):
             self.setTcpNoDelay(False)
         if self._early:
             blocked, self._blocked = self._blocked, False
-            early, self._early = bytes(self._early), bytearray()
+            early, self._early = self._early, b""
             self.write(early)
             if blocked and not self._blocked:
                 self.resume_writing()
