@@ -18,6 +18,7 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from echoreply.admission import Admission
+from echoreply.assembly import reply_service
 from echoreply.daemon import TwistdService
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor
@@ -25,13 +26,13 @@ from echoreply.engine import Engine, start_engine
 from echoreply.listeners import AdoptedServerEndpoint
 from echoreply.log import LogObserver
 from echoreply.observer import Counts, IReplyObserver
+from echoreply.options import Options
 from echoreply.reasons import CloseReason
 from echoreply.relay import Sender
 from echoreply.scoreboard import Scoreboard
 from echoreply.service import ReplyService
 from echoreply.settings import Settings
 from echoreply.tally import SharedAdmission, Tally
-from echoreply.tap import Options, reply_service
 
 LIFELINE, LISTENER, BOARD, REPORTS = 0, 3, 4, 5
 """The descriptors of a worker: a pipe that ends with the supervisor, what it listens with, and what it tells by."""

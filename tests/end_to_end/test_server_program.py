@@ -62,6 +62,19 @@ def test_the_contract_holds_on_every_reactor(choice: tuple[str, ...], start_as_t
     assert int(last[1]) == int(last[2]) >= len(wire.CASES)
 
 
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_the_log_begins_with_the_engine(choice: tuple[str, ...], start_as_told: Start) -> None:
+    engine = b"twisted" if choice else b"uvloop"
+    server = start_as_told(twistd_options=choice)
+    assert server.log.so_far().splitlines()[0].endswith(b"[echoreply#info] engine: " + engine)
+
+
+def test_two_reactors_are_a_mistake(tmp_path: Path) -> None:
+    ended = twistd(tmp_path, "-n", "--reactor=poll", "echoreply", "--engine=uvloop")
+    assert ended.returncode == 1
+    assert ended.stdout.splitlines()[-1].endswith("and another is installed: leave out --reactor")
+
+
 def test_a_long_burst_after_short_messages_comes_back_under_read_framing(start: Start) -> None:
     server = start("--framing=read", "--prefix=")
     every = bytes(range(256)) * 4000

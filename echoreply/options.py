@@ -1,0 +1,68 @@
+"""The server's options, as twistd parses them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from twisted.python import usage
+
+from echoreply import __version__
+from echoreply.engine import Engine, resolve
+from echoreply.settings import Settings
+
+_DEFAULTS = Settings()
+
+
+class Options(usage.Options):
+    """
+    The options of the server.
+
+    @ivar settings: what they say, once they are parsed.
+    @ivar engine: which engine that is, if C{AUTO} was said.
+    """
+
+    synopsis = "[options]"
+    longdesc = "A TCP reply server, for testing whatever lies between two machines."
+
+    optParameters = [  # noqa: RUF012  # as Twisted declares it
+        ["listen", "l", None, "a Twisted server endpoint to listen on, in place of --port and --interface, such as"
+         " systemd:domain=INET:index=0"],
+        ["port", "p", _DEFAULTS.port, "TCP port; 0 takes a free one, and the log says which"],
+        ["interface", "i", None, "the IP address to bind [default: all, IPv6 and IPv4]"],
+        ["prefix", None, os.fsdecode(_DEFAULTS.prefix), "what goes before each reply; may be empty"],
+        ["transform", None, _DEFAULTS.transform.value, "of a message's ASCII letters: none, upper or lower"],
+        ["framing", None, _DEFAULTS.framing.value, "where a message ends: line, at LF; read, where a read ends;"
+         " auto, at LF, and before a client's first LF also at a silence"],
+        ["pause", None, _DEFAULTS.pause, "seconds of silence that end a message under --framing auto"],
+        ["max-message", None, _DEFAULTS.max_message, "bytes a message may have; one more ends the connection"],
+        ["log-messages", None, _DEFAULTS.log_messages, "messages logged a second, the rest are counted; 0: none"],
+        ["idle-timeout", None, _DEFAULTS.idle_timeout, "seconds after which a client is left that completes no message"
+         " and takes no byte; 0: never"],
+        ["max-connections", None, _DEFAULTS.max_connections, "connections at once; 0: as many as open files allow"],
+        ["max-per-host", None, _DEFAULTS.max_per_host, "connections at once from one IP address; 0: any number"],
+        ["engine", None, _DEFAULTS.engine.value, "what moves the bytes: twisted, its reactor; uvloop, faster;"
+         " auto, uvloop where it is installed and twistd has no --reactor"],
+        ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
+        ["workers", None, _DEFAULTS.workers, "server processes that share the port; auto: one a core"],
+    ]  # fmt: skip
+    settings: Settings
+    engine: Engine
+
+    def opt_version(self) -> None:
+        """Display the version and exit."""
+        print(f"echoreply {__version__}")
+        sys.exit(0)
+
+    def parseArgs(self, *arguments: str) -> None:
+        """Refuse arguments: there are options only."""
+        if arguments:
+            raise usage.UsageError(f"echoreply takes options and nothing else, not {arguments[0]!r}")
+
+    def postOptions(self) -> None:
+        """Check all values, and make the settings of them."""
+        try:
+            self.settings = Settings.parse({name.replace("-", "_"): value for name, value in self.items()})
+            self.engine = resolve(self.settings.engine)
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from None
