@@ -51,6 +51,8 @@ class Replies:
         if self.transform is not Transform.NONE:
             lines = self._transformed(lines)
         prefix = self.prefix
+        if lines.find(b"\n") == len(lines) - 1:
+            return prefix + lines, 1
         if not prefix:
             return lines, lines.count(b"\n")
         replies = lines.replace(b"\n", self._between)
@@ -79,6 +81,8 @@ def may_hold_farewell(block: Block) -> bool:
     test traffic often has, are known by it.
     """
     data = block.data
+    if block.count == 1:
+        return is_farewell(data)
     if _CR not in data:
         length, rest = divmod(len(data), block.count)
         if not rest and length > len(b"exit\n") and data[length - 1 :: length] == b"\n" * block.count:
