@@ -32,6 +32,7 @@ _log = Logger()
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
+_DONE, _LOST = Failure(ConnectionDone()), Failure(ConnectionLost())
 
 LITTLE_READS = 3
 """Reads that did not fill the buffer, after which the event loop may read in its own way."""
@@ -245,7 +246,7 @@ class NativeTransport(Protocol):
         elif self._aborted:
             reason = Failure(ConnectionAborted())
         else:
-            reason = Failure(ConnectionLost() if exc else ConnectionDone())
+            reason = _LOST if exc else _DONE
         producer, self._producer = self._producer, None
         protocol = self.protocol
         del self.protocol
@@ -435,7 +436,7 @@ class NativeTransport(Protocol):
         self._end_told = True
         half_closeable = IHalfCloseableProtocol(self.protocol, None)
         if half_closeable is None:
-            self._fault = Failure(ConnectionDone())
+            self._fault = _DONE
             self._abort()
             return
         try:
