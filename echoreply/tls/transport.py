@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from ssl import MemoryBIO, SSLError, SSLObject, SSLWantReadError, SSLZeroReturnError
 from typing import cast
 
+from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
@@ -57,6 +59,8 @@ class TLSTransport:
 
     __slots__ = (
         "__provides__",
+        "_decrypt",
+        "_encrypt",
         "_fault",
         "_goodbye_said",
         "_held",
@@ -64,6 +68,7 @@ class TLSTransport:
         "_outgoing",
         "_producer",
         "_protocol",
+        "_put",
         "_read_ended",
         "_read_paused",
         "_secure",
@@ -87,6 +92,10 @@ class TLSTransport:
     ) -> None:
         self._protocol = protocol
         self._session = session
+        # What C{SSLObject} only passes the call on to, if it has it: this is done for every message.
+        direct = getattr(session, "_sslobj", session)
+        self._decrypt: Callable[[int], bytes] = direct.read
+        self._encrypt: Callable[[bytes | memoryview], int] = direct.write
         self._incoming = incoming
         self._outgoing = outgoing
         self._tell = tell
@@ -108,6 +117,9 @@ class TLSTransport:
     def makeConnection(self, transport: ITransport) -> None:
         """Begin."""
         self._transport = cast(IDuplexTransport, transport)
+        self._put: Callable[[bytes], object] = transport.write
+        if isinstance(transport, tcp.Connection):
+            self._put = partial(write_at_once, transport)
         self.connected = True
         self._protocol.makeConnection(self)
 
@@ -124,7 +136,7 @@ class TLSTransport:
             self._shake_hands()
             return
         try:
-            message = self._session.read(size)
+            message = self._decrypt(size)
         except SSLError as error:
             self._read_on([], size, error)
             return
@@ -183,10 +195,11 @@ class TLSTransport:
         if not self._secure:
             self._hold(data)
         elif data:
-            sent = self._session.write(data)
-            while sent < len(data):
-                sent += self._session.write(memoryview(data)[sent:])
-            self._transport.write(self._outgoing.read())
+            sent = self._encrypt(data)
+            while sent != len(data):
+                # It takes a record at a time.
+                sent += self._encrypt(memoryview(data)[sent:])
+            self._put(self._outgoing.read())
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Write several pieces."""
@@ -329,11 +342,11 @@ class TLSTransport:
 
     def _read_on(self, pieces: list[bytes], size: int, error: SSLError | None = None) -> None:
         """Decrypt the rest of what was read, and pass on all of it, then what came of it."""
-        incoming, session = self._incoming, self._session
+        incoming = self._incoming
         ended = pieces == [b""]
         try:
             while not (error or ended) and (incoming.pending or len(pieces[-1]) == size):
-                piece = session.read(size)
+                piece = self._decrypt(size)
                 pieces.append(piece)
                 ended = not piece
         except SSLError as told:
@@ -384,7 +397,7 @@ class TLSTransport:
     def _flush(self) -> None:
         """Write what OpenSSL wants to say."""
         if self._outgoing.pending:
-            self._transport.write(self._outgoing.read())
+            self._put(self._outgoing.read())
 
     def _say_goodbye(self) -> None:
         if not self._goodbye_said:
@@ -402,6 +415,25 @@ class TLSTransport:
         if not self._fault:
             self._say_goodbye()
         self._transport.loseConnection()
+
+
+def write_at_once(connection: tcp.Connection, data: bytes) -> None:
+    """
+    Write to a connection of a reactor what there is room for.
+
+    Its own C{write} first has the reactor ask whether there is room, which there is for nearly every reply, and takes
+    it back afterwards: that costs more system calls than the reply.
+    """
+    if connection.connected and not (
+        connection.dataBuffer or connection._tempDataBuffer or connection._writeDisconnecting
+    ):
+        sent = connection.writeSomeData(data)
+        if sent == len(data):
+            return
+        if isinstance(sent, int):
+            data = data[sent:]
+    # The rest; or all of it, so that the reactor finds out what is wrong.
+    connection.write(data)
 
 
 def _words(error: SSLError) -> str:
