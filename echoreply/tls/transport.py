@@ -18,14 +18,12 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
-    IConsumer,
     IHalfCloseableProtocol,
     ILoggingContext,
     IProducer,
     IProtocol,
     IPushProducer,
     ISystemHandle,
-    ITCPTransport,
     ITransport,
 )
 from twisted.python.failure import Failure
@@ -34,10 +32,7 @@ from zope.interface import implementer
 from echoreply.transport import IDuplexTransport, IRecordTransport
 
 
-@implementer(
-    IProtocol, IHalfCloseableProtocol, ILoggingContext, ITCPTransport, IConsumer, IPushProducer, ISystemHandle,
-    IRecordTransport,
-)  # fmt: skip
+@implementer(IProtocol, IHalfCloseableProtocol, ILoggingContext, IDuplexTransport, IRecordTransport, ISystemHandle)
 class TLSTransport:
     """
     The protocol of a transport, and the transport of a protocol.
