@@ -198,9 +198,8 @@ class ReplyProtocol(Protocol):
         """Answer what has arrived, flush and close, without waiting for the client to end."""
         if not (self._draining or self.closing):
             self._draining = True
-            owed = unread(self.transport)
-            self._owed_until = taken(self.transport, self.connection.received) + owed
-            if self.connection.received or owed:
+            self._owed_until = taken(self.transport, self.connection.received) + unread(self.transport)
+            if self.connection.received:
                 self._go_on()
             else:
                 # Who has just come may have a message on its way.

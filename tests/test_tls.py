@@ -236,6 +236,21 @@ def test_before_there_are_keys_nobody_is_told_goodbye() -> None:
     assert pair.lower.take() == b""
 
 
+def test_a_handshake_may_end_after_we_have_closed_our_side() -> None:
+    pair = Pair(upper := Upper())
+    assert not pair.client.shake_hands()
+    pair.tls.dataReceived(pair.client.take())
+    assert pair.client.shake_hands(pair.lower.take())
+    upper.transport.loseWriteConnection()
+    assert pair.lower.write_closed
+    pair.lower.write_closed = False
+    pair.tls.dataReceived(pair.client.take() + pair.client.send(b"hello"))
+    assert not pair.lower.write_closed, "once is enough"
+    assert upper.data == b"hello"
+    pair.tls.readConnectionLost()
+    assert (upper.told, pair.failures) == (["read"], [])
+
+
 def test_closing_says_goodbye_once() -> None:
     pair = Pair(upper := Upper())
     pair.shake_hands()

@@ -221,6 +221,10 @@ class TLSTransport:
             self._write_closing = True
             if self._secure:
                 self._close_writing()
+            elif not self._held:
+                # There is nobody to say goodbye to yet, and nothing else to say.
+                self._goodbye_said = True
+                self._transport.loseWriteConnection()
 
     def pauseProducing(self) -> None:
         """Read no more for now, or once there are keys."""
@@ -332,7 +336,7 @@ class TLSTransport:
                 cast(IPushProducer, self._producer).resumeProducing()
         if self.disconnecting and not self._producer:
             self._close()
-        elif closing:
+        elif closing and not self._goodbye_said:
             self._close_writing()
 
     def _read_on(self, pieces: list[bytes], size: int, error: SSLError | None = None) -> None:

@@ -136,6 +136,20 @@ def test_what_waits_in_the_kernel_has_arrived(serve: StartTLS) -> None:
     assert server.process.wait(PATIENCE) == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02"], ids=["silent", "begun"])
+def test_a_handshake_that_goes_nowhere_does_not_hold_up_the_end(sent: bytes, serve: StartTLS) -> None:
+    server, dial = serve("--drain=600")
+    with server.dial()() as connection, dial() as silent:
+        server.log.wait_for(rb" connected\n", count=2)
+        server.pause()
+        connection.send(sent)
+        server.process.send_signal(signal.SIGTERM)
+        server.resume()
+        silent.expect_end()
+        connection.expect_end()
+    assert server.process.wait(PATIENCE) == -signal.SIGTERM
+
+
 def test_one_too_many_is_told_so(serve: StartTLS) -> None:
     server, dial = serve("--max-connections=1")
     with dial() as first:
@@ -263,7 +277,8 @@ def test_a_thousand_clients_that_never_read_cost_little_and_hold_up_nobody(messa
         clients = {}
         context = client_context()
         for _ in range(1000):
-            client = stack.enter_context(dial(context=context))
+            client = dial(context=context)
+            stack.enter_context(client)
             client.socket.setblocking(False)
             clients[client.socket.fileno()] = client, client.session.send(data)
             poll.register(client.socket, select.EPOLLOUT)
