@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmarks.measure import WARM_UP, Bench, Failed
-from benchmarks.peers import PEERS, Peer, Skipped, build_load
+from benchmarks.peers import PEERS, Peer, Skipped, build_load, prepare_tls
 from benchmarks.report import Results, frame, write
 from benchmarks.rows import ROWS
 
@@ -162,8 +162,16 @@ def main() -> int:
             load = build_load(Path(temporary))
         except Skipped as skipped:
             sys.exit(f"benchmarks: the load generator needs a C compiler: {skipped}")
+        without_tls = ""
+        if any(row.tls for row in rows):
+            try:
+                prepare_tls(Path(temporary))
+            except Skipped as skipped:
+                without_tls = str(skipped)
         for peer in wanted:
             try:
+                if peer.tls and without_tls:
+                    raise Skipped(without_tls)
                 peer.prepare(Path(temporary))
             except Skipped as skipped:
                 results.skipped[peer.name] = str(skipped)

@@ -1,10 +1,12 @@
 // The load generator: one thread, epoll, many connections, each with so many messages in flight. Every reply is
-// compared, byte for byte. Build: cc -O2 -o load load.c. Called without arguments it says how it is called.
+// compared, byte for byte. Build: cc -O2 -o load load.c; one that speaks TLS, with -DTLS and -lssl -lcrypto. Called without
+// arguments it says how it is called.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +17,10 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
 
 enum {
     CHUNK = 256 << 10,  // the most that one read or write moves
@@ -39,6 +45,9 @@ struct connection {
     size_t out, in;            // where it is in the pattern of messages and of replies
     size_t unsent;
     struct batch *ring;
+#ifdef TLS
+    SSL *tls;
+#endif
 };
 
 static enum { OPEN, WARM, MEASURE, FINISH } phase = OPEN;
@@ -93,7 +102,72 @@ static double percentile(double share) {
     return 0;
 }
 
+#ifdef TLS
+
+static SSL_CTX *context;
+
+static void prepare_tls(void) {
+    context = SSL_CTX_new(TLS_client_method());
+    // One version and one cipher, so that all servers do the same work.
+    if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) ||
+        !SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256"))
+        die("TLS: %s", ERR_reason_error_string(ERR_get_error()));
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(context, 1);
+}
+
+static void secure(struct connection *c) {
+    c->tls = SSL_new(context);
+    if (!c->tls || !SSL_set_fd(c->tls, c->fd))
+        die("TLS: %s", ERR_reason_error_string(ERR_get_error()));
+    SSL_set_connect_state(c->tls);
+}
+
+static void unsecure(struct connection *c) {
+    SSL_free(c->tls);
+    c->tls = NULL;
+}
+
+// What OpenSSL says, as send(2) and recv(2) would.
+static ssize_t moved(struct connection *c, int n) {
+    if (n > 0)
+        return n;
+    int error = SSL_get_error(c->tls, n);
+    if (error == SSL_ERROR_ZERO_RETURN)
+        return 0;
+    if (error != SSL_ERROR_SYSCALL)
+        errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+    ERR_clear_error();
+    return -1;
+}
+
+static ssize_t put(struct connection *c, const char *data, size_t size) {
+    return moved(c, SSL_write(c->tls, data, size));
+}
+
+static ssize_t get(struct connection *c) { return moved(c, SSL_read(c->tls, buffer, CHUNK)); }
+
+// A read gives a record at most.
+static int more(ssize_t n) { return n > 0; }
+
+#else
+
+static void prepare_tls(void) {}
+static void secure(struct connection *c) { (void)c; }
+static void unsecure(struct connection *c) { (void)c; }
+
+static ssize_t put(struct connection *c, const char *data, size_t size) {
+    return send(c->fd, data, size, MSG_NOSIGNAL);
+}
+
+static ssize_t get(struct connection *c) { return recv(c->fd, buffer, CHUNK, 0); }
+
+static int more(ssize_t n) { return n == CHUNK; }
+
+#endif
+
 static void shut(struct connection *c) {
+    unsecure(c);
     close(c->fd);
     c->fd = -1;
     live--;
@@ -110,7 +184,7 @@ static void lose(struct connection *c, uint64_t *kind, const char *reason) {
 
 static void flush(struct connection *c) {
     while (c->unsent) {
-        ssize_t n = send(c->fd, messages + c->out, c->unsent < CHUNK ? c->unsent : CHUNK, MSG_NOSIGNAL);
+        ssize_t n = put(c, messages + c->out, c->unsent < CHUNK ? c->unsent : CHUNK);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0)
@@ -137,6 +211,7 @@ static void start(struct connection *c) {
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (c->fd < 0)
         die("socket: %s", strerror(errno));
+    secure(c);
     c->partial = c->flight = c->first = c->batches = 0;
     c->out = (size_t)number % DISTINCT * size;
     c->in = (size_t)number % DISTINCT * reply;
@@ -185,8 +260,8 @@ static char *difference(const char *expected, const char *got, size_t length) {
 }
 
 static void receive(struct connection *c) {
-    for (ssize_t n = CHUNK; n == CHUNK;) {
-        n = recv(c->fd, buffer, CHUNK, 0);
+    for (ssize_t n = CHUNK; more(n);) {
+        n = get(c);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0)
@@ -249,6 +324,8 @@ static void prepare(void) {
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
         die("%s is no IPv4 address", host);
     poller = epoll_create1(0);
+    prepare_tls();
+    signal(SIGPIPE, SIG_IGN);
 }
 
 // Let things happen for so long, or until a number has come to what is wanted.

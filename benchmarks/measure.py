@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from benchmarks.peers import PORT, Peer
+from benchmarks.peers import PORT, TLS_LOAD, Peer
 from benchmarks.rows import Row
 
 WARM_UP = 0.3
@@ -70,7 +71,7 @@ class Bench:
         with self._serve(peer) as server, tempfile.TemporaryFile("w+") as errors:
             prefix = self._first_reply(peer, server)
             load = subprocess.Popen(
-                [self.load, *load_options(row, prefix, self.seconds)],
+                [self.load.with_name(TLS_LOAD) if row.tls else self.load, *load_options(row, prefix, self.seconds)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -132,7 +133,7 @@ class Bench:
         while True:
             check_alive(server)
             try:
-                with socket.create_connection(("127.0.0.1", PORT), START) as client:
+                with dialled(tls=peer.tls) as client:
                     client.sendall(message)
                     reply = b""
                     while not reply.endswith(b"\n"):
@@ -151,6 +152,16 @@ class Bench:
         if prefix == reply or peer.prefix not in (None, prefix.decode("latin-1")):
             raise Failed(f"the first reply was {reply!r}")
         return prefix.decode("latin-1")
+
+
+def dialled(*, tls: bool) -> socket.socket:
+    """Give a connection."""
+    client = socket.create_connection(("127.0.0.1", PORT), START)
+    if not tls:
+        return client
+    with client:
+        # If it is made at all, it is taken over.
+        return ssl._create_unverified_context().wrap_socket(client)
 
 
 def load_options(row: Row, prefix: str, seconds: float) -> list[str]:

@@ -19,6 +19,7 @@ ORIGINAL = HERE.parent.parent / "shared" / "seed" / "server"
 PORT = 8088
 """The original knows no other."""
 PREFIX = "server reply:"
+TLS_LOAD, CERTIFICATE, KEY = "load-tls", "certificate.pem", "key.pem"
 
 Need = Callable[[], str | None]
 """Says what is missing."""
@@ -51,6 +52,7 @@ class Peer:
     @ivar prefix: of its replies; None to take that of its first reply.
     @ivar lines: whether each line has a reply, however they are joined.
     @ivar most: how many connections it can be asked to serve.
+    @ivar tls: whether it speaks TLS, with the certificate and the key of C{{bin}}.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Peer:
     prefix: str | None = PREFIX
     lines: bool = True
     most: int = sys.maxsize
+    tls: bool = False
 
     def unfit(self, row: Row) -> str | None:
         """Say why it can't be asked for a row."""
@@ -106,6 +109,24 @@ def build_load(directory: Path) -> Path:
     return directory / "load"
 
 
+def prepare_tls(directory: Path) -> None:
+    """Build the load generator that speaks TLS, and make a certificate and its key."""
+    if missing := program("openssl")():
+        raise Skipped(missing)
+    source, target = str(HERE / "load.c"), str(directory / TLS_LOAD)
+    try:
+        run_build(["cc", "-O2", "-DTLS", "-o", target, source, "-lssl", "-lcrypto"])
+    except Skipped as skipped:
+        raise Skipped(f"the load generator, which needs OpenSSL's headers, {skipped}") from None
+    run_build(
+        [
+            *("openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-keyout", str(directory / KEY), "-out", str(directory / CERTIFICATE)),
+        ]
+    )
+
+
 def echoreply(name: str, options: str = "") -> Peer:
     """Give a variant of ours."""
     return Peer(
@@ -113,6 +134,18 @@ def echoreply(name: str, options: str = "") -> Peer:
         f"this project, `twistd -n echoreply{options and ' ' + options}`",
         "{scripts}/twistd -n --pidfile= echoreply --port {port} --interface 127.0.0.1 " + options,
         needs=(path(Path(sys.executable).parent / "twistd", "twistd beside this Python"),),
+    )
+
+
+def echoreply_tls(engine: str, *needs: Need) -> Peer:
+    """Give ours over TLS, on one of its engines."""
+    options = f"--listen ssl:{{port}}:interface=127.0.0.1:privateKey={{bin}}/{KEY}:certKey={{bin}}/{CERTIFICATE}"
+    return Peer(
+        f"echoreply-tls-{engine}",
+        f"this project over TLS, `--listen ssl:…` with `--engine {engine}`",
+        f"{{scripts}}/twistd -n --pidfile= echoreply --engine {engine} {options}",
+        needs=(path(Path(sys.executable).parent / "twistd", "twistd beside this Python"), *needs),
+        tls=True,
     )
 
 
@@ -174,4 +207,14 @@ PEERS = [
         lines=False,
         most=100,
     ),
+    Peer(
+        "go-tls",
+        "go-lines over Go's own crypto/tls",
+        f"{{bin}}/lines-tls {{port}} {{bin}}/{CERTIFICATE} {{bin}}/{KEY}",
+        build="go build -o {bin}/lines-tls {here}/servers/lines.go",
+        needs=(program("go"),),
+        tls=True,
+    ),
+    echoreply_tls("twisted"),
+    echoreply_tls("uvloop", module("uvloop")),
 ]

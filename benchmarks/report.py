@@ -18,7 +18,7 @@ from benchmarks.peers import Peer
 from benchmarks.rows import Row
 
 BEGIN, END = "<!-- results -->", "<!-- end -->"
-BASES = ("original", "go-lines", "limit")
+BASES = ("original", "go-lines", "limit", "go-tls")
 """Those that the others are compared with: the first that could do a row."""
 FULL, LOW = 0.95, 0.85
 """The shares of a core from which on one had better say that there was no more, and below which much was left."""
@@ -45,7 +45,7 @@ class Results:
 
     def asked(self, row: Row) -> list[Peer]:
         """Give those whose row this is."""
-        return [peer for peer in self.peers if not row.peers or peer.name in row.peers]
+        return [peer for peer in self.peers if peer.tls == row.tls and (not row.peers or peer.name in row.peers)]
 
     def median(self, row: Row, peer: Peer, value: Callable[[Measurement], float]) -> float | None:
         """Give nothing for those who could not do it, or failed."""
@@ -158,6 +158,7 @@ def machine() -> str:
         "socat": ("socat", "-V"),
         "Ncat": ("ncat", "--version"),
         "cc": ("cc", "--version"),
+        "OpenSSL": ("openssl", "version"),
     }
     for name, command in programs.items():
         if number := re.search(r"\d+\.\d+[\d.]*", output_of(*command)):
@@ -187,7 +188,8 @@ def words(results: Results) -> list[str]:
         "*p50* and *p99* are times from before a message is sent, or its connection opened if it has one of its own, "
         "until its reply is read. *server* and *generator* are shares of a core. *memory* is what the server's "
         "processes have resident at the end of the row, what they share counted for each. *ratio* is to "
-        f"{BASES[0]}, or, where that can't do a row, to {BASES[1]}.",
+        f"{BASES[0]}, or, where that can't do a row, to {BASES[1]}; over TLS, to {BASES[3]}. All of TLS is "
+        "version 1.3 with AES-128-GCM, and a certificate for P-256.",
         "",
         "**Who is the bottleneck?** The server, where *server* is about 100 % and *generator* is not. `limit` shows "
         "how much the same generator can do in a row. With one connection neither is: each waits for the other.",

@@ -13,6 +13,7 @@ class Row:
     @ivar depth: how many messages a connection has in flight.
     @ivar size: of a message in bytes, its LF included.
     @ivar reconnect: whether each message has a connection of its own; there are so many at a time, then.
+    @ivar tls: whether it is over TLS. It is the row of those who speak that, then, and of nobody else.
     @ivar peers: the names of those whose row this is; if empty, all.
     """
 
@@ -21,13 +22,14 @@ class Row:
     depth: int = 1
     size: int = 64
     reconnect: bool = False
+    tls: bool = False
     peers: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
         if self.reconnect:
             return f"connect, one message, its reply, close; {self.connections} at a time"
-        return f"{self.connections:,} × {self.depth}, {self.size:,} bytes"
+        return f"{self.connections:,} × {self.depth}, {self.size:,} bytes" + ", TLS" * self.tls
 
 
 ROWS = [
@@ -38,4 +40,7 @@ ROWS = [
     Row("100x64", 100, 64),
     Row("10x16", 10, 16, 1024),
     Row("connect", 16, reconnect=True),
+    Row("tls-100x1", 100, tls=True),
+    Row("tls-100x64", 100, 64, tls=True),
+    Row("tls-10x16", 10, 16, 1024, tls=True),
 ]

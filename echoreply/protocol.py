@@ -30,7 +30,7 @@ from echoreply.observer import Connection, Counts, IReplyObserver
 from echoreply.publisher import Publisher
 from echoreply.reasons import CloseReason
 from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport, at_end, unread, unsent
+from echoreply.transport import IDuplexTransport, at_end, taken, unread, unsent
 
 DEFAULT_PAUSE = 0.2
 
@@ -76,7 +76,7 @@ class ReplyProtocol(Protocol):
         self._client_finished = False
         self._flushed = False
         self._draining = False
-        self._owed_reads = 0
+        self._owed_until = 0
         self._said = (0, 0)
         self._untaken = 0
         self._all_taken = False
@@ -105,8 +105,6 @@ class ReplyProtocol(Protocol):
         # Some transports read more at once, and under Framing.READ a read is a message.
         for start in range(0, len(data), BUFFER):
             self._conversation.receive(data[start : start + BUFFER])
-        if self._draining:
-            self._owed_reads -= len(data)
         self._go_on()
 
     def readConnectionLost(self) -> None:
@@ -200,8 +198,8 @@ class ReplyProtocol(Protocol):
         """Answer what has arrived, flush and close, without waiting for the client to end."""
         if not (self._draining or self.closing):
             self._draining = True
-            self._owed_reads = unread(self.transport)
-            if self.connection.received or self._owed_reads:
+            self._owed_until = taken(self.transport, self.connection.received) + unread(self.transport)
+            if self.connection.received:
                 self._go_on()
             else:
                 # Who has just come may have a message on its way.
@@ -241,8 +239,12 @@ class ReplyProtocol(Protocol):
         elif conversation.awaits_silence:
             if not self._blocked:
                 self._wait(self._pause, self._silence)
-        elif self._draining and self._owed_reads <= 0 and not at_end(self.transport):
+        elif self._draining and self._reads_done() and not at_end(self.transport):
             self._close(CloseReason.SHUTDOWN)
+
+    def _reads_done(self) -> bool:
+        """Tell whether all that had arrived when we were to drain has been read."""
+        return taken(self.transport, self.connection.received) >= self._owed_until
 
     def _write(self, batch: Batch) -> None:
         connection = self.connection

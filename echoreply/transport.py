@@ -6,7 +6,7 @@ import socket
 import struct
 
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISystemHandle, ITCPTransport, ITransport
-from zope.interface import Attribute
+from zope.interface import Attribute, Interface
 
 try:
     import fcntl
@@ -19,6 +19,12 @@ class IDuplexTransport(ITCPTransport, IConsumer, IPushProducer):
     """What a TCP transport is: the consumer of its protocol's bytes, and the producer of its peer's."""
 
     bufferSize: int = Attribute("Bytes that it reads at once, and holds to be written before it pauses its producer.")
+
+
+class IRecordTransport(Interface):
+    """A transport whose bytes on the wire are not those that its protocol receives, as under TLS."""
+
+    taken: int = Attribute("Bytes read so far, as they were on the wire.")
 
 
 _TCP_OPTIONS = {
@@ -49,6 +55,15 @@ def prepare(listener: socket.socket) -> None:
     for name, value in _TCP_OPTIONS.items():
         if hasattr(socket, name):
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def taken(transport: ITransport, received: int) -> int:
+    """
+    Count the bytes that were read, in such bytes as L{unread} counts.
+
+    @param received: how many the protocol has received.
+    """
+    return transport.taken if IRecordTransport.providedBy(transport) else received
 
 
 def unread(transport: ITransport) -> int:

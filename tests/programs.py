@@ -96,6 +96,7 @@ class Server(AbstractContextManager["Server"]):
     @ivar port: the port that it says it listens on.
 
     @param listener: a socket to pass to it, in place of that port.
+    @param listen: an endpoint, in place of that port.
     """
 
     def __init__(
@@ -104,12 +105,13 @@ class Server(AbstractContextManager["Server"]):
         *options: str,
         twistd_options: tuple[str, ...] = (),
         listener: socket.socket | None = None,
+        listen: str = "",
     ) -> None:
         command = [TWISTD, "-n", "--pidfile=", *twistd_options, "echoreply"]
         if listener:
             command = [*passing(listener), *command, SYSTEMD_SOCKET, *options]
         else:
-            command += ["--port=0", *options]
+            command += [f"--listen={listen}" if listen else "--port=0", *options]
         self.process = subprocess.Popen(
             command,
             cwd=directory,

@@ -1,8 +1,10 @@
 // What Go's own packages give: a goroutine for each connection, buffered, written when there is nothing more to read.
+// With the files of a certificate and its key after the port, over TLS.
 package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -46,6 +48,14 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+	if len(os.Args) > 2 {
+		certificate, err := tls.LoadX509KeyPair(os.Args[2], os.Args[3])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}})
 	}
 	for {
 		conn, err := listener.Accept()

@@ -34,8 +34,12 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _DONE, _LOST = Failure(ConnectionDone()), Failure(ConnectionLost())
 
-LITTLE_READS = 3
-"""Reads that did not fill the buffer, after which the event loop may read in its own way."""
+LITTLE_READS = 8
+"""
+Reads that did not fill the buffer, after which the event loop may read in its own way.
+
+More than a handshake of TLS has.
+"""
 
 
 class Shared:

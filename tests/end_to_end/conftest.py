@@ -20,8 +20,14 @@ def start_as_told(tmp_path: Path) -> Iterator[Start]:
     """Give a function that starts a server with some options."""
     with ExitStack() as stack:
 
-        def start(*options: str, twistd_options: tuple[str, ...] = (), listener: socket.socket | None = None) -> Server:
-            return stack.enter_context(Server(tmp_path, *options, twistd_options=twistd_options, listener=listener))
+        def start(
+            *options: str,
+            twistd_options: tuple[str, ...] = (),
+            listener: socket.socket | None = None,
+            listen: str = "",
+        ) -> Server:
+            server = Server(tmp_path, *options, twistd_options=twistd_options, listener=listener, listen=listen)
+            return stack.enter_context(server)
 
         yield start
 
