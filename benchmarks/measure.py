@@ -120,7 +120,7 @@ class Bench:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=partial(prepare_process, self.server_core),
+            preexec_fn=partial(prepare_process, self.server_core, *([self.generator_core] if peer.workers else [])),
             start_new_session=True,
         )
         with server, ended(server):
@@ -169,9 +169,9 @@ def load_options(row: Row, prefix: str, seconds: float) -> list[str]:
     return [*options, "-P", prefix, f"-p{PORT}", "-k", *(["-r"] if row.reconnect else [])]
 
 
-def prepare_process(core: int) -> None:
+def prepare_process(*cores: int) -> None:
     """Pin the process that this runs in, and let it open all files that it may."""
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

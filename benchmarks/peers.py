@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from benchmarks.rows import Row
 
@@ -52,6 +52,7 @@ class Peer:
     @ivar prefix: of its replies; None to take that of its first reply.
     @ivar lines: whether each line has a reply, however they are joined.
     @ivar most: how many connections it can be asked to serve.
+    @ivar workers: whether it may use both cores.
     @ivar tls: whether it speaks TLS, with the certificate and the key of C{{bin}}.
     """
 
@@ -64,6 +65,7 @@ class Peer:
     lines: bool = True
     most: int = sys.maxsize
     tls: bool = False
+    workers: bool = False
 
     def unfit(self, row: Row) -> str | None:
         """Say why it can't be asked for a row."""
@@ -137,6 +139,11 @@ def echoreply(name: str, options: str = "") -> Peer:
     )
 
 
+def echoreply_workers(name: str, count: int) -> Peer:
+    """Give ours with so many workers, for a row of theirs: a longest message that makes it look at each."""
+    return evolve(echoreply(name, f"--max-message 1000 --workers {count}"), workers=True)
+
+
 def echoreply_tls(engine: str, *needs: Need) -> Peer:
     """Give ours over TLS, on one of its engines."""
     options = f"--listen ssl:{{port}}:interface=127.0.0.1:privateKey={{bin}}/{KEY}:certKey={{bin}}/{CERTIFICATE}"
@@ -173,6 +180,7 @@ PEERS = [
         lines=False,
     ),
     echoreply("echoreply"),
+    echoreply("echoreply-twisted", "--engine twisted"),
     Peer(
         "LineOnlyReceiver",
         "Twisted's",
@@ -215,6 +223,8 @@ PEERS = [
         needs=(program("go"),),
         tls=True,
     ),
+    echoreply_workers("one-worker", 1),
+    echoreply_workers("two-workers", 2),
     echoreply_tls("twisted"),
     echoreply_tls("uvloop", module("uvloop")),
 ]

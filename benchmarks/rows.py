@@ -13,6 +13,8 @@ class Row:
     @ivar depth: how many messages a connection has in flight.
     @ivar size: of a message in bytes, its LF included.
     @ivar reconnect: whether each message has a connection of its own; there are so many at a time, then.
+    @ivar workers: whether servers may use the load generator's core, too. It is the row of those who do, and whose work
+        is much beside the load generator's.
     @ivar tls: whether it is over TLS. It is the row of those who speak that, then, and of nobody else.
     @ivar peers: the names of those whose row this is; if empty, all.
     """
@@ -23,13 +25,18 @@ class Row:
     size: int = 64
     reconnect: bool = False
     tls: bool = False
+    workers: bool = False
     peers: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
         if self.reconnect:
             return f"connect, one message, its reply, close; {self.connections} at a time"
-        return f"{self.connections:,} × {self.depth}, {self.size:,} bytes" + ", TLS" * self.tls
+        return (
+            f"{self.connections:,} × {self.depth}, {self.size:,} bytes"
+            + ", TLS" * self.tls
+            + ", on two cores" * self.workers
+        )
 
 
 ROWS = [
@@ -40,6 +47,7 @@ ROWS = [
     Row("100x64", 100, 64),
     Row("10x16", 10, 16, 1024),
     Row("connect", 16, reconnect=True),
+    Row("workers", 100, 64, workers=True),
     Row("tls-100x1", 100, tls=True),
     Row("tls-100x64", 100, 64, tls=True),
     Row("tls-10x16", 10, 16, 1024, tls=True),
