@@ -33,8 +33,14 @@ def start_as_told(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture(params=["twisted", "uvloop"])
-def start(start_as_told: Start, request: pytest.FixtureRequest) -> Start:
-    """Give a function that starts a server with some options, on each engine."""
+def engine(request: pytest.FixtureRequest) -> str:
+    """Give the option for each engine."""
     if request.param == "uvloop":
         pytest.importorskip("uvloop")
-    return partial(start_as_told, f"--engine={request.param}")
+    return f"--engine={request.param}"
+
+
+@pytest.fixture
+def start(start_as_told: Start, engine: str) -> Start:
+    """Give a function that starts a server with some options, on each engine."""
+    return partial(start_as_told, engine)

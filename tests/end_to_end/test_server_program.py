@@ -183,11 +183,11 @@ class TestMistakes:
 
     @pytest.mark.parametrize("daemon", [False, True], ids=["foreground", "daemon"])
     @pytest.mark.parametrize("interface", ["127.0.0.1", "*"])
-    def test_a_port_in_use_ends_it_with_a_line(self, interface: str, daemon: bool, tmp_path: Path) -> None:
+    def test_a_port_in_use_ends_it_with_a_line(self, interface: str, daemon: bool, engine: str, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             where = f"{interface}:{port}"
-            arguments = ["echoreply", "-p", str(port), *(["-i", interface] if interface != "*" else [])]
+            arguments = ["echoreply", "-p", str(port), engine, *(["-i", interface] if interface != "*" else [])]
             with outliving() as process:
                 result = twistd(tmp_path, *([] if daemon else ["-n"]), *arguments, pass_fds=[process])
         assert result.returncode == 1
@@ -288,11 +288,11 @@ class TestStopping:
             server.log.wait_for(b"ended: aborted, since the server did not wait longer")
 
 
-def test_as_a_daemon_it_serves_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_as_a_daemon_it_serves_and_leaves_nothing_behind(engine: str, tmp_path: Path) -> None:
     log, pidfile = tmp_path / "log", tmp_path / "pid"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}"]
+    arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}", engine]
     with outliving() as process:
         result = twistd(tmp_path, *arguments, pass_fds=[process])
         if pidfile.exists():
