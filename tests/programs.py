@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import random
 import re
 import signal
 import socket
@@ -13,7 +14,7 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -148,6 +149,15 @@ class Server(AbstractContextManager["Server"]):
         """Stop it with a signal; give its status."""
         self.process.send_signal(signal_number)
         return self.process.wait(PATIENCE)
+
+
+def free_port() -> int:
+    """Give a port that nobody has, for a program that has to be told one."""
+    while True:
+        # Clients of other tests get theirs from above.
+        port = random.randrange(10_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextmanager

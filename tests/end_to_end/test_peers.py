@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import Start
-from tests.programs import CLIENT, Server, Terminal, Transcript
+from tests.programs import CLIENT, Server, Terminal, Transcript, free_port
 from tests.wire import PATIENCE
 
 ORIGINAL = Path(__file__).parents[3] / "shared" / "seed"
@@ -107,10 +107,7 @@ class TestTheOriginal:
     @pytest.fixture
     def original(self, tmp_path: Path) -> Iterator[int]:
         """Give the port of the original's server."""
-        import socket
-
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port: int = free.getsockname()[1]
+        port = free_port()
         with subprocess.Popen(
             [self.build("server", port, tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:

@@ -19,7 +19,7 @@ import pytest
 
 from tests import wire
 from tests.end_to_end.conftest import Start
-from tests.programs import CHOICES, LONG_PREFIX, TWISTD, client_that_does_not_read
+from tests.programs import CHOICES, LONG_PREFIX, TWISTD, client_that_does_not_read, free_port
 from tests.wire import PATIENCE, Wire
 
 
@@ -290,8 +290,7 @@ class TestStopping:
 
 def test_as_a_daemon_it_serves_and_leaves_nothing_behind(engine: str, tmp_path: Path) -> None:
     log, pidfile = tmp_path / "log", tmp_path / "pid"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}", engine]
     with outliving() as process:
         result = twistd(tmp_path, *arguments, pass_fds=[process])

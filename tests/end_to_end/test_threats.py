@@ -30,6 +30,7 @@ from tests.programs import (
     Server,
     Transcript,
     client_that_does_not_read,
+    free_port,
     passing,
 )
 from tests.wire import PATIENCE, PREFIX, Wire
@@ -439,8 +440,7 @@ class TestSocketActivation:
     @pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="systemd-socket-activate is not installed")
     @pytest.mark.parametrize("name", [[], ["--fdname=echoreply"]], ids=["nameless", "named"])
     def test_systemds_own_tool_starts_it_with_the_first_client(self, name: list[str], tmp_path: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         command = ["systemd-socket-activate", f"--listen=127.0.0.1:{port}", *name]
         command += [TWISTD, "-n", "--pidfile=", "echoreply", SYSTEMD_SOCKET]
         with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:

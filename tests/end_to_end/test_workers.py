@@ -22,7 +22,7 @@ from tests import wire
 from tests.end_to_end.conftest import Start
 from tests.end_to_end.test_server_program import outliving, twistd
 from tests.end_to_end.test_threats import TOO_MANY, stop_and_count
-from tests.programs import CHOICES, LONG_PREFIX, TWISTD, Server, Terminal, client_that_does_not_read
+from tests.programs import CHOICES, LONG_PREFIX, TWISTD, Server, Terminal, client_that_does_not_read, free_port
 from tests.wire import PATIENCE, PREFIX, Wire
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's /proc")
@@ -468,8 +468,7 @@ class TestStopping:
 
     def test_as_a_daemon_they_leave_nothing_behind(self, tmp_path: Path) -> None:
         log, pidfile = tmp_path / "log", tmp_path / "pid"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}", "--workers=2"]
         with outliving() as process:
             result = twistd(tmp_path, *arguments, pass_fds=[process])
