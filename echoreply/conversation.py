@@ -48,7 +48,6 @@ class Conversation:
     """
 
     __slots__ = (
-        "_first",
         "_framer",
         "_in_step",
         "_inside_line",
@@ -67,7 +66,7 @@ class Conversation:
         self._longest = rules.max_message
         self._lines = rules.framing is not Framing.READ
         self._framer: Framer = LineFramer(rules.max_message) if self._lines else ReadFramer()
-        self._in_step = self._first = self._lines
+        self._in_step = self._lines
         self._unanswered: list[Block] = []
         self._inside_line = False
         self._last_word: tuple[CloseReason, str] | None = None
@@ -100,9 +99,7 @@ class Conversation:
         batch = Batch(data, count, replies)
         if len(replies) > BATCH or may_hold_farewell(batch):
             return None
-        if self._first:
-            self._first = False
-            self._framer.speaks_in_lines = True
+        self._framer.speaks_in_lines = True
         return batch
 
     def receive(self, data: bytes) -> None:

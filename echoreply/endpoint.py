@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
 from functools import partial
-from typing import Any, cast
 
 from attrs import frozen
 from twisted.internet.abstract import isIPv6Address
@@ -26,6 +24,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoreply.address import format_address, is_ip_address
+from echoreply.listeners import BACKLOG, adopt, listening_sockets
 from echoreply.log import Allowance
 from echoreply.tls.context import server_context
 from echoreply.tls.endpoint import TLSServerEndpoint
@@ -36,9 +35,6 @@ if (passed := os.environ.get("LISTEN_FDS", "")).isdigit():
     os.environ.setdefault("LISTEN_FDNAMES", ":".join(["unknown"] * int(passed)))
 from twisted.internet import endpoints
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
-
-BACKLOG = 65535
-"""Connections that may wait to be accepted; the kernel takes less where its own limit is lower, as it mostly is."""
 
 FAILURES_PER_SECOND = 10
 """TLS connections whose failure is logged, at most. As many as refusals: both are for anybody to cause."""
@@ -53,12 +49,7 @@ class IServerReactor(IReactorCore, IReactorFromThreads, IReactorSocket, IReactor
 @implementer(IStreamServerEndpoint)
 @frozen
 class DualStackServerEndpoint:
-    """
-    Listens on every address of the machine.
-
-    With one socket for both families (RFC 3493, 5.3), so that port 0 is the same port in both. On a machine without
-    IPv6, on IPv4 alone.
-    """
+    """Listens on every address of the machine, with one socket: L{listening_sockets}."""
 
     _reactor: IServerReactor
     _port: int
@@ -69,17 +60,11 @@ class DualStackServerEndpoint:
 
         @return: the port, or a failure with L{CannotListenError}.
         """
-        both = socket.has_dualstack_ipv6()
-        family = socket.AF_INET6 if both else socket.AF_INET
         try:
-            listener = socket.create_server(("", self._port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
-        except OSError as error:
-            # Its own text names the address once more, in Python's words.
-            reason = OSError(error.errno, os.strerror(error.errno or 0))
-            return fail(CannotListenError("", self._port, reason))
-        with listener:
-            listener.setblocking(False)
-            return succeed(self._reactor.adoptStreamPort(listener.fileno(), family, cast(Any, protocolFactory)))
+            (listener,) = listening_sockets("", self._port)
+        except CannotListenError as error:
+            return fail(error)
+        return succeed(adopt(self._reactor, listener, protocolFactory))
 
 
 def server_endpoint(reactor: IServerReactor, interface: str, port: int) -> IStreamServerEndpoint:

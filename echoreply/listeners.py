@@ -1,4 +1,4 @@
-"""Listening sockets that share a port, one for each process that is to serve it."""
+"""Listening sockets: one, or several that share a port, one for each process that is to serve it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorSocket, IStreamServerEndpoint
 from zope.interface import implementer
 
-from echoreply.endpoint import BACKLOG
+BACKLOG = 65535
+"""Connections that may wait to be accepted; the kernel takes less where its own limit is lower, as it mostly is."""
 
 
-def shared_listeners(interface: str, port: int, count: int) -> list[socket.socket]:
+def listening_sockets(interface: str, port: int, count: int = 1) -> list[socket.socket]:
     """
-    Listen with several sockets on one port, by SO_REUSEPORT: socket(7). The kernel gives each its share of the clients.
+    Listen on a port; with several sockets by SO_REUSEPORT: socket(7). The kernel gives each its share of the clients.
 
-    @param interface: an IP address; if empty, all of them, as L{DualStackServerEndpoint
-        <echoreply.endpoint.DualStackServerEndpoint>} has it.
+    @param interface: an IP address; if empty, all of the machine, IPv6 and IPv4 by one socket (RFC 3493, 5.3), so that
+        port 0 is the same port in both; on a machine without IPv6, IPv4 alone.
     @param port: if 0, a free one.
     @raise CannotListenError: the address is taken, also by another server that would share it, or not ours to take.
     """
@@ -34,14 +35,17 @@ def shared_listeners(interface: str, port: int, count: int) -> list[socket.socke
             listener = socket.socket(family, socket.SOCK_STREAM)
             listeners.append(listener)
             listener.setblocking(False)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":
+                # Elsewhere this would let two servers have one port.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
             # The first one begins to share when the port is its own: another server's would let it in otherwise.
             if len(listeners) > 1:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if count > 1:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             address = listener.getsockname()
         for listener in listeners:
             listener.listen(BACKLOG)
@@ -62,13 +66,19 @@ def _socket_address(interface: str, port: int, family: int) -> Any:  # noqa: ANN
     return address
 
 
+def adopt(reactor: IReactorSocket, listener: socket.socket, factory: IProtocolFactory) -> IListeningPort:
+    """Have a reactor listen with a socket that listens already, by a descriptor of its own: this one is closed."""
+    with listener:
+        return reactor.adoptStreamPort(listener.fileno(), listener.family, cast(Any, factory))
+
+
 @implementer(IStreamServerEndpoint)
 @frozen
 class AdoptedServerEndpoint:
     """
     Listens with a socket that listens already.
 
-    @param descriptor: the socket's, which is closed: the port has one of its own.
+    @param descriptor: the socket's.
     """
 
     _reactor: IReactorSocket
@@ -76,7 +86,4 @@ class AdoptedServerEndpoint:
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Listen."""
-        with socket.socket(fileno=self._descriptor) as listener:
-            return succeed(
-                self._reactor.adoptStreamPort(listener.fileno(), listener.family, cast(Any, protocolFactory))
-            )
+        return succeed(adopt(self._reactor, socket.socket(fileno=self._descriptor), protocolFactory))

@@ -10,7 +10,6 @@ from echoreply.framing import Block
 
 DEFAULT_PREFIX = b"server reply:"
 
-
 _CR = ord("\r")
 
 

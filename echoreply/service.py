@@ -9,7 +9,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IReadDescriptor, IStreamServerEndpoint
 
 from echoreply.descriptors import wait_for_descriptors
-from echoreply.endpoint import BACKLOG
+from echoreply.listeners import BACKLOG
 from echoreply.protocol import ReplyFactory
 from echoreply.transport import prepare
 

@@ -29,7 +29,7 @@ from twisted.runner.procmon import ProcessMonitor
 
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine
-from echoreply.listeners import shared_listeners
+from echoreply.listeners import listening_sockets
 from echoreply.log import LogObserver
 from echoreply.observer import Counts
 from echoreply.relay import Receiver
@@ -225,7 +225,7 @@ class Workers(ProcessMonitor):
 
     def _listen(self) -> None:
         settings = self._settings
-        self._listeners = shared_listeners(settings.interface, settings.port, settings.workers)
+        self._listeners = listening_sockets(settings.interface, settings.port, settings.workers)
         kind = IPv6Address if self._listeners[0].family == socket.AF_INET6 else IPv4Address
         self._host = kind("TCP", *self._listeners[0].getsockname())
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from twisted.internet.error import CannotListenError
 
-from echoreply.listeners import shared_listeners
+from echoreply.listeners import listening_sockets
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="there is no SO_REUSEPORT")
 
@@ -16,24 +16,24 @@ pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="the
 @pytest.mark.parametrize("interface", ["", "127.0.0.1", "::1"])
 def test_they_share_a_free_port_and_nobody_else_can(interface: str) -> None:
     with ExitStack() as stack:
-        listeners = [stack.enter_context(listener) for listener in shared_listeners(interface, 0, 3)]
+        listeners = [stack.enter_context(listener) for listener in listening_sockets(interface, 0, 3)]
         (port,) = {listener.getsockname()[1] for listener in listeners}
         for host in [interface] if interface else ["127.0.0.1", "::1"]:
             stack.enter_context(socket.create_connection((host, port)))
         for count in (1, 3):
             with pytest.raises(CannotListenError) as caught:
-                shared_listeners(interface, port, count)
+                listening_sockets(interface, port, count)
             assert caught.value.socketError.strerror == "Address already in use"
 
 
 def test_an_interface_has_one_family() -> None:
     with ExitStack() as stack:
-        listeners = [stack.enter_context(listener) for listener in shared_listeners("::", 0, 2)]
+        listeners = [stack.enter_context(listener) for listener in listening_sockets("::", 0, 2)]
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", listeners[0].getsockname()[1]))
 
 
 def test_an_address_of_another_machine_can_not_be_had() -> None:
     with pytest.raises(CannotListenError) as caught:
-        shared_listeners("192.0.2.1", 0, 2)
+        listening_sockets("192.0.2.1", 0, 2)
     assert caught.value.socketError.strerror == "Cannot assign requested address"
