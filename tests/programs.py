@@ -13,13 +13,14 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO
 
-from tests.wire import PATIENCE, Dial, Wire
+from tests.wire import PATIENCE, Dial, Wire, exchange
 
 SCRIPTS = Path(sys.executable).parent
 TWISTD = str(SCRIPTS / "twistd")
@@ -136,6 +137,11 @@ class Server(AbstractContextManager["Server"]):
     def dial(self, host: str = "127.0.0.1") -> Dial:
         return partial(Wire, host, self.port)
 
+    def resident(self) -> int:
+        """Give its memory in kB, as Linux tells it."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
+
     def pause(self) -> None:
         """Stop it as Ctrl-Z would, and wait until it has."""
         self.process.send_signal(signal.SIGSTOP)
@@ -151,11 +157,97 @@ class Server(AbstractContextManager["Server"]):
         return self.process.wait(PATIENCE)
 
 
-def free_port() -> int:
-    """Give a port that nobody has, for a program that has to be told one."""
+def twistd(directory: Path, *arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
+    """Run twistd until it ends."""
+    return subprocess.run(
+        [TWISTD, *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        pass_fds=pass_fds,
+    )
+
+
+@contextmanager
+def outliving() -> Iterator[int]:
+    """Give a descriptor to pass on, and in the end wait until every process that it was passed on to has ended."""
+    alive, held = os.pipe()
+    try:
+        yield held
+    finally:
+        os.close(held)
+        assert os.read(alive, 1) == b""
+        os.close(alive)
+
+
+def serve_as_daemon(directory: Path, *options: str) -> str:
+    """Run a server as a daemon until it has answered a message, and see that it leaves but its log; give that."""
+    log, pidfile, port = directory / "log", directory / "pid", free_port()
+    with outliving() as process:
+        arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}", *options]
+        result = twistd(directory, *arguments, pass_fds=[process])
+        if pidfile.exists():
+            try:
+                exchange(partial(Wire, "127.0.0.1", port), b"hello\n", b"server reply:hello\n")
+            finally:
+                os.kill(int(pidfile.read_text()), signal.SIGTERM)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert not pidfile.exists()
+    text = log.read_text()
+    assert 'sent "hello"' in text
+    return text
+
+
+def stop_and_count(server: Server) -> dict[str, int]:
+    """Stop a server, check that nothing went wrong in it and that its counts add up; give them."""
+    assert server.stop() == -signal.SIGTERM
+    log = server.log.all()
+    assert b"Traceback" not in log
+    assert b"Unhandled" not in log
+    found = re.search(rb"stopped: (.*)", log)
+    assert found
+    counts = {name.decode(): int(count) for name, count in re.findall(rb"([a-z][a-z ]*?):? (\d+)", found[1])}
+    assert counts["accepted"] == counts["open"] + counts["ended"]
+    assert counts["open"] == 0
+    return counts
+
+
+def stop_while_it_answers(
+    server: Server, dial: Dial, number: int = signal.SIGTERM, *, clients: int = 1, messages: int = 100_000
+) -> None:
+    """Stop a server with a signal while clients send without end, and see that none loses part of a reply."""
+    lines = b"".join(b"%d\n" % n for n in range(messages))
+    replies = b"".join(b"server reply:%d\n" % n for n in range(messages))
+    begun = threading.Semaphore(0)
+
+    def send_without_end() -> bytes:
+        with dial() as connection, ThreadPoolExecutor() as pool:
+            sending = pool.submit(connection.send, lines)
+            received = connection.read(1)
+            begun.release()
+            received += connection.read_all()
+            connection.socket.close()
+            sending.exception(PATIENCE)
+            return received
+
+    with ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(send_without_end) for _ in range(clients)]
+        for _ in running:
+            assert begun.acquire(timeout=PATIENCE)
+        server.process.send_signal(number)
+        for client in running:
+            received = client.result(PATIENCE)
+            assert received.endswith(b"\n")
+            assert replies.startswith(received)
+    assert server.process.wait(PATIENCE) == -number
+
+
+def free_port(lowest: int = 10_000, above: int = 32_000) -> int:
+    """Give a port that nobody has, for a program that has to be told one; not one of those that clients get."""
     while True:
-        # Clients of other tests get theirs from above.
-        port = random.randrange(10_000, 32_000)
+        port = random.randrange(lowest, above)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -13,6 +15,18 @@ import pytest
 from tests.programs import Server
 
 Start = Callable[..., Server]
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's /proc")
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Let this process have as many descriptors as it may."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.fixture

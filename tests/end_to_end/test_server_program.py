@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests import wire
 from tests.end_to_end.conftest import Start
-from tests.programs import CHOICES, LONG_PREFIX, TWISTD, client_that_does_not_read, free_port
-from tests.wire import PATIENCE, Wire
-
-
-def twistd(directory: Path, *arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
-    """Run twistd until it ends."""
-    return subprocess.run(
-        [TWISTD, *arguments],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        pass_fds=pass_fds,
-    )
-
-
-@contextmanager
-def outliving() -> Iterator[int]:
-    """Give a descriptor to pass on, and in the end wait until every process that it was passed on to has ended."""
-    alive, held = os.pipe()
-    try:
-        yield held
-    finally:
-        os.close(held)
-        assert os.read(alive, 1) == b""
-        os.close(alive)
+from tests.programs import (
+    CHOICES,
+    LONG_PREFIX,
+    client_that_does_not_read,
+    outliving,
+    serve_as_daemon,
+    stop_while_it_answers,
+    twistd,
+)
+from tests.wire import PATIENCE
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=str)
@@ -214,19 +192,8 @@ class TestStopping:
         assert server.stop(number) == -number
 
     def test_what_has_arrived_is_answered_and_nothing_is_cut(self, start: Start) -> None:
-        lines = b"".join(b"%d\n" % number for number in range(100_000))
         server = start("--log-messages=1", "--drain=60")
-        with server.dial()() as connection, ThreadPoolExecutor() as pool:
-            sending = pool.submit(connection.send, lines)
-            connection.expect(b"server reply:0\n")
-            server.process.send_signal(signal.SIGTERM)
-            received = b"server reply:0\n" + connection.read_all()
-            connection.socket.close()
-            sending.exception(PATIENCE)
-        assert server.process.wait(PATIENCE) == -signal.SIGTERM
-        assert received.endswith(b"\n")
-        count = received.count(b"\n")
-        assert received == b"".join(b"server reply:%d\n" % number for number in range(count))
+        stop_while_it_answers(server, server.dial())
 
     def test_what_waits_in_the_kernel_has_arrived(self, start: Start) -> None:
         server = start("--drain=60")
@@ -289,19 +256,7 @@ class TestStopping:
 
 
 def test_as_a_daemon_it_serves_and_leaves_nothing_behind(engine: str, tmp_path: Path) -> None:
-    log, pidfile = tmp_path / "log", tmp_path / "pid"
-    port = free_port()
-    arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}", engine]
-    with outliving() as process:
-        result = twistd(tmp_path, *arguments, pass_fds=[process])
-        if pidfile.exists():
-            try:
-                wire.exchange(partial(Wire, "127.0.0.1", port), b"hello\n", b"server reply:hello\n")
-            finally:
-                os.kill(int(pidfile.read_text()), signal.SIGTERM)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    assert not pidfile.exists()
-    assert 'sent "hello"' in log.read_text()
+    serve_as_daemon(tmp_path, engine)
 
 
 def test_help_names_every_option(tmp_path: Path) -> None:

@@ -10,10 +10,8 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -22,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests import wire
-from tests.end_to_end.conftest import Start
+from tests.end_to_end.conftest import Start, on_linux
 from tests.programs import (
     LONG_PREFIX,
     SYSTEMD_SOCKET,
@@ -32,39 +30,16 @@ from tests.programs import (
     client_that_does_not_read,
     free_port,
     passing,
+    stop_and_count,
+    stop_while_it_answers,
 )
 from tests.wire import PATIENCE, PREFIX, Wire
 
 TOO_MANY = b"server error: too many connections\n"
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's /proc")
-
-
-@pytest.fixture
-def many_descriptors() -> Iterator[None]:
-    """Let this process have as many descriptors as it may."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-
 
 def descriptors_of(server: Server) -> int:
     return len(os.listdir(f"/proc/{server.process.pid}/fd"))
-
-
-def stop_and_count(server: Server) -> dict[str, int]:
-    """Stop a server, check that nothing went wrong in it and that its counts add up; give them."""
-    assert server.stop() == -signal.SIGTERM
-    log = server.log.all()
-    assert b"Traceback" not in log
-    assert b"Unhandled" not in log
-    found = re.search(rb"stopped: (.*)", log)
-    assert found
-    counts = {name.decode(): int(count) for name, count in re.findall(rb"([a-z][a-z ]*?):? (\d+)", found[1])}
-    assert counts["accepted"] == counts["open"] + counts["ended"]
-    assert counts["open"] == 0
-    return counts
 
 
 @on_linux
@@ -72,13 +47,8 @@ def stop_and_count(server: Server) -> dict[str, int]:
 @pytest.mark.parametrize("message", [b"\n", b"x" * 64 + b"\n", b"x" * 65536 + b"\n"], ids=["empty", "short", "longest"])
 def test_a_thousand_clients_that_never_read_cost_little_and_hold_up_nobody(message: bytes, start: Start) -> None:
     server = start("--log-messages=0")
-    status = Path(f"/proc/{server.process.pid}/status")
-
-    def resident() -> int:
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status.read_text())[0])
-
     wire.half_close_is_answered(server.dial())
-    before = resident()
+    before = server.resident()
     data = message * (100_000 // len(message) + 1)
     with ExitStack() as stack:
         poll = stack.enter_context(select.epoll())
@@ -93,7 +63,7 @@ def test_a_thousand_clients_that_never_read_cost_little_and_hold_up_nobody(messa
             for descriptor, _ in events:
                 clients[descriptor].send(data)
         wire.half_close_is_answered(server.dial())
-        assert resident() - before < 100_000
+        assert server.resident() - before < 100_000
 
 
 class TestIdle:
@@ -381,30 +351,7 @@ class TestStop:
 
     def test_under_load_nobody_who_was_sent_part_of_a_reply_loses_the_rest(self, start: Start) -> None:
         server = start("--drain=60", "--log-messages=1")
-        lines = b"".join(b"%d\n" % number for number in range(200_000))
-        replies = b"".join(b"server reply:%d\n" % number for number in range(200_000))
-        served = threading.Semaphore(0)
-
-        def send_without_end() -> bytes:
-            with server.dial()() as connection, ThreadPoolExecutor() as pool:
-                sending = pool.submit(connection.send, lines)
-                received = connection.read(1)
-                served.release()
-                received += connection.read_all()
-                connection.socket.close()
-                sending.exception(PATIENCE)
-                return received
-
-        with ThreadPoolExecutor(20) as pool:
-            clients = [pool.submit(send_without_end) for _ in range(20)]
-            for _ in clients:
-                assert served.acquire(timeout=PATIENCE)
-            server.process.send_signal(signal.SIGTERM)
-            for client in clients:
-                received = client.result(PATIENCE)
-                assert received.endswith(b"\n")
-                assert replies.startswith(received)
-        assert server.process.wait(PATIENCE) == -signal.SIGTERM
+        stop_while_it_answers(server, server.dial(), clients=20, messages=200_000)
 
 
 class TestSocketActivation:
@@ -477,14 +424,8 @@ class TestSocketActivation:
 @on_linux
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_as_root_it_takes_a_low_port_and_becomes_somebody_else(start: Start) -> None:
-    with ExitStack() as stack:
-        for port in range(700, 1024):
-            try:
-                stack.enter_context(socket.create_server(("127.0.0.1", port))).close()
-            except OSError:
-                continue
-            break
-        server = start(f"--port={port}", "--interface=127.0.0.1", twistd_options=("--uid=65534", "--gid=65534"))
+    port = free_port(700, 1024)
+    server = start(f"--port={port}", "--interface=127.0.0.1", twistd_options=("--uid=65534", "--gid=65534"))
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     assert re.search(r"Uid:\s+65534\s+65534\s+65534\s+65534\n", status)
     assert re.search(r"Gid:\s+65534\s+65534\s+65534\s+65534\n", status)

@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests import wire
-from tests.end_to_end.conftest import Start
-from tests.end_to_end.test_server_program import twistd
-from tests.end_to_end.test_threats import many_descriptors as many_descriptors
-from tests.end_to_end.test_threats import on_linux
-from tests.programs import LONG_PREFIX, Server
+from tests.end_to_end.conftest import Start, on_linux
+from tests.programs import LONG_PREFIX, Server, stop_while_it_answers, twistd
 from tests.tls import TLSWire, client_context, make_certificate
 from tests.wire import PATIENCE, Case, Dial
 
@@ -107,18 +103,8 @@ def test_s_client_is_served(version: str, serve: StartTLS) -> None:
 
 
 def test_what_has_arrived_is_answered_when_the_server_stops(serve: StartTLS) -> None:
-    lines = b"".join(b"%d\n" % number for number in range(100_000))
     server, dial = serve("--log-messages=1", "--drain=60")
-    with dial() as connection, ThreadPoolExecutor() as pool:
-        sending = pool.submit(connection.send, lines)
-        connection.expect(b"server reply:0\n")
-        server.process.send_signal(signal.SIGTERM)
-        received = b"server reply:0\n" + connection.read_all()
-        connection.socket.close()
-        sending.exception(PATIENCE)
-    assert server.process.wait(PATIENCE) == -signal.SIGTERM
-    count = received.count(b"\n")
-    assert received == b"".join(b"server reply:%d\n" % number for number in range(count))
+    stop_while_it_answers(server, dial)
 
 
 def test_what_waits_in_the_kernel_has_arrived(serve: StartTLS) -> None:
@@ -264,13 +250,8 @@ def test_a_client_that_does_not_read_is_aborted_in_the_end(serve: StartTLS) -> N
 @pytest.mark.parametrize("message", [b"\n", b"x" * 64 + b"\n", b"x" * 65536 + b"\n"], ids=["empty", "short", "longest"])
 def test_a_thousand_clients_that_never_read_cost_little_and_hold_up_nobody(message: bytes, serve: StartTLS) -> None:
     server, dial = serve("--log-messages=0")
-    status = Path(f"/proc/{server.process.pid}/status")
-
-    def resident() -> int:
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status.read_text())[0])
-
     wire.half_close_is_answered(dial)
-    before = resident()
+    before = server.resident()
     data = message * (100_000 // len(message) + 1)
     with ExitStack() as stack:
         poll = stack.enter_context(select.epoll())
@@ -288,7 +269,7 @@ def test_a_thousand_clients_that_never_read_cost_little_and_hold_up_nobody(messa
                 sent = client.socket.send(encrypted)
                 clients[descriptor] = client, encrypted[sent:] or client.session.send(data)
         wire.half_close_is_answered(dial)
-        cost = resident() - before
+        cost = server.resident() - before
         assert cost < 150_000
 
 

@@ -13,19 +13,28 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests import wire
-from tests.end_to_end.conftest import Start
-from tests.end_to_end.test_server_program import outliving, twistd
-from tests.end_to_end.test_threats import TOO_MANY, stop_and_count
-from tests.programs import CHOICES, LONG_PREFIX, TWISTD, Server, Terminal, client_that_does_not_read, free_port
+from tests.end_to_end.conftest import Start, on_linux
+from tests.end_to_end.test_threats import TOO_MANY
+from tests.programs import (
+    CHOICES,
+    LONG_PREFIX,
+    TWISTD,
+    Server,
+    Terminal,
+    client_that_does_not_read,
+    free_port,
+    serve_as_daemon,
+    stop_and_count,
+    stop_while_it_answers,
+    twistd,
+)
 from tests.wire import PATIENCE, PREFIX, Wire
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's /proc")
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="there is no SO_REUSEPORT")
 
 
@@ -369,30 +378,7 @@ class TestStopping:
     def test_all_stop_and_what_has_arrived_is_answered(self, number: int, start: Start) -> None:
         server = start("--workers=2", "--drain=60", "--log-messages=1")
         pids = processes(server)
-        lines = b"".join(b"%d\n" % number for number in range(100_000))
-        replies = b"".join(b"server reply:%d\n" % number for number in range(100_000))
-        begun = threading.Semaphore(0)
-
-        def send_without_end() -> bytes:
-            with server.dial()() as connection, ThreadPoolExecutor() as pool:
-                sending = pool.submit(connection.send, lines)
-                received = connection.read(1)
-                begun.release()
-                received += connection.read_all()
-                connection.socket.close()
-                sending.exception(PATIENCE)
-                return received
-
-        with ThreadPoolExecutor(8) as pool:
-            clients = [pool.submit(send_without_end) for _ in range(8)]
-            for _ in clients:
-                assert begun.acquire(timeout=PATIENCE)
-            server.process.send_signal(number)
-            for client in clients:
-                received = client.result(PATIENCE)
-                assert received.endswith(b"\n")
-                assert replies.startswith(received)
-        assert server.process.wait(PATIENCE) == -number
+        stop_while_it_answers(server, server.dial(), number, clients=8)
         for pid in pids.values():
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
@@ -467,19 +453,7 @@ class TestStopping:
             assert b"Traceback" not in terminal.screen.so_far()
 
     def test_as_a_daemon_they_leave_nothing_behind(self, tmp_path: Path) -> None:
-        log, pidfile = tmp_path / "log", tmp_path / "pid"
-        port = free_port()
-        arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}", "--workers=2"]
-        with outliving() as process:
-            result = twistd(tmp_path, *arguments, pass_fds=[process])
-            try:
-                wire.exchange(partial(Wire, "127.0.0.1", port), b"hello\n", b"server reply:hello\n")
-            finally:
-                os.kill(int(pidfile.read_text()), signal.SIGTERM)
-        assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-        assert not pidfile.exists()
-        assert 'sent "hello"' in log.read_text()
-        assert "stopped: accepted 1, open 0, ended 1" in log.read_text()
+        assert "stopped: accepted 1, open 0, ended 1" in serve_as_daemon(tmp_path, "--workers=2")
 
 
 class TestMistakes:
@@ -532,15 +506,10 @@ def test_as_root_it_takes_a_low_port_and_becomes_somebody_else(start: Start) -> 
         subprocess.run([sys.executable, "-c", "import echoreply"], user=65534, group=65534, cwd="/", check=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this Python and this checkout are not for somebody else to read")
+    port = free_port(700, 1024)
+    options = (f"--port={port}", "--interface=127.0.0.1", "--workers=2", "--max-connections=9")
+    server = start(*options, twistd_options=("--uid=65534", "--gid=65534"))
     with ExitStack() as stack:
-        for port in range(700, 1024):
-            try:
-                stack.enter_context(socket.create_server(("127.0.0.1", port))).close()
-            except OSError:
-                continue
-            break
-        options = (f"--port={port}", "--interface=127.0.0.1", "--workers=2", "--max-connections=9")
-        server = start(*options, twistd_options=("--uid=65534", "--gid=65534"))
         connect_to_each(server, stack)
     for pid in [server.process.pid, *processes(server).values()]:
         status = Path(f"/proc/{pid}/status").read_text()
