@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
-from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
+from twisted.internet.interfaces import IAddress
 
-from echoreply.endpoint import IServerReactor
+from echoreply.access import within
+from echoreply.address import host_and_port, host_of
+from echoreply.endpoint import IServerReactor, described_road, server_endpoint
 from echoreply.observer import IReplyObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.reasons import CloseReason
-from echoreply.service import ReplyService
+from echoreply.roads import Road
 from echoreply.settings import Settings
 
 
-def reply_service(
+def reply_factory(
     reactor: IServerReactor,
     settings: Settings,
-    endpoint: IStreamServerEndpoint,
     refusal: Callable[[IAddress], CloseReason | None],
     observers: Iterable[IReplyObserver],
-) -> ReplyService:
-    """Make the service that serves in one process."""
-    factory = ReplyFactory(
+) -> ReplyFactory:
+    """Make the factory that all who connect to one process share."""
+    access = settings.access
+    return ReplyFactory(
         reactor,
         settings.rules,
         pause=settings.pause,
         idle_timeout=settings.idle_timeout,
+        permits=lambda peer: access.permits(host_of(peer)),
         refusal=refusal,
         observers=observers,
     )
-    passed_on = settings.listen.startswith("systemd:")
-    return ReplyService(reactor, endpoint, factory, settings.drain, passed_on=passed_on)
+
+
+def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) -> Iterator[Road]:
+    """
+    Make all the roads that lead to one process.
+
+    @raise CannotListen: one is described that can't be.
+    """
+    if settings.tcp is not None:
+        endpoint = server_endpoint(reactor, settings.interface, settings.tcp)
+        yield Road(host_and_port(settings.interface or "*", settings.tcp), partial(endpoint.listen, factory))
+    for description in settings.listen:
+        yield described_road(
+            reactor,
+            description,
+            factory,
+            trusts=partial(_trusts, settings),
+            tell=factory.observer.failed,
+        )
+
+
+def _trusts(settings: Settings, peer: IAddress) -> bool:
+    """Tell whether a peer may say for whom it has connected. Who may connect to a UNIX socket, its file says."""
+    host = host_of(peer)
+    return not host or within(host, settings.trust_proxy)

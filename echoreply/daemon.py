@@ -11,35 +11,24 @@ from typing import Protocol
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
 
-from echoreply.address import host_and_port
 from echoreply.endpoint import IServerReactor
-
-
-class CannotListen(Exception):  # noqa: N818
-    """The address is taken, or not ours to take."""
+from echoreply.roads import CannotListen
 
 
 @contextmanager
-def told_in_a_line(where: str) -> Iterator[None]:
+def told_in_a_line() -> Iterator[None]:
     """
-    Say in one line why it can't listen. For twistd only, since this speaks for the whole process.
+    Let Python say in one line why it can't listen. For twistd only, since this speaks for the whole process.
 
-    @raise CannotListen: with no traceback, neither here nor from Python: twistd passes it on, having removed its pid
-        file and, if it is a daemon, told the process that waits for it to start.
+    @raise CannotListen: twistd passes it on, having removed its pid file and, if it is a daemon, told the process that
+        waits for it to start.
     """
     try:
         yield
-    except CannotListenError as error:
-        where = where or host_and_port(error.interface or "*", error.port)
-        reason = error.socketError.strerror
-    except (OSError, OverflowError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-    else:
-        return
-    sys.tracebacklimit = 0
-    raise CannotListen(f"cannot listen on {where}: {reason}") from None
+    except CannotListen:
+        sys.tracebacklimit = 0
+        raise
 
 
 class HurriedService(Protocol):
@@ -57,14 +46,12 @@ class TwistdService(MultiService):
     The service as twistd runs it, which ends by signals.
 
     @param reply_service: the server.
-    @param where: how a person has said where it listens, if they have.
     """
 
-    def __init__(self, reactor: IServerReactor, reply_service: HurriedService, where: str) -> None:
+    def __init__(self, reactor: IServerReactor, reply_service: HurriedService) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._reply_service = reply_service
-        self._where = where
         self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
         self._stops = False
         reply_service.setServiceParent(self)
@@ -75,7 +62,7 @@ class TwistdService(MultiService):
 
         @raise CannotListen: see L{told_in_a_line}.
         """
-        with told_in_a_line(self._where):
+        with told_in_a_line():
             super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
@@ -84,7 +71,7 @@ class TwistdService(MultiService):
 
         @raise CannotListen: see L{told_in_a_line}.
         """
-        with told_in_a_line(self._where):
+        with told_in_a_line():
             super().startService()  # type: ignore[no-untyped-call]
         self._reactor.callWhenRunning(self._watch_signals)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import tcp
-from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.selectreactor import SelectReactor
 from twisted.logger import Logger
 
@@ -92,6 +92,8 @@ class PatientSocket:
 
     A port by itself accepts them with one that it keeps in reserve, and closes them at once; when that fails, it tries
     again without a pause. To them, a server that is slow to answer is better than one that hangs up.
+
+    @ivar accepted: how many it has accepted.
     """
 
     def __init__(self, port: tcp.Port, clock: IReactorTime) -> None:
@@ -99,6 +101,7 @@ class PatientSocket:
         self._clock = clock
         self._socket: socket.socket = port.socket
         self._logged = -inf
+        self.accepted = 0
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._socket, name)
@@ -110,12 +113,14 @@ class PatientSocket:
         @raise BlockingIOError: there is none, or there is no descriptor for it.
         """
         try:
-            return self._socket.accept()
+            client = self._socket.accept()
         except OSError as error:
             if error.errno not in _NONE_LEFT:
                 raise
             self._wait(error)
             raise BlockingIOError(errno.EAGAIN, "there is no descriptor for it") from None
+        self.accepted += 1
+        return client
 
     def _wait(self, error: OSError) -> None:
         now = self._clock.seconds()
@@ -127,7 +132,15 @@ class PatientSocket:
         self._clock.callLater(RETRY_SECONDS, self._port.resumeProducing)
 
 
-def wait_for_descriptors(port: IListeningPort, clock: IReactorTime) -> None:
-    """Have a port wait while there is no descriptor for another client, if it is one of the reactor's own."""
-    if isinstance(port, tcp.Port):
-        port.socket = PatientSocket(port, clock)
+def wait_for_descriptors(port: tcp.Port, clock: IReactorTime) -> None:
+    """Have a port wait while there is no descriptor for another client."""
+    port.socket = PatientSocket(port, clock)
+
+
+def accept_waiting(port: tcp.Port, at_most: int) -> None:
+    """Accept those who wait in the queue of a port that waits for descriptors."""
+    listener = cast(PatientSocket, port.socket)
+    before, last = -1, listener.accepted + at_most
+    while before < listener.accepted <= last:
+        before = listener.accepted
+        port.doRead()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
+from ssl import SSLContext
+from typing import NamedTuple
 
 from attrs import frozen
 from twisted.internet.abstract import isIPv6Address
@@ -20,14 +23,14 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamServerEndpoint,
 )
-from twisted.logger import Logger
 from zope.interface import implementer
 
-from echoreply.address import format_address, is_ip_address
-from echoreply.listeners import BACKLOG, adopt, listening_sockets
-from echoreply.log import Allowance
+from echoreply.address import is_ip_address
+from echoreply.listeners import BACKLOG, FreshUNIXEndpoint, adopt, listening_sockets
+from echoreply.proxied.factory import ProxiedFactory
+from echoreply.roads import Road, listening_on, nothing_to_settle
 from echoreply.tls.context import server_context
-from echoreply.tls.endpoint import TLSServerEndpoint
+from echoreply.tls.endpoint import TLSFactory
 
 if (passed := os.environ.get("LISTEN_FDS", "")).isdigit():
     # Twisted reads these when its endpoints are imported, and takes no sockets that have no names, as some pass them.
@@ -36,10 +39,10 @@ if (passed := os.environ.get("LISTEN_FDS", "")).isdigit():
 from twisted.internet import endpoints
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 
-FAILURES_PER_SECOND = 10
-"""TLS connections whose failure is logged, at most. As many as refusals: both are for anybody to cause."""
+PROXIED = "haproxy:"
 
-_log = Logger("echoreply")
+Tell = Callable[[IAddress, str, str], object]
+"""Is told of a client that was not understood: its peer, in which layer, and why, for people."""
 
 
 class IServerReactor(IReactorCore, IReactorFromThreads, IReactorSocket, IReactorTCP, IReactorTime):
@@ -75,28 +78,75 @@ def server_endpoint(reactor: IServerReactor, interface: str, port: int) -> IStre
     return kind(reactor, port, backlog=BACKLOG, interface=interface)
 
 
-def described_endpoint(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
+def described_road(
+    reactor: IServerReactor,
+    description: str,
+    factory: IProtocolFactory,
+    *,
+    trusts: Callable[[IAddress], bool],
+    tell: Tell,
+) -> Road:
     """
-    Give the endpoint of a description: L{serverFromString}.
+    Give the way in that is described as Twisted describes endpoints: L{serverFromString}.
 
-    That of C{ssl:} is ours, and needs no pyOpenSSL.
+    That of C{ssl:} is ours, and needs no pyOpenSSL. So is C{haproxy:}, since Twisted's takes no header that comes in
+    pieces, and knows no half-close; the header comes before TLS, as proxies send it. One of C{unix:} replaces a file
+    that nobody listens on.
 
-    @raise ValueError: it describes none. The text says what is wrong with it.
+    @param factory: makes the protocols of the clients.
+    @param trusts: is asked of the peer on C{haproxy:} whether it is a proxy that is believed.
+    @raise CannotListen: it describes none.
     """
-    if description.startswith("ssl:"):
-        return _tls_endpoint(reactor, description)
+    kind = description.removeprefix(PROXIED)
+    layers = []
+    settle = nothing_to_settle
+    with listening_on(description):
+        if kind.startswith("ssl:"):
+            layers.append("TLS")
+            described = _described_tls(kind)
+            endpoint = server_endpoint(reactor, described.interface, described.port)
+            factory = TLSFactory(factory, described.context, lambda peer, why: tell(peer, "TLS", why))
+        else:
+            endpoint = _from_string(reactor, kind)
+    if kind != description:
+        layers.insert(0, "PROXY")
+        factory = proxied = ProxiedFactory(factory, reactor, trusts, lambda peer, why: tell(peer, "PROXY", why))
+        settle = proxied.settle
+    return Road(
+        description,
+        partial(endpoint.listen, factory),
+        over=" and ".join(layers),
+        passed_on=kind.startswith("systemd:"),
+        settle=settle,
+    )
+
+
+def _from_string(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
+    path = ""
     try:
+        if description.startswith("unix:"):
+            (_, *positional), named = endpoints._parse(description)
+            path = [*positional, named.get("address", "")][0]
+            if "lockfile" not in named:
+                # It knows a process by its number only, which another may have by now.
+                description += ":lockfile=0"
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     except (IndexError, KeyError):
         raise ValueError("no such socket was passed to this process") from None
     except Exception as error:
         # An endpoint's parser may be anybody's, and says what it does not take in any way.
         raise ValueError(str(error)) from None
-    return endpoint
+    return FreshUNIXEndpoint(endpoint, path) if path else endpoint
 
 
-def _tls_endpoint(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
-    """Give the endpoint of C{ssl:PORT:privateKey=FILE:certKey=FILE}, whose arguments have Twisted's names."""
+class _DescribedTLS(NamedTuple):
+    context: SSLContext
+    interface: str
+    port: int
+
+
+def _described_tls(description: str) -> _DescribedTLS:
+    """Take C{ssl:PORT:privateKey=FILE:certKey=FILE} apart, whose arguments have Twisted's names."""
     # As Twisted takes it apart, with its way to write a colon.
     (_, *numbers), named = endpoints._parse(description)
     if unknown := sorted({*named} - {"port", "privateKey", "certKey", "extraCertChain", "interface"}):
@@ -109,11 +159,4 @@ def _tls_endpoint(reactor: IServerReactor, description: str) -> IStreamServerEnd
     interface = named.get("interface", "")
     if interface and not is_ip_address(interface):
         raise ValueError(f"{interface} is no IP address")
-    failures = Allowance(reactor, FAILURES_PER_SECOND, partial(_log.info, "TLS failures not logged: {count}"))
-
-    def tell(peer: IAddress, why: str) -> None:
-        if failures.left:
-            _log.info("{peer} TLS failed: {why}", peer=format_address(peer), why=why)
-        failures.take()
-
-    return TLSServerEndpoint(server_endpoint(reactor, interface, int(port)), context, tell)
+    return _DescribedTLS(context, interface, int(port))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import stat
+from contextlib import suppress
 from typing import Any, cast
 
 from attrs import frozen
 from twisted.internet.abstract import isIPv6Address
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorSocket, IStreamServerEndpoint
 from zope.interface import implementer
@@ -70,6 +73,41 @@ def adopt(reactor: IReactorSocket, listener: socket.socket, factory: IProtocolFa
     """Have a reactor listen with a socket that listens already, by a descriptor of its own: this one is closed."""
     with listener:
         return reactor.adoptStreamPort(listener.fileno(), listener.family, cast(Any, factory))
+
+
+@implementer(IStreamServerEndpoint)
+@frozen
+class FreshUNIXEndpoint:
+    """
+    Listens on a UNIX socket, whose file may have been left by somebody who is no more.
+
+    @param path: the file.
+    """
+
+    _endpoint: IStreamServerEndpoint
+    _path: str
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Listen.
+
+        @return: the port, or a failure with L{CannotListenError}, also if somebody listens there.
+        """
+        try:
+            self._remove_stale_socket()
+        except OSError as error:
+            return fail(CannotListenError(None, self._path, error))
+        return self._endpoint.listen(protocolFactory)
+
+    def _remove_stale_socket(self) -> None:
+        if not os.path.exists(self._path) or not stat.S_ISSOCK(os.stat(self._path).st_mode):
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            # Who listens, but has no room in the queue, is there, too.
+            probe.setblocking(False)
+            with suppress(BlockingIOError):
+                if probe.connect_ex(self._path) == errno.ECONNREFUSED:
+                    os.unlink(self._path)
 
 
 @implementer(IStreamServerEndpoint)

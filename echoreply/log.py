@@ -24,6 +24,7 @@ CONNECTIONS_PER_SECOND = 100
 """How many connections are logged a second as they begin, at most, and how many as they end."""
 
 REFUSALS_PER_SECOND = 10
+"""How many refusals are logged a second, at most, and how many failures: both are for anybody to cause."""
 
 
 class Allowance:
@@ -94,16 +95,24 @@ class LogObserver:
         self._connections = allow(CONNECTIONS_PER_SECOND, "connections")
         self._ends = allow(CONNECTIONS_PER_SECOND, "ends")
         self._refusals = allow(REFUSALS_PER_SECOND, "refusals")
+        self._failures = allow(REFUSALS_PER_SECOND, "failures")
         self._tells_messages = messages_per_second > 0
 
-    def listening(self, host: IAddress) -> None:
-        """Log where clients can come."""
-        self._log.info("listening on {host}", host=format_address(host))
+    def listening(self, host: IAddress, over: str) -> None:
+        """Log where clients can come, and how."""
+        how = f" for {over}" if over else ""
+        self._log.info("listening on {host}{how}", host=format_address(host), how=how)
 
-    def refused(self, connection: Connection, reason: CloseReason) -> None:
+    def failed(self, peer: IAddress, layer: str, why: str) -> None:
+        """Log what was not understood, as long as the second has room for it."""
+        if self._failures.left:
+            self._log.info("{peer} {layer} failed: {why}", peer=format_address(peer), layer=layer, why=why)
+        self._failures.take()
+
+    def refused(self, peer: IAddress, reason: CloseReason) -> None:
         """Log whom we refused, as long as the second has room for it."""
         if self._refusals.left:
-            self._log.info("{peer} refused: {reason}", peer=format_address(connection.peer), reason=reason.value)
+            self._log.info("{peer} refused: {reason}", peer=format_address(peer), reason=reason.value)
         self._refusals.take()
 
     def opened(self, connection: Connection) -> None:
@@ -149,7 +158,7 @@ class LogObserver:
 
     def settle(self) -> None:
         """Log what has been counted and not been told yet."""
-        for allowance in (self._connections, self._messages, self._ends, self._refusals):
+        for allowance in (self._connections, self._messages, self._ends, self._refusals, self._failures):
             allowance.settle()
 
     def _log_end(self, connection: Connection, reason: CloseReason) -> None:

@@ -39,11 +39,19 @@ class Connection:
 class IReplyObserver(Interface):
     """Somebody who wants to know what happens. Called as it happens, so it should be quick."""
 
-    def listening(host: IAddress) -> None:
-        """Tell that the server listens on an address."""
+    def listening(host: IAddress, over: str) -> None:
+        """Tell that the server listens on an address, and what it speaks there below messages, such as C{TLS}."""
 
-    def refused(connection: Connection, reason: CloseReason) -> None:
-        """Tell that a connection was refused. Nothing else is told about it."""
+    def failed(peer: IAddress, layer: str, why: str) -> None:
+        """
+        Tell that a client and the server did not understand each other, below messages.
+
+        @param layer: where, such as C{TLS}.
+        @param why: for people.
+        """
+
+    def refused(peer: IAddress, reason: CloseReason) -> None:
+        """Tell that a client was refused. Nothing else is told about it."""
 
     def opened(connection: Connection) -> None:
         """Tell that a connection was accepted."""
@@ -62,10 +70,13 @@ class IReplyObserver(Interface):
 class NoObserver:
     """An observer that does not look; for others to begin with."""
 
-    def listening(self, host: IAddress) -> None:
+    def listening(self, host: IAddress, over: str) -> None:
         """Ignore it."""
 
-    def refused(self, connection: Connection, reason: CloseReason) -> None:
+    def failed(self, peer: IAddress, layer: str, why: str) -> None:
+        """Ignore it."""
+
+    def refused(self, peer: IAddress, reason: CloseReason) -> None:
         """Ignore it."""
 
     def opened(self, connection: Connection) -> None:
@@ -137,7 +148,7 @@ class Counts(NoObserver):
         self._received += received
         self._sent += sent
 
-    def refused(self, connection: Connection, reason: CloseReason) -> None:
+    def refused(self, peer: IAddress, reason: CloseReason) -> None:
         """Count it."""
         self.refusals[reason] += 1
 

@@ -9,7 +9,7 @@ from twisted.python import usage
 
 from echoreply import __version__
 from echoreply.engine import Engine, resolve
-from echoreply.settings import Settings
+from echoreply.settings import DEFAULT_PORT, Settings
 
 _DEFAULTS = Settings()
 
@@ -26,10 +26,15 @@ class Options(usage.Options):
     longdesc = "A TCP reply server, for testing whatever lies between two machines."
 
     optParameters = [  # noqa: RUF012  # as Twisted declares it
-        ["listen", "l", None, "a Twisted server endpoint to listen on, in place of --port and --interface, such as"
-         " systemd:domain=INET:index=0"],
-        ["port", "p", _DEFAULTS.port, "TCP port; 0 takes a free one, and the log says which"],
-        ["interface", "i", None, "the IP address to bind [default: all, IPv6 and IPv4]"],
+        ["port", "p", None, f"TCP port; 0 takes a free one, and the log says which [default: {DEFAULT_PORT}, if nothing"
+         " else is listened on]"],
+        ["tls", None, None, "TCP port for TLS"],
+        ["udp", None, None, "UDP port"],
+        ["interface", "i", None, "the IP address to bind these ports to [default: all, IPv6 and IPv4]"],
+        ["cert", None, None, "for --tls: the file of its certificate, in PEM [default: one made for this run]"],
+        ["key", None, None, "for --tls: the file of the certificate's key [default: the same file]"],
+        ["client-ca", None, None, "for --tls: the file of the CAs, one of which must have signed a client's"
+         " certificate"],
         ["prefix", None, os.fsdecode(_DEFAULTS.prefix), "what goes before each reply; may be empty"],
         ["transform", None, _DEFAULTS.transform.value, "of a message's ASCII letters: none, upper or lower"],
         ["framing", None, _DEFAULTS.framing.value, "where a message ends: line, at LF; read, where a read ends;"
@@ -41,6 +46,7 @@ class Options(usage.Options):
          " and takes no byte; 0: never"],
         ["max-connections", None, _DEFAULTS.max_connections, "connections at once; 0: as many as open files allow"],
         ["max-per-host", None, _DEFAULTS.max_per_host, "connections at once from one IP address; 0: any number"],
+        ["udp-rate", None, _DEFAULTS.udp_rate, "datagrams a second from one IP address that are answered"],
         ["engine", None, _DEFAULTS.engine.value, "what moves the bytes: twisted, its reactor; uvloop, faster;"
          " auto, uvloop where it is installed and twistd has no --reactor"],
         ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
@@ -48,6 +54,32 @@ class Options(usage.Options):
     ]  # fmt: skip
     settings: Settings
     engine: Engine
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.update({"listen": [], "alpn": [], "allow": [], "deny": [], "trust-proxy": []})
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Listen on a Twisted server endpoint, too, such as unix:/run/echoreply.sock; repeatable."""
+        self["listen"].append(endpoint)
+
+    opt_l = opt_listen
+
+    def opt_alpn(self, name: str) -> None:
+        """Agree on this protocol by ALPN, under --tls; repeatable, the best first."""
+        self["alpn"].append(name)
+
+    def opt_allow(self, cidr: str) -> None:
+        """Let hosts of this network in, and no others; repeatable."""
+        self["allow"].append(cidr)
+
+    def opt_deny(self, cidr: str) -> None:
+        """Keep hosts of this network out, also if allowed; repeatable."""
+        self["deny"].append(cidr)
+
+    def opt_trust_proxy(self, cidr: str) -> None:
+        """Believe proxies of this network on haproxy: endpoints; repeatable [default: loopback and private ones]."""
+        self["trust-proxy"].append(cidr)
 
     def opt_version(self) -> None:
         """Display the version and exit."""
@@ -62,7 +94,9 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Check all values, and make the settings of them."""
         try:
-            self.settings = Settings.parse({name.replace("-", "_"): value for name, value in self.items()})
+            given = {name.replace("-", "_"): value for name, value in self.items()}
+            given["trust_proxy"] = given["trust_proxy"] or _DEFAULTS.trust_proxy
+            self.settings = Settings.parse(given)
             self.engine = resolve(self.settings.engine)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None

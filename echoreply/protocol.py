@@ -306,9 +306,10 @@ class ReplyFactory(ServerFactory):
         before a connection's first LF.
     @param idle_timeout: for how many seconds a client may be idle; 0 is for ever, but not once we close. Idle is who
         neither completes a message nor takes a byte. It is noticed within a tenth of that time.
+    @param permits: is asked whether a client from an address may connect at all; it is closed at once if not.
     @param refusal: is asked whether a client that connects from an address is one too many, and gives the reason.
     @param observers: are told what happens.
-    @ivar arrived: how many clients have come, the refused included.
+    @ivar arrived: how many clients have connected, the refused included, who have a protocol to be told by.
     @ivar observer: tells them all.
     @ivar counts: what there has been.
     @ivar protocols: those that are connected, the refused included while they are being told.
@@ -323,6 +324,7 @@ class ReplyFactory(ServerFactory):
         *,
         pause: float = DEFAULT_PAUSE,
         idle_timeout: float = DEFAULT_IDLE_TIMEOUT,
+        permits: Callable[[IAddress], bool] = lambda _peer: True,
         refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
         observers: Iterable[IReplyObserver] = (),
     ) -> None:
@@ -331,6 +333,7 @@ class ReplyFactory(ServerFactory):
         self._pause = pause
         self._idle_timeout = idle_timeout
         self._look = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 20, 0.01), self._look_for_idle)
+        self._permits = permits
         self._refusal = refusal
         self._refused: set[ReplyProtocol] = set()
         self._host: IAddress | None = None
@@ -340,8 +343,11 @@ class ReplyFactory(ServerFactory):
         self.observer: IReplyObserver = Publisher([self.counts, *observers])
         self.protocols: set[ReplyProtocol] = set()
 
-    def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol:  # type: ignore[override]
-        """Make the protocol for a client."""
+    def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol | None:  # type: ignore[override]
+        """Make the protocol for a client, unless it may not connect."""
+        if addr and not self._permits(addr):
+            self.observer.refused(addr, CloseReason.DENIED)
+            return None
         protocol = ReplyProtocol(self._clock, Conversation(self._rules), self._pause)
         protocol.factory = self
         return protocol
@@ -362,7 +368,7 @@ class ReplyFactory(ServerFactory):
         reason = self._refusal(protocol.connection.peer)
         if reason:
             self._refused.add(protocol)
-            self.observer.refused(protocol.connection, reason)
+            self.observer.refused(protocol.connection.peer, reason)
             protocol.refuse(reason, linger=len(self._refused) <= LINGERING_REFUSED)
         else:
             self.observer.opened(protocol.connection)

@@ -31,11 +31,14 @@ class Publisher:
         self._listeners = {event: self._who_hear(event) for event in IReplyObserver.names()}
         self._answered = self._listeners["answered"]
 
-    def listening(self, host: IAddress) -> None:
-        self._tell("listening", host)
+    def listening(self, host: IAddress, over: str) -> None:
+        self._tell("listening", host, over)
 
-    def refused(self, connection: Connection, reason: CloseReason) -> None:
-        self._tell("refused", connection, reason)
+    def failed(self, peer: IAddress, layer: str, why: str) -> None:
+        self._tell("failed", peer, layer, why)
+
+    def refused(self, peer: IAddress, reason: CloseReason) -> None:
+        self._tell("refused", peer, reason)
 
     def opened(self, connection: Connection) -> None:
         self._tell("opened", connection)

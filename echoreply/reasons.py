@@ -13,6 +13,7 @@ class CloseReason(Enum):
     TOO_LONG = "message too long"
     TOO_MANY = "too many connections"
     TOO_MANY_FROM_HOST = "too many connections from one host"
+    DENIED = "denied by address"
     IDLE = "idle"
     """No message, and no byte taken, for as long as a client may be idle."""
     SHUTDOWN = "server shutting down"

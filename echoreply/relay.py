@@ -37,7 +37,7 @@ class Sender(NoObserver):
         if namespace == "echoreply" or level > LogLevel.info:
             self._send([level.name, namespace, eventAsText(event, includeTimestamp=False, includeSystem=False)])
 
-    def listening(self, host: IAddress) -> None:
+    def listening(self, host: IAddress, over: str) -> None:
         """Send that the worker serves."""
         self._send([])
 

@@ -11,6 +11,8 @@ import os
 import tempfile
 from collections import Counter
 
+from twisted.internet.interfaces import IAddress
+
 from echoreply.framing import Block
 from echoreply.observer import Connection, Counts, NoObserver
 from echoreply.reasons import CloseReason
@@ -39,7 +41,7 @@ class Scoreboard(NoObserver):
         self._cells = memoryview(mmap.mmap(descriptor, 8 * _CELLS)).cast("q")
         self._seen: dict[Connection, tuple[int, int, int]] = {}
 
-    def refused(self, connection: Connection, reason: CloseReason) -> None:
+    def refused(self, peer: IAddress, reason: CloseReason) -> None:
         """Count it."""
         self._cells[_REFUSED + _REASONS.index(reason)] += 1
 

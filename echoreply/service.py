@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from twisted.application.service import Service
 from twisted.internet import tcp
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IReactorTime, IReadDescriptor, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 
-from echoreply.descriptors import wait_for_descriptors
+from echoreply.descriptors import accept_waiting, wait_for_descriptors
 from echoreply.listeners import BACKLOG
 from echoreply.protocol import ReplyFactory
+from echoreply.roads import Road
 from echoreply.transport import prepare
 
 ABORT_SECONDS = 0.5
@@ -19,38 +21,26 @@ ABORT_SECONDS = 0.5
 
 class ReplyService(Service):
     """
-    Serves a L{ReplyFactory} on an endpoint.
+    Serves a L{ReplyFactory} on all the roads there are to it.
 
     @param clock: where time comes from, such as the reactor.
     @param drain: how many seconds clients get, when the service stops, to take their replies.
-    @param passed_on: whether somebody else will go on to listen with the same socket. Then those who wait in its queue
-        when the service stops are theirs.
     """
 
-    _port: IListeningPort | None = None
-    _last_arrival = 0
     _hurried = False
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        endpoint: IStreamServerEndpoint,
-        factory: ReplyFactory,
-        drain: float,
-        *,
-        passed_on: bool = False,
-    ) -> None:
+    def __init__(self, clock: IReactorTime, roads: Iterable[Road], factory: ReplyFactory, drain: float) -> None:
         self._clock = clock
-        self._endpoint = endpoint
+        self._roads = list(roads)
         self._factory = factory
         self._drain = drain
-        self._passed_on = passed_on
+        self._ports: list[tuple[Road, IListeningPort]] = []
 
     def privilegedStartService(self) -> None:
         """
         Listen, while the process may still take any port.
 
-        @raise CannotListenError: if the address is taken, or not ours to take.
+        @raise CannotListen: if an address is taken, or not ours to take.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._listen()
@@ -59,10 +49,10 @@ class ReplyService(Service):
         """
         Listen, unless that has been done.
 
-        @raise CannotListenError: if the address is taken, or not ours to take.
+        @raise CannotListen: if an address is taken, or not ours to take.
         """
         super().startService()  # type: ignore[no-untyped-call]
-        if not self._port:
+        if not self._ports:
             self._listen()
 
     def stopService(self) -> Deferred[None]:
@@ -81,31 +71,28 @@ class ReplyService(Service):
             self._factory.abort()
 
     def _listen(self) -> None:
-        failures: list[CannotListenError] = []
-        # An endpoint on an address that needs no looking up has listened or failed when C{listen} returns.
-        self._endpoint.listen(self._factory).addCallbacks(
-            self._listening, lambda failure: failures.append(failure.value)
-        )
-        if failures:
-            raise failures[0]
-
-    def _listening(self, port: IListeningPort) -> None:
-        self._port = port
-        if isinstance(port, tcp.Port):
-            prepare(port.socket)
-        wait_for_descriptors(port, self._clock)
-        # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
-        self._clock.callLater(0, self._factory.observer.listening, port.getHost())
+        for road in self._roads:
+            port = road.listen()
+            self._ports.append((road, port))
+            if isinstance(port, tcp.Port):
+                prepare(port.socket)
+                wait_for_descriptors(port, self._clock)
+            # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
+            self._clock.callLater(0, self._factory.observer.listening, port.getHost(), road.over)
 
     async def _stop(self) -> None:
-        if self._port:
-            port, self._port = self._port, None
-            # More than the queue holds can only be newcomers.
-            self._last_arrival = self._factory.arrived + BACKLOG
-            if not self._passed_on:
-                # The port closes in the reactor's next turn, just after this call.
-                self._clock.callLater(0, self._accept_all, port)
-            await maybeDeferred(port.stopListening)
+        closed = []
+        for road, port in self._ports:
+            if isinstance(port, tcp.Port) and not road.passed_on:
+                # The port closes in the reactor's next turn, just after this call. Those who wait in its queue have
+                # connected, as far as they know, and sent messages; more than it holds can only be newcomers.
+                self._clock.callLater(0, accept_waiting, port, BACKLOG)
+            closed.append(maybeDeferred(port.stopListening))
+        self._ports.clear()
+        for port_closed in closed:
+            await port_closed
+        for road in self._roads:
+            await road.settle()
         gone = self._factory.drain()
         deadlines = (
             self._clock.callLater(self._drain, self._factory.give_up),
@@ -118,10 +105,3 @@ class ReplyService(Service):
             if deadline.active():
                 deadline.cancel()
         self._factory.observer.stopped(self._factory.counts)
-
-    def _accept_all(self, port: IListeningPort) -> None:
-        """Accept those who wait in the listen queue: they have connected, as far as they know, and sent messages."""
-        before = -1
-        while IReadDescriptor.providedBy(port) and before < self._factory.arrived <= self._last_arrival:
-            before = self._factory.arrived
-            port.doRead()

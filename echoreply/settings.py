@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, Self
 
 from attrs import Attribute, Converter, field, fields_dict, frozen
 
+from echoreply.access import AccessList, Network, network
 from echoreply.address import is_ip_address
 from echoreply.conversation import Rules
 from echoreply.engine import Engine
@@ -17,6 +18,14 @@ from echoreply.framing import Framing
 from echoreply.parsing import choice, parser, seconds, whole_number
 from echoreply.protocol import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
 from echoreply.replies import Replies, Transform
+
+DEFAULT_PORT = 8088
+
+LOCAL_NETWORKS = (
+    *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+    *("::1", "fc00::/7", "fe80::/10"),
+)
+"""Loopback, private networks and links: RFC 1122, 1918, 3927, 4193 and 4291."""
 
 _RULES = Rules()
 
@@ -27,10 +36,37 @@ def _address(value: str | None) -> str:
     return value or ""
 
 
-def _endpoint(value: str | None) -> str:
-    if value == "":
+def _given(value: str) -> str:
+    if not value:
         raise ValueError
-    return value or ""
+    return value
+
+
+def _path(value: str | None) -> str:
+    return "" if value is None else _given(value)
+
+
+def _alpn(value: str) -> str:
+    if not (value.isascii() and value.isprintable() and 0 < len(value) < 256):
+        raise ValueError
+    return value
+
+
+def _network(value: str | Network) -> Network:
+    if not isinstance(value, str):
+        return value
+    try:
+        return network(value)
+    except ValueError as error:
+        raise ValueError(f"takes a network such as 192.0.2.0/24 or 2001:db8::/32, but {error}") from None
+
+
+def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else parse(value)
+
+
+def _each(parse: Callable[[Any], Any]) -> Callable[[Iterable[Any]], tuple[Any, ...]]:
+    return lambda values: tuple(map(parse, values))
 
 
 def _workers(value: object) -> int:
@@ -72,9 +108,18 @@ class Settings:
         takes.
     """
 
-    listen: str = _option(None, parser(_endpoint, "a Twisted server endpoint, such as tcp:8088"))
-    port: int = _option(8088, whole_number(0, 65535))
+    listen: tuple[str, ...] = _option((), _each(parser(_given, "a Twisted server endpoint, such as tcp:8088")))
+    port: int | None = _option(None, _optional(whole_number(0, 65535)))
+    tls: int | None = _option(None, _optional(whole_number(0, 65535)))
+    udp: int | None = _option(None, _optional(whole_number(0, 65535)))
     interface: str = _option("", parser(_address, "an IP address of this machine"))
+    cert: str = _option(None, parser(_path, "a file"))
+    key: str = _option(None, parser(_path, "a file"))
+    client_ca: str = _option(None, parser(_path, "a file"))
+    alpn: tuple[str, ...] = _option((), _each(parser(_alpn, "the name of a protocol, such as echo/1")))
+    allow: tuple[Network, ...] = _option((), _each(_network))
+    deny: tuple[Network, ...] = _option((), _each(_network))
+    trust_proxy: tuple[Network, ...] = _option(LOCAL_NETWORKS, _each(_network))
     prefix: bytes = _option(_RULES.replies.prefix, os.fsencode)
     transform: Transform = _option(_RULES.replies.transform, choice(Transform))
     framing: Framing = _option(_RULES.framing, choice(Framing))
@@ -84,15 +129,22 @@ class Settings:
     idle_timeout: float = _option(DEFAULT_IDLE_TIMEOUT, seconds(zero=True))
     max_connections: int = _option(0, whole_number(0))
     max_per_host: int = _option(0, whole_number(0))
+    udp_rate: int = _option(1000, whole_number(1))
     engine: Engine = _option(Engine.AUTO, choice(Engine))
     drain: float = _option(5.0, seconds(zero=True))
     workers: int = _option(1, parser(_workers, "a whole number, 1 or more, or auto"))
 
     def __attrs_post_init__(self) -> None:
-        if self.listen and (self.interface or self.port != fields_dict(Settings)["port"].default):
-            raise ValueError("--listen takes the place of --port and --interface: give one or the other")
-        if self.listen and self.workers > 1:
-            raise ValueError("--workers takes 1 with --listen: several share a port by --port and --interface")
+        if self.interface and self.tcp is None and self.tls is None and self.udp is None:
+            raise ValueError("--interface is for --port, --tls and --udp; an endpoint has one of its own")
+        if self.tls is None:
+            for name in ("cert", "key", "client_ca", "alpn"):
+                if getattr(self, name):
+                    raise ValueError(f"--{name.replace('_', '-')} is for --tls, which is not given")
+        if self.key and not self.cert:
+            raise ValueError("--key takes the key of a certificate: give --cert, too")
+        if self.workers > 1 and (self.listen or self.tls is not None or self.udp is not None):
+            raise ValueError("--workers takes 1 with --listen, --tls and --udp: several share --port only")
         if self.workers > 1 and not hasattr(socket, "SO_REUSEPORT"):
             raise ValueError("--workers takes 1 on this system, which has no SO_REUSEPORT")
 
@@ -103,12 +155,27 @@ class Settings:
 
     def options(self) -> list[str]:
         """Give the command line options that these settings come from, those without a value left out."""
-        values = {name: getattr(self, name) for name in fields_dict(type(self))}
-        return [
-            f"--{name.replace('_', '-')}={_text(value)}"
-            for name, value in values.items()
-            if name == "prefix" or value != ""
-        ]
+        options = []
+        for name in fields_dict(type(self)):
+            given = getattr(self, name)
+            values = given if isinstance(given, tuple) else [given]
+            options += [
+                f"--{name.replace('_', '-')}={_text(value)}"
+                for value in values
+                if name == "prefix" or value not in ("", None)
+            ]
+        return options
+
+    @property
+    def tcp(self) -> int | None:
+        """The port for plain TCP, if there is one: the default one if nothing else is said."""
+        nothing = not self.listen and self.port is None and self.tls is None and self.udp is None
+        return DEFAULT_PORT if nothing else self.port
+
+    @property
+    def access(self) -> AccessList:
+        """Who may come."""
+        return AccessList(self.allow, self.deny)
 
     @property
     def rules(self) -> Rules:

@@ -10,13 +10,14 @@ from twisted.application.service import IService
 from twisted.logger import Logger
 
 from echoreply.admission import Admission
-from echoreply.assembly import reply_service
+from echoreply.assembly import reply_factory, roads
 from echoreply.daemon import TwistdService, told_in_a_line
 from echoreply.descriptors import connections_allowed
-from echoreply.endpoint import IServerReactor, described_endpoint, server_endpoint
+from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine, start_engine
 from echoreply.log import LogObserver
 from echoreply.options import Options
+from echoreply.service import ReplyService
 
 __all__ = ["Options", "makeService"]
 
@@ -38,14 +39,10 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         # It imports the reactor.
         from echoreply.workers import IWorkersReactor, Workers
 
-        return TwistdService(reactor, Workers(cast(IWorkersReactor, reactor), settings, options.engine), "")
-    with told_in_a_line(settings.listen):
-        endpoint = (
-            described_endpoint(reactor, settings.listen)
-            if settings.listen
-            else server_endpoint(reactor, settings.interface, settings.port)
-        )
+        return TwistdService(reactor, Workers(cast(IWorkersReactor, reactor), settings, options.engine))
     admission = Admission(connections_allowed(reactor, settings.max_connections), settings.max_per_host)
     observers = [admission, LogObserver(reactor, settings.log_messages)]
-    service = reply_service(reactor, settings, endpoint, admission.refusal, observers)
-    return TwistdService(reactor, service, settings.listen)
+    factory = reply_factory(reactor, settings, admission.refusal, observers)
+    with told_in_a_line():
+        service = ReplyService(reactor, roads(reactor, settings, factory), factory, settings.drain)
+    return TwistdService(reactor, service)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -18,7 +19,7 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from echoreply.admission import Admission
-from echoreply.assembly import reply_service
+from echoreply.assembly import reply_factory
 from echoreply.daemon import TwistdService
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor
@@ -29,6 +30,7 @@ from echoreply.observer import Counts, IReplyObserver
 from echoreply.options import Options
 from echoreply.reasons import CloseReason
 from echoreply.relay import Sender
+from echoreply.roads import Road
 from echoreply.scoreboard import Scoreboard
 from echoreply.service import ReplyService
 from echoreply.settings import Settings
@@ -54,7 +56,7 @@ class WorkerOptions(Options):
 class WorkerLogObserver(LogObserver):
     """Logs connections and messages; the supervisor logs the rest, for all workers."""
 
-    def listening(self, host: object) -> None:
+    def listening(self, host: object, over: str) -> None:
         """Do nothing."""
 
     def stopped(self, counts: Counts) -> None:
@@ -106,7 +108,9 @@ def _service(reactor: IServerReactor, settings: Settings, number: int, tally: st
     def refusal(peer: IAddress) -> CloseReason | None:
         return next(filter(None, (ask(peer) for ask in refusals)), None)
 
-    return reply_service(reactor, settings, AdoptedServerEndpoint(reactor, LISTENER), refusal, observers)
+    factory = reply_factory(reactor, settings, refusal, observers)
+    endpoint = AdoptedServerEndpoint(reactor, LISTENER)
+    return ReplyService(reactor, [Road("a socket", partial(endpoint.listen, factory))], factory, settings.drain)
 
 
 def _is_orphan() -> bool:
@@ -122,7 +126,7 @@ def _is_orphan() -> bool:
 
 def main(arguments: list[str]) -> None:
     """Serve until there is a signal, or no supervisor."""
-    options = WorkerOptions()  # type: ignore[no-untyped-call]
+    options = WorkerOptions()
     options.parseOptions(arguments)  # type: ignore[no-untyped-call]
     if options.engine is Engine.TWISTED:
         import_module(options["reactor"]).install()
@@ -131,7 +135,7 @@ def main(arguments: list[str]) -> None:
     globalLogBeginner.beginLoggingTo([sender], redirectStandardIO=False)
     tally = options["tally"] or ""
     server = _service(reactor, options.settings, int(options["number"]), tally, sender)
-    service = TwistdService(reactor, server, "")
+    service = TwistdService(reactor, server)
 
     def stop() -> None:
         with suppress(ReactorNotRunning):  # It stops already.

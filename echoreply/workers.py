@@ -20,19 +20,21 @@ from pathlib import Path
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError, ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IAddress, IProcessTransport, IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 
+from echoreply.address import host_and_port
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine
 from echoreply.listeners import listening_sockets
 from echoreply.log import LogObserver
 from echoreply.observer import Counts
 from echoreply.relay import Receiver
+from echoreply.roads import listening_on
 from echoreply.scoreboard import Scoreboard, new_scoreboard
 from echoreply.settings import Settings
 from echoreply.tally import Tally
@@ -115,7 +117,7 @@ class Workers(ProcessMonitor):
         """
         Listen, while the process may still take any port.
 
-        @raise CannotListenError: if the address is taken, or not ours to take.
+        @raise CannotListen: if the address is taken, or not ours to take.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._listen()
@@ -124,7 +126,7 @@ class Workers(ProcessMonitor):
         """
         Listen, unless that has been done, and start the workers.
 
-        @raise CannotListenError: if the address is taken, or not ours to take, or if there can be no workers.
+        @raise CannotListen: if the address is taken, or not ours to take, or if there can be no workers.
         """
         if not self._listeners:
             self._listen()
@@ -137,10 +139,8 @@ class Workers(ProcessMonitor):
         try:
             super().startService()
         except OSError as error:
-            reason = f"a worker can't be started: {error.strerror}: {error.filename!r}"
-            raise CannotListenError(
-                self._settings.interface, self._settings.port, OSError(error.errno, reason)
-            ) from None
+            with listening_on(self._where):
+                raise ValueError(f"a worker can't be started: {error.strerror}: {error.filename!r}") from None
         self._started = True
 
     def stopService(self) -> Deferred[None]:  # type: ignore[override]
@@ -203,7 +203,7 @@ class Workers(ProcessMonitor):
         self._serving.add(number)
         if len(self._serving) == self._settings.workers and self._host:
             self._serving = None
-            self._observer.listening(self._host)
+            self._observer.listening(self._host, "")
 
     def ended(self, number: int, reason: Failure) -> None:
         """Take note that a worker has ended, and start it again, or not if we stop. For its protocol to call."""
@@ -223,9 +223,14 @@ class Workers(ProcessMonitor):
         assert self._directory
         return self._directory / "tally"
 
+    @property
+    def _where(self) -> str:
+        return host_and_port(self._settings.interface or "*", self._settings.tcp or 0)
+
     def _listen(self) -> None:
         settings = self._settings
-        self._listeners = listening_sockets(settings.interface, settings.port, settings.workers)
+        with listening_on(self._where):
+            self._listeners = listening_sockets(settings.interface, settings.tcp or 0, settings.workers)
         kind = IPv6Address if self._listeners[0].family == socket.AF_INET6 else IPv4Address
         self._host = kind("TCP", *self._listeners[0].getsockname())
 

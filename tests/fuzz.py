@@ -29,7 +29,7 @@ from echoreply.framing import Framing
 from echoreply.protocol import BUFFER, ReplyFactory
 from echoreply.replies import Replies
 from tests.reference import messages_of, replies_to, streams, too_long
-from tests.transports import TCPStringTransport
+from tests.transports import TCPStringTransport, built
 
 PAUSE = 0.2
 
@@ -63,7 +63,7 @@ class Conversations(RuleBasedStateMachine):
         self.clock = Clock()
         self.contract = Rules(Replies(prefix), framing, max_message)
         self.factory = ReplyFactory(self.clock, self.contract, pause=PAUSE, idle_timeout=0)
-        self.protocol = self.factory.buildProtocol(None)
+        self.protocol = built(self.factory)
         self.transport = TCPStringTransport(self.protocol)
         self.transport.room = room
         self.protocol.makeConnection(self.transport)

@@ -18,10 +18,14 @@ class Memory:
         self.messages: list[bytes] = []
         self.ended: list[tuple[Connection, CloseReason]] = []
         self.refusals: list[CloseReason] = []
+        self.failures: list[tuple[str, str]] = []
         self.has_stopped = False
 
-    def listening(self, host: IAddress) -> None:
+    def listening(self, host: IAddress, over: str) -> None:
         self.hosts.append(host)
+
+    def failed(self, peer: IAddress, layer: str, why: str) -> None:
+        self.failures.append((layer, why))
 
     def opened(self, connection: Connection) -> None:
         self.open.append(connection)
@@ -33,7 +37,7 @@ class Memory:
         self.open.remove(connection)
         self.ended.append((connection, reason))
 
-    def refused(self, connection: Connection, reason: CloseReason) -> None:
+    def refused(self, peer: IAddress, reason: CloseReason) -> None:
         self.refusals.append(reason)
 
     def stopped(self, counts: Counts) -> None:

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Iterator
 from typing import Any, cast
 
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock
@@ -183,8 +182,3 @@ class PortTests(SynchronousTestCase):
             port.socket = listener
             wait_for_descriptors(port, reactor)
             self.assertIsInstance(port.socket, PatientSocket)
-
-    def test_another_kind_of_port_stays_as_it_is(self) -> None:
-        port = ListeningPort(ListeningSocket())
-        wait_for_descriptors(cast(IListeningPort, port), Clock())
-        self.assertIsInstance(port.socket, ListeningSocket)

@@ -56,8 +56,9 @@ class ConnectionTests(LogTestCase):
         verifyObject(IReplyObserver, self.observer(1))
 
     def test_listening_is_told_with_the_real_address(self) -> None:
-        self.observer(1).listening(HOST)
-        self.assertEqual(self.lines, ["listening on 192.0.2.9:8088"])
+        self.observer(1).listening(HOST, "")
+        self.observer(1).listening(HOST, "TLS")
+        self.assertEqual(self.lines, ["listening on 192.0.2.9:8088", "listening on 192.0.2.9:8088 for TLS"])
 
     def test_a_connection_is_told_from_its_beginning_to_its_end(self) -> None:
         log = self.observer(10)
@@ -81,7 +82,7 @@ class ConnectionTests(LogTestCase):
 
     def test_what_there_was_in_all_is_told_in_the_end(self) -> None:
         counts = Counts()
-        counts.refused(self.client, CloseReason.TOO_MANY)
+        counts.refused(self.client.peer, CloseReason.TOO_MANY)
         for reason in (CloseReason.RESET, CloseReason.CLIENT, CloseReason.CLIENT):
             connection = Connection(1, self.client.peer, HOST, messages=2, received=4, sent=8)
             counts.opened(connection)
@@ -99,13 +100,13 @@ class ConnectionTests(LogTestCase):
 
 class RefusalTests(LogTestCase):
     def test_a_refusal_is_told_with_its_reason(self) -> None:
-        self.observer(10).refused(self.client, CloseReason.TOO_MANY_FROM_HOST)
+        self.observer(10).refused(self.client.peer, CloseReason.TOO_MANY_FROM_HOST)
         self.assertEqual(self.lines, ["192.0.2.1:4000 refused: too many connections from one host"])
 
     def test_many_in_a_second_are_counted(self) -> None:
         log = self.observer(0)
         for _ in range(REFUSALS_PER_SECOND + 3):
-            log.refused(self.client, CloseReason.TOO_MANY)
+            log.refused(self.client.peer, CloseReason.TOO_MANY)
         self.clock.advance(1)
         self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
         self.assertEqual(self.lines[-1], "refusals not logged: 3")

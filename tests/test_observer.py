@@ -25,7 +25,7 @@ class CountsTests(SynchronousTestCase):
 
     def test_the_refused_are_neither_accepted_nor_ended(self) -> None:
         counts = Counts()
-        counts.refused(Connection(1, ADDRESS, ADDRESS), CloseReason.TOO_MANY)
+        counts.refused(ADDRESS, CloseReason.TOO_MANY)
         self.assertEqual((counts.accepted, counts.open, counts.endings.total()), (0, 0, 0))
         self.assertEqual(counts.refusals, {CloseReason.TOO_MANY: 1})
 

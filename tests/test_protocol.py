@@ -26,7 +26,7 @@ from echoreply.protocol import (
 from echoreply.reasons import CloseReason
 from echoreply.replies import Replies
 from tests.observers import Memory
-from tests.transports import SocketStringTransport, TCPStringTransport, receive_queue
+from tests.transports import SocketStringTransport, TCPStringTransport, built, receive_queue
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
 IDLE_TIMEOUT = 100.0
@@ -54,13 +54,13 @@ class ProtocolTestCase(SynchronousTestCase):
         )
 
     def connect(self) -> tuple[ReplyProtocol, TCPStringTransport]:
-        protocol = self.factory.buildProtocol(PEER)
+        protocol = built(self.factory, PEER)
         transport = TCPStringTransport(protocol)
         protocol.makeConnection(transport)
         return protocol, transport
 
     def connect_by(self, queue: socket.socket) -> tuple[ReplyProtocol, SocketStringTransport]:
-        protocol = self.factory.buildProtocol(PEER)
+        protocol = built(self.factory, PEER)
         transport = SocketStringTransport(protocol, queue)
         protocol.makeConnection(transport)
         return protocol, transport

@@ -32,8 +32,8 @@ class PublisherTests(SynchronousTestCase):
         self.connection = Connection(1, ADDRESS, ADDRESS)
 
     def tell_all(self, observer: IReplyObserver) -> None:
-        observer.listening(ADDRESS)
-        observer.refused(self.connection, CloseReason.TOO_MANY)
+        observer.listening(ADDRESS, "")
+        observer.refused(ADDRESS, CloseReason.TOO_MANY)
         observer.opened(self.connection)
         observer.answered(self.connection, Block(b"a\nb\n", 2))
         observer.closed(self.connection, CloseReason.CLIENT)

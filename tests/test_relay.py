@@ -56,7 +56,7 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual(self.received(), [])
 
     def test_that_it_serves_is_told(self) -> None:
-        self.sender.listening(IPv4Address("TCP", "127.0.0.1", 8088))
+        self.sender.listening(IPv4Address("TCP", "127.0.0.1", 8088), "")
         self.assertEqual((self.received(), self.serving), ([], [True]))
 
     def test_what_was_written_elsewhere_is_logged_too(self) -> None:

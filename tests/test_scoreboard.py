@@ -42,7 +42,7 @@ class ScoreboardTests(SynchronousTestCase):
             self.answer(connection)
             connection.received += 3  # These make no message.
             self.worker.closed(connection, CloseReason.FAREWELL)
-            self.worker.refused(Connection(2, ADDRESS, ADDRESS), CloseReason.TOO_MANY)
+            self.worker.refused(ADDRESS, CloseReason.TOO_MANY)
         self.move()
         counts = self.counts
         self.assertEqual((counts.accepted, counts.open), (2, 0))

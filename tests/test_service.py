@@ -1,16 +1,25 @@
 """A server that starts and stops."""
 
+from functools import partial
+from typing import Any
+
 from twisted.internet.address import IPv4Address
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.protocol import ReplyFactory, ReplyProtocol
 from echoreply.reasons import CloseReason
+from echoreply.roads import CannotListen, Road
 from echoreply.service import ABORT_SECONDS, ReplyService
 from tests.observers import Memory
-from tests.transports import TCPStringTransport
+from tests.transports import TCPStringTransport, built
+
+
+def road(reactor: Any, port: int, factory: ServerFactory) -> Road:  # noqa: ANN401
+    return Road(f"*:{port}", partial(TCP4ServerEndpoint(reactor, port).listen, factory))
 
 
 class ServiceTestCase(SynchronousTestCase):
@@ -20,10 +29,10 @@ class ServiceTestCase(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.observer = Memory()
         self.factory = ReplyFactory(self.reactor, observers=[self.observer])
-        self.service = ReplyService(self.reactor, TCP4ServerEndpoint(self.reactor, 8088), self.factory, drain=5)
+        self.service = ReplyService(self.reactor, [road(self.reactor, 8088, self.factory)], self.factory, drain=5)
 
     def connect(self) -> tuple[ReplyProtocol, TCPStringTransport]:
-        protocol = self.factory.buildProtocol(None)
+        protocol = built(self.factory)
         transport = TCPStringTransport(protocol)
         protocol.makeConnection(transport)
         return protocol, transport
@@ -48,9 +57,10 @@ class StartTests(ServiceTestCase):
     def test_an_address_in_use_is_an_error_at_once(self) -> None:
         error = CannotListenError("", 8088, OSError(98, "in use"))
         reactor = RaisingMemoryReactor(error)
-        service = ReplyService(self.reactor, TCP4ServerEndpoint(reactor, 8088), self.factory, drain=5)
-        with self.assertRaises(CannotListenError):
+        service = ReplyService(self.reactor, [road(reactor, 8088, self.factory)], self.factory, drain=5)
+        with self.assertRaises(CannotListen) as caught:
             service.privilegedStartService()
+        self.assertEqual(str(caught.exception), "cannot listen on *:8088: in use")
 
 
 class StopTests(ServiceTestCase):
@@ -90,7 +100,7 @@ class StopTests(ServiceTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_a_client_that_could_still_take_its_replies_has_a_moment_more(self) -> None:
-        service = ReplyService(self.reactor, TCP4ServerEndpoint(self.reactor, 8089), self.factory, drain=0.1)
+        service = ReplyService(self.reactor, [road(self.reactor, 8089, self.factory)], self.factory, drain=0.1)
         service.startService()
         protocol, transport = self.connect()
         protocol.dataReceived(b"hello")
@@ -123,5 +133,5 @@ class StopTests(ServiceTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_a_service_that_never_started_can_be_stopped(self) -> None:
-        service = ReplyService(self.reactor, TCP4ServerEndpoint(self.reactor, 1), self.factory, drain=5)
+        service = ReplyService(self.reactor, [road(self.reactor, 1, self.factory)], self.factory, drain=5)
         self.successResultOf(service.stopService())

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoreply.access import network
 from echoreply.framing import Framing
 from echoreply.parsing import choice, seconds, whole_number
 from echoreply.replies import Transform
-from echoreply.settings import Settings, cores
+from echoreply.settings import DEFAULT_PORT, Settings, cores
 from echoreply.tap import Options
 
 
@@ -61,9 +62,18 @@ class ParsingTests(SynchronousTestCase):
 
 class SettingsTests(SynchronousTestCase):
     OPTIONS: dict[str, object] = {  # noqa: RUF012
-        "listen": None,
+        "listen": ["tcp:1", "tcp:2"],
         "port": "0",
+        "tls": None,
+        "udp": None,
         "interface": "::1",
+        "cert": None,
+        "key": None,
+        "client_ca": None,
+        "alpn": [],
+        "allow": ["192.0.2.0/24"],
+        "deny": ["192.0.2.1"],
+        "trust_proxy": ["::1"],
         "prefix": "p\udcff",
         "transform": "upper",
         "framing": "read",
@@ -73,8 +83,9 @@ class SettingsTests(SynchronousTestCase):
         "idle_timeout": "0",
         "max_connections": "10",
         "max_per_host": "1",
+        "udp_rate": "7",
         "drain": "0",
-        "workers": "auto",
+        "workers": "1",
         "engine": "twisted",
         "help": "is not a setting",
     }
@@ -95,18 +106,39 @@ class SettingsTests(SynchronousTestCase):
             Settings.parse({**self.OPTIONS, "interface": "localhost"})
         self.assertEqual(str(caught.exception), "--interface takes an IP address of this machine, not 'localhost'")
 
-    def test_an_endpoint_takes_the_place_of_port_and_interface(self) -> None:
-        self.assertEqual(Settings(listen="tcp:1").listen, "tcp:1")
-        for other in ({"port": 1}, {"interface": "::1"}):
+    def test_the_default_port_is_for_who_names_no_other_way_in(self) -> None:
+        self.assertEqual(Settings().tcp, DEFAULT_PORT)
+        for other in ({"listen": ("tcp:1",)}, {"tls": 1}, {"udp": 1}):
+            self.assertIsNone(Settings(**other).tcp)
+            self.assertEqual(Settings(port=2, **other).tcp, 2)
+
+    def test_what_is_for_nothing_is_an_error(self) -> None:
+        for options, said in (
+            ({"listen": ("tcp:1",), "interface": "::1"}, "--interface is for --port, --tls and --udp"),
+            ({"cert": "a.pem"}, "--cert is for --tls"),
+            ({"client_ca": "a.pem", "udp": 1}, "--client-ca is for --tls"),
+            ({"alpn": ("echo",), "port": 1}, "--alpn is for --tls"),
+            ({"tls": 1, "key": "a.pem"}, "give --cert"),
+        ):
             with self.assertRaises(ValueError) as caught:
-                Settings(listen="tcp:1", **other)
-            self.assertIn("--listen takes the place of --port and --interface", str(caught.exception))
+                Settings(**options)
+            self.assertIn(said, str(caught.exception))
 
     def test_workers_share_a_port_not_an_endpoint(self) -> None:
-        self.assertEqual(Settings(listen="tcp:1", workers=1).workers, 1)
+        for other in ({"listen": ("tcp:1",)}, {"tls": 1}, {"udp": 1}):
+            self.assertEqual(Settings(workers=1, **other).workers, 1)
+            with self.assertRaises(ValueError) as caught:
+                Settings(workers=2, **other)
+            self.assertIn("--workers takes 1 with --listen", str(caught.exception))
+
+    def test_a_network_is_in_cidr_notation(self) -> None:
+        self.assertEqual(
+            Settings.parse({**vars_of(Settings()), "deny": ["2001:db8::/32"]}).deny, (network("2001:db8::/32"),)
+        )
         with self.assertRaises(ValueError) as caught:
-            Settings(listen="tcp:1", workers=2)
-        self.assertIn("--workers takes 1 with --listen", str(caught.exception))
+            Settings.parse({**vars_of(Settings()), "allow": ["10.0.0.0/33"]})
+        self.assertIn("--allow takes a network such as 192.0.2.0/24", str(caught.exception))
+        self.assertIn("10.0.0.0/33", str(caught.exception))
 
     def test_workers_are_a_number_or_as_many_as_cores(self) -> None:
         self.assertEqual(Settings.parse({**vars_of(Settings()), "workers": "auto"}).workers, cores())
@@ -131,8 +163,8 @@ class SettingsTests(SynchronousTestCase):
     def test_they_can_be_given_as_options_again(self) -> None:
         for settings in (
             Settings(),
-            Settings.parse({**self.OPTIONS, "workers": "3"}),
-            Settings(listen="tcp:1", pause=1e-9, prefix=b""),
+            Settings.parse({**self.OPTIONS, "workers": "3", "listen": []}),
+            Settings(listen=("tcp:1", "tcp6:2"), pause=1e-9, prefix=b"", allow=(network("::1"), network("10.0.0.0/8"))),
         ):
             options = Options()
             options.parseOptions(settings.options())
@@ -140,7 +172,7 @@ class SettingsTests(SynchronousTestCase):
 
     def test_no_endpoint_is_none(self) -> None:
         with self.assertRaises(ValueError) as caught:
-            Settings(listen="")
+            Settings(listen=("",))
         self.assertEqual(str(caught.exception), "--listen takes a Twisted server endpoint, such as tcp:8088, not ''")
 
     def test_settings_that_nobody_parsed_are_checked_too(self) -> None:
@@ -157,4 +189,6 @@ class SettingsTests(SynchronousTestCase):
 
 
 def vars_of(settings: Settings) -> dict[str, object]:
-    return {**{name: getattr(settings, name) for name in fields_dict(Settings)}, "listen": None}
+    """Give settings as options are: what was not given is none."""
+    values = {name: getattr(settings, name) for name in fields_dict(Settings)}
+    return {name: None if value == "" else value for name, value in values.items()}

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
+    IAddress,
     IHalfCloseableProtocol,
     ISystemHandle,
 )
@@ -14,6 +15,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoreply.protocol import ReplyFactory, ReplyProtocol
 from echoreply.transport import IDuplexTransport
 
 
@@ -123,3 +125,10 @@ def receive_queue() -> Iterator[tuple[socket.socket, socket.socket]]:
     with ours, theirs:
         ours.setblocking(False)
         yield ours, theirs
+
+
+def built(factory: ReplyFactory, peer: IAddress | None = None) -> ReplyProtocol:
+    """Give the protocol for a client that may connect."""
+    protocol = factory.buildProtocol(peer)
+    assert protocol
+    return protocol

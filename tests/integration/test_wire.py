@@ -17,6 +17,7 @@ from echoreply.endpoint import server_endpoint
 from echoreply.framing import Framing
 from echoreply.protocol import ReplyFactory
 from echoreply.replies import Replies, Transform
+from echoreply.roads import Road
 from echoreply.service import ReplyService
 from tests import wire
 from tests.observers import Memory
@@ -36,7 +37,8 @@ async def serve() -> AsyncIterator[Serve]:
     async def start(rules: Rules | None = None, interface: str = "", host: str = "127.0.0.1") -> Dial:
         observer = Memory()
         factory = ReplyFactory(reactor, rules, pause=wire.PAUSE, observers=[observer])
-        service = ReplyService(reactor, server_endpoint(reactor, interface, 0), factory, drain=wire.PATIENCE)
+        road = Road(interface, partial(server_endpoint(reactor, interface, 0).listen, factory))
+        service = ReplyService(reactor, [road], factory, drain=wire.PATIENCE)
         service.startService()
         services.append(service)
         observers.append(observer)

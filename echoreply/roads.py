@@ -1,0 +1,75 @@
+"""The roads on which clients come in, each of which can be taken or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+
+
+class CannotListen(Exception):  # noqa: N818
+    """An address is taken, not ours to take, or none. The text says which and why, for people, in a line."""
+
+
+@contextmanager
+def listening_on(where: str) -> Iterator[None]:
+    """
+    Name the address in whatever goes wrong.
+
+    @param where: the address as people know it.
+    @raise CannotListen: something has.
+    """
+    try:
+        yield
+    except CannotListenError as error:
+        cause: object = error.socketError
+    except (OSError, OverflowError, ValueError) as error:
+        cause = error
+    else:
+        return
+    reason = cause.strerror if isinstance(cause, OSError) else cause
+    raise CannotListen(f"cannot listen on {where}: {reason}") from None
+
+
+def nothing_to_settle() -> Deferred[None]:
+    """Wait for nothing."""
+    return succeed(None)
+
+
+@frozen
+class Road:
+    """
+    A way in.
+
+    @ivar where: where it is, as people know it.
+    @ivar open: listens there. It has listened or failed when it returns: an address needs no looking up.
+    @ivar over: what clients speak below their messages, beside TCP or UDP, such as C{TLS}.
+    @ivar passed_on: whether somebody else will go on to listen with the same socket. Then those who wait in its queue
+        when the server stops are theirs.
+    @ivar settle: waits, once it no longer listens, until the factory has been told of all clients who have come.
+    """
+
+    where: str
+    open: Callable[[], Deferred[IListeningPort]]
+    over: str = ""
+    passed_on: bool = False
+    settle: Callable[[], Deferred[None]] = nothing_to_settle
+
+    def listen(self) -> IListeningPort:
+        """
+        Listen.
+
+        @raise CannotListen: it can't be.
+        """
+        ports: list[IListeningPort] = []
+        failures: list[Exception] = []
+        with listening_on(self.where):
+            self.open().addCallbacks(ports.append, lambda failure: failures.append(failure.value))
+            for failure in failures:
+                raise failure
+        (port,) = ports
+        return port
