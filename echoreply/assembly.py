@@ -13,7 +13,7 @@ from echoreply.endpoint import IServerReactor, described_road, server_endpoint
 from echoreply.observer import IReplyObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.reasons import CloseReason
-from echoreply.roads import Road
+from echoreply.roads import Road, listening_on
 from echoreply.settings import Settings
 
 
@@ -45,6 +45,15 @@ def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) ->
     if settings.tcp is not None:
         endpoint = server_endpoint(reactor, settings.interface, settings.tcp)
         yield Road(host_and_port(settings.interface or "*", settings.tcp), partial(endpoint.listen, factory))
+    if settings.tls is not None:
+        where = host_and_port(settings.interface or "*", settings.tls)
+        from echoreply.secured import secured, told
+
+        with listening_on(where):
+            read = told(settings.cert, settings.key, settings.client_ca, settings.alpn, settings.interface)
+            front, renew = secured(factory, read, factory.observer.failed)
+        endpoint = server_endpoint(reactor, settings.interface, settings.tls)
+        yield Road(where, partial(endpoint.listen, front), over="TLS", renew=renew)
     for description in settings.listen:
         yield described_road(
             reactor,

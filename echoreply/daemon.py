@@ -31,14 +31,21 @@ def told_in_a_line() -> Iterator[None]:
         raise
 
 
-class HurriedService(Protocol):
-    """A service that can be told not to wait when it stops."""
+class SignalledService(Protocol):
+    """A service that can be told what signals mean: not to wait when it stops, and to read its files again."""
 
     def setServiceParent(self, parent: object) -> object:
         """As L{twisted.application.service.IService} has it."""
 
     def hurry(self) -> None:
         """Wait for no client: now, if it is stopping, or when it will."""
+
+    @property
+    def renewable(self) -> bool:
+        """Whether there are files that can be read again."""
+
+    def renew(self) -> None:
+        """Read them again."""
 
 
 class TwistdService(MultiService):
@@ -48,7 +55,7 @@ class TwistdService(MultiService):
     @param reply_service: the server.
     """
 
-    def __init__(self, reactor: IServerReactor, reply_service: HurriedService) -> None:
+    def __init__(self, reactor: IServerReactor, reply_service: SignalledService) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._reply_service = reply_service
@@ -86,6 +93,8 @@ class TwistdService(MultiService):
             if callable(handler):
                 self._handlers[number] = handler
                 signal.signal(number, self._signalled)
+        if self._reply_service.renewable and hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reply_service.renew))
 
     def _put_handlers_back(self, _: None) -> None:
         for number, handler in self._handlers.items():

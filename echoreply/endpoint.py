@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from ssl import SSLContext
-from typing import NamedTuple
 
 from attrs import frozen
 from twisted.internet.abstract import isIPv6Address
@@ -25,12 +23,9 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from echoreply.address import is_ip_address
 from echoreply.listeners import BACKLOG, FreshUNIXEndpoint, adopt, listening_sockets
 from echoreply.proxied.factory import ProxiedFactory
 from echoreply.roads import Road, listening_on, nothing_to_settle
-from echoreply.tls.context import server_context
-from echoreply.tls.endpoint import TLSFactory
 
 if (passed := os.environ.get("LISTEN_FDS", "")).isdigit():
     # Twisted reads these when its endpoints are imported, and takes no sockets that have no names, as some pass them.
@@ -100,12 +95,15 @@ def described_road(
     kind = description.removeprefix(PROXIED)
     layers = []
     settle = nothing_to_settle
+    renew = None
     with listening_on(description):
         if kind.startswith("ssl:"):
+            from echoreply.secured import described, secured
+
             layers.append("TLS")
-            described = _described_tls(kind)
-            endpoint = server_endpoint(reactor, described.interface, described.port)
-            factory = TLSFactory(factory, described.context, lambda peer, why: tell(peer, "TLS", why))
+            read, interface, port = described(kind)
+            endpoint = server_endpoint(reactor, interface, port)
+            factory, renew = secured(factory, read, tell)
         else:
             endpoint = _from_string(reactor, kind)
     if kind != description:
@@ -118,6 +116,7 @@ def described_road(
         over=" and ".join(layers),
         passed_on=kind.startswith("systemd:"),
         settle=settle,
+        renew=renew,
     )
 
 
@@ -137,26 +136,3 @@ def _from_string(reactor: IServerReactor, description: str) -> IStreamServerEndp
         # An endpoint's parser may be anybody's, and says what it does not take in any way.
         raise ValueError(str(error)) from None
     return FreshUNIXEndpoint(endpoint, path) if path else endpoint
-
-
-class _DescribedTLS(NamedTuple):
-    context: SSLContext
-    interface: str
-    port: int
-
-
-def _described_tls(description: str) -> _DescribedTLS:
-    """Take C{ssl:PORT:privateKey=FILE:certKey=FILE} apart, whose arguments have Twisted's names."""
-    # As Twisted takes it apart, with its way to write a colon.
-    (_, *numbers), named = endpoints._parse(description)
-    if unknown := sorted({*named} - {"port", "privateKey", "certKey", "extraCertChain", "interface"}):
-        raise ValueError(f"ssl takes no {unknown[0]}, but privateKey, certKey, extraCertChain and interface")
-    port = numbers[0] if numbers else named.get("port", "")
-    if len(numbers) > 1 or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"ssl takes one port, 0 to 65535, not {':'.join(numbers) or port!r}")
-    key = named.get("privateKey", "server.pem")
-    context = server_context(named.get("certKey", key), key, named.get("extraCertChain", ""))
-    interface = named.get("interface", "")
-    if interface and not is_ip_address(interface):
-        raise ValueError(f"{interface} is no IP address")
-    return _DescribedTLS(context, interface, int(port))

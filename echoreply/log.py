@@ -86,13 +86,16 @@ class LogObserver:
     ) -> None:
         self._log = log or Logger("echoreply")
 
+        self._allowances: list[Allowance] = []
+
         def allow(per_second: int, what: str) -> Allowance:
-            return Allowance(
-                clock, _part_of(per_second, part), partial(self._log.info, f"{what} not logged: {{count}}")
-            )
+            tell = partial(self._log.info, f"{what} not logged: {{count}}")
+            self._allowances.append(Allowance(clock, _part_of(per_second, part), tell))
+            return self._allowances[-1]
 
         self._messages = allow(messages_per_second, "messages")
         self._connections = allow(CONNECTIONS_PER_SECOND, "connections")
+        self._identities = allow(CONNECTIONS_PER_SECOND, "identities")
         self._ends = allow(CONNECTIONS_PER_SECOND, "ends")
         self._refusals = allow(REFUSALS_PER_SECOND, "refusals")
         self._failures = allow(REFUSALS_PER_SECOND, "failures")
@@ -120,6 +123,13 @@ class LogObserver:
         if self._connections.left:
             self._log.info("{peer} connected", peer=format_address(connection.peer))
         self._connections.take()
+
+    def identified(self, connection: Connection, identity: str) -> None:
+        """Log whom a client's certificate names, as long as the second has room for it."""
+        if self._identities.left:
+            who = quote(identity.encode(), LONGEST_SHOWN)
+            self._log.info("{peer} is {who}", peer=format_address(connection.peer), who=who)
+        self._identities.take()
 
     def answered(self, connection: Connection, messages: Block) -> None:
         """Log messages, as long as the second has room for them."""
@@ -158,7 +168,7 @@ class LogObserver:
 
     def settle(self) -> None:
         """Log what has been counted and not been told yet."""
-        for allowance in (self._connections, self._messages, self._ends, self._refusals, self._failures):
+        for allowance in self._allowances:
             allowance.settle()
 
     def _log_end(self, connection: Connection, reason: CloseReason) -> None:

@@ -56,6 +56,9 @@ class IReplyObserver(Interface):
     def opened(connection: Connection) -> None:
         """Tell that a connection was accepted."""
 
+    def identified(connection: Connection, identity: str) -> None:
+        """Tell whom the certificate names that a client has shown: its subject, as RFC 4514 writes it."""
+
     def answered(connection: Connection, messages: Block) -> None:
         """Tell that these messages were answered; the connection's totals include them."""
 
@@ -80,6 +83,9 @@ class NoObserver:
         """Ignore it."""
 
     def opened(self, connection: Connection) -> None:
+        """Ignore it."""
+
+    def identified(self, connection: Connection, identity: str) -> None:
         """Ignore it."""
 
     def answered(self, connection: Connection, messages: Block) -> None:

@@ -17,6 +17,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
@@ -30,7 +31,7 @@ from echoreply.observer import Connection, Counts, IReplyObserver
 from echoreply.publisher import Publisher
 from echoreply.reasons import CloseReason
 from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport, at_end, taken, unread, unsent
+from echoreply.transport import IDuplexTransport, ISecureTransport, at_end, taken, unread, unsent
 
 DEFAULT_PAUSE = 0.2
 
@@ -50,7 +51,7 @@ LINGERING_REFUSED = 32
 """Clients that were refused and that we wait for to close, at most: they, too, occupy a descriptor."""
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
+@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class ReplyProtocol(Protocol):
     """
     Answers one client. Made by L{ReplyFactory}.
@@ -91,6 +92,11 @@ class ReplyProtocol(Protocol):
         self.transport.bufferSize = BUFFER
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
+
+    def handshakeCompleted(self) -> None:
+        """Tell who the client is, if it has said so by a certificate."""
+        if ISecureTransport.providedBy(self.transport) and self.transport.identity and not self._refused:
+            self.factory.observer.identified(self.connection, self.transport.identity)
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what the client has sent, as far as it takes the replies."""

@@ -43,6 +43,9 @@ class Publisher:
     def opened(self, connection: Connection) -> None:
         self._tell("opened", connection)
 
+    def identified(self, connection: Connection, identity: str) -> None:
+        self._tell("identified", connection, identity)
+
     def answered(self, connection: Connection, messages: Block) -> None:
         # Unrolled, since it is every message's: what _tell does.
         for observer, hear in self._answered:

@@ -51,6 +51,8 @@ class Road:
     @ivar passed_on: whether somebody else will go on to listen with the same socket. Then those who wait in its queue
         when the server stops are theirs.
     @ivar settle: waits, once it no longer listens, until the factory has been told of all clients who have come.
+    @ivar renew: reads again the files that it was made of, if it was of any, for those who come from now on; raises
+        C{ValueError} if it can't be, with a text for people.
     """
 
     where: str
@@ -58,6 +60,7 @@ class Road:
     over: str = ""
     passed_on: bool = False
     settle: Callable[[], Deferred[None]] = nothing_to_settle
+    renew: Callable[[], None] | None = None
 
     def listen(self) -> IListeningPort:
         """

@@ -8,6 +8,7 @@ from twisted.application.service import Service
 from twisted.internet import tcp
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.logger import Logger
 
 from echoreply.descriptors import accept_waiting, wait_for_descriptors
 from echoreply.listeners import BACKLOG
@@ -17,6 +18,8 @@ from echoreply.transport import prepare
 
 ABORT_SECONDS = 0.5
 """Seconds between giving up those clients who have to be asked, and ending what then is left."""
+
+_log = Logger("echoreply")
 
 
 class ReplyService(Service):
@@ -63,6 +66,23 @@ class ReplyService(Service):
         """
         super().stopService()  # type: ignore[no-untyped-call]
         return ensureDeferred(self._stop())
+
+    @property
+    def renewable(self) -> bool:
+        """Whether there are files that can be read again."""
+        return any(road.renew for road in self._roads)
+
+    def renew(self) -> None:
+        """Read the files again that roads are made of. What can't be read changes nothing, and is logged."""
+        for road in self._roads:
+            if not road.renew:
+                continue
+            try:
+                road.renew()
+            except ValueError as error:
+                _log.error("{where} goes on as it was: {reason}", where=road.where, reason=str(error))
+            else:
+                _log.info("{where}: certificates were read again", where=road.where)
 
     def hurry(self) -> None:
         """Wait for no client: now, if it is stopping, or when it will."""

@@ -27,6 +27,12 @@ class IRecordTransport(Interface):
     taken: int = Attribute("Bytes read so far, as they were on the wire.")
 
 
+class ISecureTransport(Interface):
+    """A transport that knows who the peer is once C{handshakeCompleted} has been called."""
+
+    identity: str = Attribute("Whom the peer's certificate names; empty if it has shown none.")
+
+
 _TCP_OPTIONS = {
     "TCP_NODELAY": 1,
     "TCP_KEEPIDLE": 60,

@@ -171,6 +171,14 @@ class Workers(ProcessMonitor):
             if deadline.active() and deadline.getTime() > self._clock.seconds() + KILL_SECONDS:
                 deadline.reset(KILL_SECONDS)
 
+    @property
+    def renewable(self) -> bool:
+        """Whether there are files that can be read again: there are none."""
+        return False
+
+    def renew(self) -> None:
+        """Do nothing."""
+
     def startProcess(self, name: str) -> None:
         """Start a worker. As a C{ProcessMonitor} does, but with descriptors."""
         number = int(name.removeprefix("worker "))

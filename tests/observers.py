@@ -18,6 +18,7 @@ class Memory:
         self.messages: list[bytes] = []
         self.ended: list[tuple[Connection, CloseReason]] = []
         self.refusals: list[CloseReason] = []
+        self.identities: list[str] = []
         self.failures: list[tuple[str, str]] = []
         self.has_stopped = False
 
@@ -29,6 +30,9 @@ class Memory:
 
     def opened(self, connection: Connection) -> None:
         self.open.append(connection)
+
+    def identified(self, connection: Connection, identity: str) -> None:
+        self.identities.append(identity)
 
     def answered(self, connection: Connection, messages: Block) -> None:
         self.messages += messages.messages()

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, IStreamServerEndpoint, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from echoreply.tls.context import server_context
-from echoreply.tls.endpoint import TLSFactory, TLSServerEndpoint
+from echoreply.tls.factory import TLSFactory
 from echoreply.tls.transport import TLSTransport
 from echoreply.transport import IDuplexTransport, IRecordTransport, taken
 from tests.tls import Session, client_context, make_certificate
@@ -122,7 +122,6 @@ def test_the_interfaces_are_there() -> None:
     verifyObject(IDuplexTransport, pair.tls)
     verifyObject(IRecordTransport, pair.tls)
     verifyObject(IHalfCloseableProtocol, pair.tls)
-    verifyObject(IStreamServerEndpoint, TLSServerEndpoint(None, CONTEXTS[0], print))  # type: ignore[arg-type]
 
 
 def test_what_is_asked_of_the_socket_is_asked_of_the_transport() -> None:

@@ -1,13 +1,19 @@
-"""What a server needs to know for TLS: its certificate and its key."""
+"""What a server needs to know for TLS: its certificate and its key, and whose certificates it takes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from ssl import OP_NO_RENEGOTIATION, PROTOCOL_TLS_SERVER, SSLContext, SSLError
+from ssl import CERT_REQUIRED, OP_NO_RENEGOTIATION, PROTOCOL_TLS_SERVER, SSLContext, SSLError, TLSVersion
 from tempfile import NamedTemporaryFile
 
+from echoreply.tls.certificate import check_dates
 
-def server_context(certificate: str, key: str, chain: str = "") -> SSLContext:
+
+def server_context(
+    certificate: str, key: str, chain: str = "", *, client_ca: str = "", alpn: Sequence[str] = ()
+) -> SSLContext:
     """
     Read the files of a server's certificate.
 
@@ -16,11 +22,14 @@ def server_context(certificate: str, key: str, chain: str = "") -> SSLContext:
     @param certificate: the path of the certificate in PEM, others of its chain may follow in the file.
     @param key: the path of the key, which can be the same.
     @param chain: the path of more certificates of its chain.
+    @param client_ca: the path of the certificates of which one must have signed that of a client, if it needs one.
+    @param alpn: the protocols to choose from, the best first: RFC 7301. A client that wants none of them gets none.
     @raise ValueError: they can't be used. The text says which and why, for people.
     """
     context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.minimum_version = TLSVersion.TLSv1_2
     context.options |= OP_NO_RENEGOTIATION
-    texts = {path: _read(path) for path in (certificate, key, chain) if path}
+    texts = {path: _read(path) for path in (certificate, key, chain, client_ca) if path}
     try:
         with NamedTemporaryFile("wb") as whole:
             if chain:
@@ -32,7 +41,29 @@ def server_context(certificate: str, key: str, chain: str = "") -> SSLContext:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ValueError(f"{key} is not the key of the certificate in {certificate}") from None
         raise ValueError(f"{certificate} and {key} hold no certificate and its key in PEM") from None
+    check_dates(texts[certificate], certificate)
+    if client_ca:
+        with suppress(SSLError, ValueError):
+            context.load_verify_locations(cadata=texts[client_ca].decode("ascii"))
+        if not context.cert_store_stats()["x509"]:
+            raise ValueError(f"{client_ca} holds no certificate in PEM")
+        context.verify_mode = CERT_REQUIRED
+    if alpn:
+        context.set_alpn_protocols(alpn)
     return context
+
+
+def context_of_pem(pem: bytes, *, client_ca: str = "", alpn: Sequence[str] = ()) -> SSLContext:
+    """
+    Make the same of a certificate and its key that are in no file.
+
+    @raise ValueError: C{client_ca} can't be used.
+    """
+    # Python takes them from files only.
+    with NamedTemporaryFile("wb") as file:
+        file.write(pem)
+        file.flush()
+        return server_context(file.name, file.name, client_ca=client_ca, alpn=alpn)
 
 
 def _read(path: str) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from ssl import MemoryBIO, SSLError, SSLObject, SSLWantReadError, SSLZeroReturnError
+from ssl import MemoryBIO, SSLCertVerificationError, SSLError, SSLObject, SSLWantReadError, SSLZeroReturnError
 from typing import cast
 
 from twisted.internet import tcp
@@ -19,6 +19,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     ILoggingContext,
     IProducer,
     IProtocol,
@@ -29,10 +30,19 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoreply.transport import IDuplexTransport, IRecordTransport
+from echoreply.tls.certificate import subject_of
+from echoreply.transport import IDuplexTransport, IRecordTransport, ISecureTransport
 
 
-@implementer(IProtocol, IHalfCloseableProtocol, ILoggingContext, IDuplexTransport, IRecordTransport, ISystemHandle)
+@implementer(
+    IProtocol,
+    IHalfCloseableProtocol,
+    ILoggingContext,
+    IDuplexTransport,
+    IRecordTransport,
+    ISecureTransport,
+    ISystemHandle,
+)
 class TLSTransport:
     """
     The protocol of a transport, and the transport of a protocol.
@@ -302,6 +312,12 @@ class TLSTransport:
         name = protocol.logPrefix() if ILoggingContext.providedBy(protocol) else type(protocol).__name__
         return f"{name} (TLS)"
 
+    @property
+    def identity(self) -> str:
+        """Say whom the peer's certificate names, once the handshake is done; nobody if it has shown none."""
+        shown = self._session.getpeercert(binary_form=True)
+        return subject_of(shown) if shown else ""
+
     # Reading.
 
     def _shake_hands(self) -> None:
@@ -315,6 +331,8 @@ class TLSTransport:
             self._fail(_words(error))
             return
         self._secure = True
+        if IHandshakeListener.providedBy(self._protocol):
+            self._protocol.handshakeCompleted()
         rest = self._incoming.read()
         self._flush()
         self._begin()
@@ -437,4 +455,6 @@ def write_at_once(connection: tcp.Connection, data: bytes) -> None:
 
 def _words(error: SSLError) -> str:
     """Say what OpenSSL says, for people."""
+    if isinstance(error, SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
     return (error.reason or "unknown error").replace("_", " ").lower()

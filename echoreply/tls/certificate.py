@@ -1,0 +1,88 @@
+"""Certificates: X.509, RFC 5280."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from echoreply.address import is_ip_address
+
+VALID_DAYS = 397
+"""Days for which a certificate is valid that is made here. Some clients take none that is valid for longer."""
+
+_LONGEST_COMMON_NAME = 64
+
+
+def check_dates(pem: bytes, name: str) -> None:
+    """
+    See that certificates are valid now.
+
+    @param pem: one or more of them.
+    @param name: what people know them by.
+    @raise ValueError: one has expired, or is not valid yet, or can't be read.
+    """
+    now = datetime.now(UTC)
+    try:
+        certificates = x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ValueError(f"{name} holds a certificate that can't be read") from None
+    for certificate in certificates:
+        if now > certificate.not_valid_after_utc:
+            raise ValueError(f"{name} has expired, on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        if now < certificate.not_valid_before_utc:
+            raise ValueError(f"{name} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+
+
+def fingerprint(pem: bytes) -> str:
+    """Give the SHA-256 fingerprint of a certificate, as C{openssl x509 -fingerprint -sha256} writes it."""
+    return x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def subject_of(der: bytes) -> str:
+    """Say whose a certificate is: its subject as RFC 4514 writes it, or if it has none, its fingerprint."""
+    certificate = x509.load_der_x509_certificate(der)
+    return certificate.subject.rfc4514_string() or certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def make_certificate(addresses: Iterable[str] = ()) -> bytes:
+    """
+    Make a certificate that signs itself, for this machine by its name, C{localhost} and the addresses of loopback.
+
+    @param addresses: IP addresses that it is for, too.
+    @return: the certificate and its key, in PEM.
+    """
+    hostname = socket.gethostname()[:_LONGEST_COMMON_NAME] or "localhost"
+    names = dict.fromkeys([hostname, "localhost", "127.0.0.1", "::1", *addresses])
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # Clocks differ.
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=VALID_DAYS - 1))
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    return x509.IPAddress(ip_address(name)) if is_ip_address(name) else x509.DNSName(name)
