@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import IPv6Address as IPv6
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 
@@ -39,4 +40,7 @@ def format_address(address: IAddress) -> str:
     """Write the address of a socket."""
     if isinstance(address, IPv4Address | IPv6Address):
         return host_and_port(address.host, address.port)
+    if isinstance(address, UNIXAddress):
+        # Most clients have no name.
+        return f"unix:{os.fsdecode(address.name)}" if address.name else "unix"
     return str(address)
