@@ -6,8 +6,6 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from attrs import frozen
 
-from echoreply.address import unmapped
-
 Network = IPv4Network | IPv6Network
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
@@ -35,7 +33,9 @@ def network(text: str) -> Network:
 
 def within(host: str, networks: tuple[Network, ...]) -> bool:
     """Tell whether an IP address, in any of its forms, is in one of some networks."""
-    address = ip_address(unmapped(host))
+    address = ip_address(host)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
     return any(address in network for network in networks)
 
 

@@ -10,10 +10,12 @@ from contextlib import suppress
 from typing import Any, cast
 
 from attrs import frozen
+from twisted.internet import tcp, unix
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorSocket, IStreamServerEndpoint
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 BACKLOG = 65535
@@ -73,6 +75,35 @@ def adopt(reactor: IReactorSocket, listener: socket.socket, factory: IProtocolFa
     """Have a reactor listen with a socket that listens already, by a descriptor of its own: this one is closed."""
     with listener:
         return reactor.adoptStreamPort(listener.fileno(), listener.family, cast(Any, factory))
+
+
+def mind_file(port: unix.Port, *, keep: bool) -> None:
+    """
+    Have the port of a UNIX socket remove its file when it closes only if that is still its own.
+
+    Twisted's removes what is there, and never closes if nothing is.
+
+    @param keep: whether the file is not ours to remove at all.
+    """
+    path: str = port.getHost().name
+    made = _identity(path)
+    remove_and_close = port.connectionLost
+
+    def close(reason: Failure) -> None:
+        if keep or _identity(path) != made:
+            tcp.Port.connectionLost(port, reason)
+        else:
+            remove_and_close(reason)  # type: ignore[no-untyped-call]
+
+    port.connectionLost = close  # type: ignore[method-assign]  # for one port, whoever made it
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @implementer(IStreamServerEndpoint)

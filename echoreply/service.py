@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from twisted.application.service import Service
-from twisted.internet import tcp
+from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import Logger
 
 from echoreply.descriptors import accept_waiting, wait_for_descriptors
-from echoreply.listeners import BACKLOG
+from echoreply.listeners import BACKLOG, mind_file
 from echoreply.protocol import ReplyFactory
 from echoreply.roads import Road
 from echoreply.transport import prepare
@@ -97,6 +97,8 @@ class ReplyService(Service):
             if isinstance(port, tcp.Port):
                 prepare(port.socket)
                 wait_for_descriptors(port, self._clock)
+            if isinstance(port, unix.Port):
+                mind_file(port, keep=road.passed_on)
             # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
             self._clock.callLater(0, self._factory.observer.listening, port.getHost(), road.over)
 

@@ -8,9 +8,14 @@ import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.wire import Wire
 
@@ -26,20 +31,40 @@ def make_certificate(directory: Path, name: str = "server") -> tuple[str, str]:
     return certificate, key
 
 
-def client_context() -> ssl.SSLContext:
-    """Give a context that trusts anybody."""
+def issue(directory: Path, name: str, *, begins: datetime, ends: datetime) -> tuple[str, str]:
+    """Make a certificate that is valid when it is told; give its path and that of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), begins, ends)
+    certificate = builder.sign(key, hashes.SHA256())
+    paths = directory / f"{name}.pem", directory / f"{name}.key"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return str(paths[0]), str(paths[1])
+
+
+def client_context(certificate: tuple[str, str] | None = None) -> ssl.SSLContext:
+    """
+    Give a context that trusts anybody.
+
+    @param certificate: the paths of the client's own, and of its key.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    if certificate:
+        context.load_cert_chain(*certificate)
     return context
 
 
 class Session:
     """One end of TLS in memory: bytes go in and out."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, name: str | None = None) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=False)
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=False, server_hostname=name)
         self.ended = False
 
     def shake_hands(self, data: bytes = b"") -> bool:
