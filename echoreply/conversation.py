@@ -93,11 +93,10 @@ class Conversation:
 
         @return: nothing if it can't be. Then L{receive} takes it.
         """
-        if not self._in_step or not data.endswith(b"\n") or len(data) > self._longest:
+        if not self._in_step or len(data) > self._longest:
             return None
         replies, count = self._replies.to_lines(data)
-        batch = Batch(data, count, replies)
-        if len(replies) > BATCH or may_hold_farewell(batch):
+        if not count or len(replies) > BATCH or may_hold_farewell(batch := Batch(data, count, replies)):
             return None
         self._framer.speaks_in_lines = True
         return batch
