@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime, IReadDescr
 from echoreply.descriptors import wait_for_descriptors
 from echoreply.listeners import BACKLOG
 from echoreply.protocol import ReplyFactory
-from echoreply.transport import prepare
+from echoreply.transport import PromptServer, prepare
 
 ABORT_SECONDS = 0.5
 """Seconds between giving up those clients who have to be asked, and ending what then is left."""
@@ -93,6 +93,8 @@ class ReplyService(Service):
         self._port = port
         if isinstance(port, tcp.Port):
             prepare(port.socket)
+            if port.transport is tcp.Server:
+                port.transport = PromptServer
         wait_for_descriptors(port, self._clock)
         # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
         self._clock.callLater(0, self._factory.observer.listening, port.getHost())
