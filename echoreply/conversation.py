@@ -67,7 +67,8 @@ class Conversation:
         self._lines = rules.framing is not Framing.READ
         self._framer: Framer = LineFramer(rules.max_message) if self._lines else ReadFramer()
         self._in_step = self._lines
-        self._unanswered: list[Block] = []
+        # No list: it is nearly always empty, and seldom holds more than one.
+        self._unanswered: tuple[Block, ...] = ()
         self._inside_line = False
         self._last_word: tuple[CloseReason, str] | None = None
         self.ending: CloseReason | None = None
@@ -93,11 +94,10 @@ class Conversation:
 
         @return: nothing if it can't be. Then L{receive} takes it.
         """
-        if not self._in_step or not data.endswith(b"\n") or len(data) > self._longest:
+        if not self._in_step or len(data) > self._longest:
             return None
         replies, count = self._replies.to_lines(data)
-        batch = Batch(data, count, replies)
-        if len(replies) > BATCH or may_hold_farewell(batch):
+        if not count or len(replies) > BATCH or may_hold_farewell(batch := Batch(data, count, replies)):
             return None
         self._framer.speaks_in_lines = True
         return batch
@@ -138,11 +138,11 @@ class Conversation:
 
     def _add(self, block: Block | None) -> None:
         if block:
-            self._unanswered.append(block)
+            self._unanswered += (block,)
 
     def _next_block(self) -> Block:
         """Take as many of the unanswered messages as a batch has room for the replies to."""
-        block = self._unanswered.pop(0)
+        block, self._unanswered = self._unanswered[0], self._unanswered[1:]
         prefix = len(self._replies.prefix)
         data, count = block.data, block.count
         while count > 1 and len(data) + count * prefix > BATCH:
@@ -151,7 +151,7 @@ class Conversation:
             count = data.count(b"\n")
         if count == block.count:
             return block
-        self._unanswered.insert(0, Block(block.data[len(data) :], block.count - count))
+        self._unanswered = (Block(block.data[len(data) :], block.count - count), *self._unanswered)
         return Block(data, count)
 
     def _answer(self, block: Block) -> Batch:
@@ -169,7 +169,7 @@ class Conversation:
     def _finish(self, reason: CloseReason, error: str, last: Block | None = None) -> Batch:
         """Answer the last messages, add the error line if there is one, and end the conversation."""
         self.ending = reason
-        self._unanswered.clear()
+        self._unanswered = ()
         last = last or Block(b"", 0)
         replies = self._replies.to(last) if last.count else b""
         if error:

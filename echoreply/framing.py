@@ -95,7 +95,8 @@ class LineFramer:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._rest = bytearray()
+        # Most connections never have anything unfinished, and need no buffer of their own.
+        self._rest: bytes | bytearray = b""
         self.speaks_in_lines = False
         self.overflow = False
 
@@ -113,12 +114,13 @@ class LineFramer:
             lines = data[:end]
             data = data[end:]
             if self._rest:
-                self._rest += lines
-                lines = bytes(self._rest)
-                self._rest = bytearray()
+                lines = b"".join((self._rest, lines))
+                self._rest = b""
             block = Block(lines, lines.count(b"\n"))
         if data:
             checked = len(self._rest)
+            if not checked:
+                self._rest = bytearray()
             self._rest += data
             self.overflow = too_long(self._rest, self._limit, checked)
         return block
@@ -127,7 +129,7 @@ class LineFramer:
         if self.overflow or not self._rest:
             return None
         block = Block(bytes(self._rest), 1)
-        self._rest.clear()
+        self._rest = b""
         return block
 
 

@@ -40,29 +40,25 @@ class Allowance:
         self._per_second = per_second
         self._tell = tell
         self._second = Timer(clock, 1.0, self.settle)
-        self._untold = 0
+        self._taken = 0
         self.left = per_second
 
     def take(self, count: int = 1) -> None:
         """Take note of so many things, C{left} of which, at most, were told."""
-        if not self.left:
-            if not (self._per_second or self._untold):
-                self._second.start()
-            self._untold += count
-            return
-        if self.left == self._per_second:
+        if not self._taken:
             self._second.start()
-        told = min(self.left, count)
-        self.left -= told
-        self._untold += count - told
+        self._taken += count
+        if self.left:
+            self.left = max(self._per_second - self._taken, 0)
 
     def settle(self) -> None:
         """Tell what has been counted, and begin anew."""
         self._second.stop()
+        untold = self._taken - self._per_second
+        self._taken = 0
         self.left = self._per_second
-        if self._untold:
-            self._tell(count=self._untold)
-            self._untold = 0
+        if untold > 0:
+            self._tell(count=untold)
 
 
 @implementer(IReplyObserver)

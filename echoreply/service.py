@@ -14,7 +14,7 @@ from echoreply.descriptors import accept_waiting, wait_for_descriptors
 from echoreply.listeners import BACKLOG, mind_file
 from echoreply.protocol import ReplyFactory
 from echoreply.roads import Road
-from echoreply.transport import prepare
+from echoreply.transport import PromptServer, prepare
 
 ABORT_SECONDS = 0.5
 """Seconds between giving up those clients who have to be asked, and ending what then is left."""
@@ -96,6 +96,8 @@ class ReplyService(Service):
             self._ports.append((road, port))
             if isinstance(port, tcp.Port):
                 prepare(port.socket)
+                if port.transport is tcp.Server:
+                    port.transport = PromptServer
                 wait_for_descriptors(port, self._clock)
             if isinstance(port, unix.Port):
                 mind_file(port, keep=road.passed_on)

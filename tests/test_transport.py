@@ -2,11 +2,14 @@
 
 import socket
 import sys
+from typing import cast
 
 from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Port
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.transport import at_end, prepare, unread, unsent
+from echoreply.transport import PromptServer, at_end, prepare, unread, unsent
 from tests.transports import SocketStringTransport, TCPStringTransport, receive_queue
 
 
@@ -30,6 +33,27 @@ class PrepareTests(SynchronousTestCase):
     def test_other_sockets_keep_their_options(self) -> None:
         with receive_queue() as (ours, _):
             prepare(ours)
+
+
+class PromptServerTests(SynchronousTestCase):
+    def test_what_there_is_room_for_is_written_at_once_and_the_rest_in_order(self) -> None:
+        reactor = MemoryReactorClock()
+        with receive_queue() as (ours, theirs):
+            ours.setblocking(False)
+            connection = PromptServer(ours, Protocol(), ("192.0.2.1", 4000), cast(Port, None), 0, reactor)
+            connection.write(b"hello")
+            self.assertNotIn(connection, reactor.getWriters())
+            self.assertEqual(theirs.recv(16), b"hello")
+
+            sent = bytes(range(256)) * 65536
+            connection.write(sent)
+            connection.write(b"the end")
+            self.assertIn(connection, reactor.getWriters())
+            received = bytearray()
+            while not received.endswith(b"the end"):
+                received += theirs.recv(1 << 20)
+                connection.doWrite()
+            self.assertTrue(received == sent + b"the end")
 
 
 class UnreadTests(SynchronousTestCase):

@@ -14,6 +14,24 @@ from twisted.python.failure import Failure
 from echoreply.native.transport import NativeTransport, Shared
 
 
+class PlainSocket(socket.socket):
+    """
+    A socket whose family and type are plain numbers, as are those of the sockets that it accepts.
+
+    To make enums of them, as Python's own does whenever it is asked, takes a tenth of what we do for a connection.
+    """
+
+    __slots__ = ()
+
+    family = socket.SocketType.family  # type: ignore[assignment]
+    type = socket.SocketType.type  # type: ignore[assignment]
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a client."""
+        descriptor, peer = self._accept()  # type: ignore[attr-defined]
+        return PlainSocket(self.family, self.type, self.proto, descriptor), peer
+
+
 class NativePort(tcp.Port):
     """A TCP port that accepts as Twisted's own does, and leaves the rest to the event loop of its reactor."""
 
@@ -34,6 +52,8 @@ class NativePort(tcp.Port):
     def startListening(self) -> None:
         """Listen, and let the connections end with the reactor, which does not know of them."""
         super().startListening()
+        self.socket = PlainSocket(fileno=self.socket.detach())
+        self.fileno = self.socket.fileno  # type: ignore[method-assign]
         self._shared = Shared()
         core = cast(IReactorCore, self.reactor)
         self._trigger = core.addSystemEventTrigger("during", "shutdown", self._shared.leave)

@@ -23,7 +23,7 @@ from twisted.internet.interfaces import (
     ISystemHandle,
     ITCPTransport,
 )
-from twisted.internet.tcp import _getsockname
+from twisted.internet.tcp import _getrealname
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -377,7 +377,11 @@ class NativeTransport(Protocol):
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """Give the address of this end."""
-        return _address(_getsockname(self._socket))
+        name = self._socket.getsockname()
+        if len(name) == 4 and name[3]:
+            # The socket module leaves out of a link-local address which link that is: RFC 4007, section 11.
+            name = _getrealname(name)
+        return _address(name)
 
     def getHandle(self) -> socket.socket:
         """Give the socket. It is the event loop's to read and write."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from ssl import MemoryBIO, SSLCertVerificationError, SSLError, SSLObject, SSLWantReadError, SSLZeroReturnError
 from typing import cast
 
-from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
@@ -73,7 +71,6 @@ class TLSTransport:
         "_outgoing",
         "_producer",
         "_protocol",
-        "_put",
         "_read_ended",
         "_read_paused",
         "_secure",
@@ -122,9 +119,6 @@ class TLSTransport:
     def makeConnection(self, transport: ITransport) -> None:
         """Begin."""
         self._transport = cast(IDuplexTransport, transport)
-        self._put: Callable[[bytes], object] = transport.write
-        if isinstance(transport, tcp.Connection):
-            self._put = partial(write_at_once, transport)
         self.connected = True
         self._protocol.makeConnection(self)
 
@@ -204,7 +198,7 @@ class TLSTransport:
             while sent != len(data):
                 # It takes a record at a time.
                 sent += self._encrypt(memoryview(data)[sent:])
-            self._put(self._outgoing.read())
+            self._transport.write(self._outgoing.read())
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Write several pieces."""
@@ -414,7 +408,7 @@ class TLSTransport:
     def _flush(self) -> None:
         """Write what OpenSSL wants to say."""
         if self._outgoing.pending:
-            self._put(self._outgoing.read())
+            self._transport.write(self._outgoing.read())
 
     def _say_goodbye(self) -> None:
         if not self._goodbye_said:
@@ -432,25 +426,6 @@ class TLSTransport:
         if not self._fault:
             self._say_goodbye()
         self._transport.loseConnection()
-
-
-def write_at_once(connection: tcp.Connection, data: bytes) -> None:
-    """
-    Write to a connection of a reactor what there is room for.
-
-    Its own C{write} first has the reactor ask whether there is room, which there is for nearly every reply, and takes
-    it back afterwards: that costs more system calls than the reply.
-    """
-    if connection.connected and not (
-        connection.dataBuffer or connection._tempDataBuffer or connection._writeDisconnecting
-    ):
-        sent = connection.writeSomeData(data)
-        if sent == len(data):
-            return
-        if isinstance(sent, int):
-            data = data[sent:]
-    # The rest; or all of it, so that the reactor finds out what is wrong.
-    connection.write(data)
 
 
 def _words(error: SSLError) -> str:
