@@ -54,7 +54,7 @@ class Keyboard(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Send what was typed."""
         self.client.send(self._lines.receive(data))
-        if self._lines.quit:
+        if self._lines.over:
             self.client.finish()
 
     def readConnectionLost(self) -> None:
@@ -121,6 +121,7 @@ class ReplyClient(Protocol):
         if reason.check(ConnectionDone):
             self.readConnectionLost()
         else:
+            self.factory.reason = reason.value
             self._part(Parting.RESET)
 
     # What standard output asks, as the consumer of what is received.
@@ -210,6 +211,7 @@ class ReplyClientFactory(ClientFactory):
     @param wait: how many seconds of silence end it, once nothing more is typed.
     @param terminal: what is done to what is received, if it is shown on a terminal.
     @ivar done: fires with a L{Parting}, when everything that was received has been shown.
+    @ivar reason: why the connection was lost, if it was not closed.
     """
 
     noisy = False
@@ -229,6 +231,7 @@ class ReplyClientFactory(ClientFactory):
         self._terminal = terminal
         self.open_keyboard = open_keyboard
         self.done: Deferred[Parting] = Deferred()
+        self.reason: BaseException | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> ReplyClient:  # type: ignore[override]
         """Make the protocol for the connection."""

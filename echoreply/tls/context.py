@@ -20,7 +20,17 @@ def server_context(certificate: str, key: str, chain: str = "") -> SSLContext:
     """
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.options |= OP_NO_RENEGOTIATION
-    texts = {path: _read(path) for path in (certificate, key, chain) if path}
+    load_certificate(context, certificate, key, chain)
+    return context
+
+
+def load_certificate(context: SSLContext, certificate: str, key: str, chain: str = "") -> None:
+    """
+    Have a context show a certificate: a server's or a client's, as L{server_context} takes it.
+
+    @raise ValueError: it can't be used. The text says which file and why, for people.
+    """
+    texts = {path: read(path) for path in (certificate, key, chain) if path}
     try:
         with NamedTemporaryFile("wb") as whole:
             if chain:
@@ -32,10 +42,14 @@ def server_context(certificate: str, key: str, chain: str = "") -> SSLContext:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ValueError(f"{key} is not the key of the certificate in {certificate}") from None
         raise ValueError(f"{certificate} and {key} hold no certificate and its key in PEM") from None
-    return context
 
 
-def _read(path: str) -> bytes:
+def read(path: str) -> bytes:
+    """
+    Read a file that somebody named.
+
+    @raise ValueError: it can't be read. The text says which and why, for people.
+    """
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -312,7 +312,7 @@ class TLSTransport:
             self._flush()
             return
         except SSLError as error:
-            self._fail(_words(error))
+            self._fail(self._words(error))
             return
         self._secure = True
         rest = self._incoming.read()
@@ -359,7 +359,7 @@ class TLSTransport:
         if ended or isinstance(error, SSLZeroReturnError):
             self._end_reading()
         elif error and not isinstance(error, SSLWantReadError):
-            self._fail(_words(error))
+            self._fail(self._words(error))
 
     def _end_reading(self) -> None:
         if self._read_ended or not self.connected:
@@ -384,6 +384,10 @@ class TLSTransport:
         if self._producer and self._secure:
             self._transport.unregisterProducer()
         self._transport.loseConnection()
+
+    def _words(self, error: SSLError) -> str:
+        """Say what OpenSSL says, for people."""
+        return (error.reason or "unknown error").replace("_", " ").lower()
 
     # Writing.
 
@@ -433,8 +437,3 @@ def write_at_once(connection: tcp.Connection, data: bytes) -> None:
             data = data[sent:]
     # The rest; or all of it, so that the reactor finds out what is wrong.
     connection.write(data)
-
-
-def _words(error: SSLError) -> str:
-    """Say what OpenSSL says, for people."""
-    return (error.reason or "unknown error").replace("_", " ").lower()
