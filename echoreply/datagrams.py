@@ -133,7 +133,7 @@ class DatagramTransport:
 
     bufferSize = 65536
 
-    def __init__(self, reactor: IDatagramReactor, peer: IPv4Address | IPv6Address, eol: Eol) -> None:
+    def __init__(self, reactor: IReactorFDSet, peer: IPv4Address | IPv6Address, eol: Eol) -> None:
         self._reactor = reactor
         self._peer = peer
         self._eol = eol

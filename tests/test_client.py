@@ -149,8 +149,9 @@ class LeavingTests(ClientTestCase):
         self.assert_parted(Parting.CLOSED)
 
     def test_a_reset_is_told(self) -> None:
-        self.socket.lose(ConnectionLost())
+        self.socket.lose(reason := ConnectionLost())
         self.assert_parted(Parting.RESET)
+        self.assertIs(self.factory.reason, reason)
 
     def test_a_reset_is_told_after_the_end_of_the_input_too(self) -> None:
         self.keyboard.readConnectionLost()
