@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, IReactorTime, ISSLTransport
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -155,8 +155,12 @@ class ReplyClient(Protocol):
         self._keyboard.transport.pauseProducing()
         # A transport with a producer that it has paused would not close.
         self.transport.unregisterProducer()
-        self.transport.loseWriteConnection()
-        self._watch_silence()
+        if ISSLTransport.providedBy(self.transport):
+            # Twisted's own TLS has no end for one side: its TCP would, and the server would take it for a cut.
+            self.writeConnectionLost()
+        else:
+            self.transport.loseWriteConnection()
+            self._watch_silence()
 
     def output_closed(self) -> None:
         """Leave: nobody sees what is received."""

@@ -70,7 +70,10 @@ def why_lost(reason: BaseException | None, where: str) -> str:
         return f"cannot send to {where}: {why_not_connected(reason, 0)}"
     if isinstance(reason, error.ConnectionLost) and reason.args:
         return f"TLS failed: {reason.args[0]}"
-    return Parting.RESET.value
+    if reason is None or isinstance(reason, error.ConnectionClosed):
+        return Parting.RESET.value
+    # As pyOpenSSL's, whose text spans lines for lists of errors.
+    return f"the connection was lost: {' '.join(str(reason).split())}"
 
 
 def outcome_of(parting: Parting, *, to_person: bool, to_pipe: bool, lost: str = Parting.RESET.value) -> Outcome:

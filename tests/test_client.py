@@ -2,10 +2,11 @@
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from echoreply import client
@@ -113,6 +114,13 @@ class LeavingTests(ClientTestCase):
         self.socket.flush()
         self.client.readConnectionLost()
         self.assert_parted(Parting.ANSWERED)
+
+    def test_twisteds_own_tls_is_not_half_closed_but_left_after_a_silence(self) -> None:
+        directlyProvides(self.socket, ISSLTransport)
+        self.keyboard.dataReceived(b"a\nquit\n")
+        self.assertFalse(self.socket.write_closed)
+        self.clock.advance(5)
+        self.assert_parted(Parting.SILENT)
 
     def test_quit_then_the_end_of_the_input_is_one_leaving(self) -> None:
         self.keyboard.dataReceived(b"quit\n")

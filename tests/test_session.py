@@ -30,6 +30,7 @@ class WhyLostTests(SynchronousTestCase):
         for reason, words in (
             (error.ConnectionLost(), "the connection was reset"),
             (error.ConnectionLost("closed without a close_notify"), "TLS failed: closed without a close_notify"),
+            (ValueError("certificate\n verify failed"), "the connection was lost: certificate verify failed"),
             (error.ConnectionRefusedError(), "cannot send to 192.0.2.1:9: connection refused"),
             (error.NoRouteError(errno.EHOSTUNREACH), "cannot send to 192.0.2.1:9: no route to host"),
         ):

@@ -15,6 +15,7 @@ import pytest
 from echoreply.command import parse_arguments
 from tests.end_to_end.conftest import Start, listening
 from tests.programs import CLIENT, TWISTD, Server, Terminal, client
+from tests.tls import Authority
 from tests.wire import PATIENCE
 
 
@@ -72,6 +73,19 @@ class TestEndpoint:
     def test_without_pyopenssl_its_endpoints_are_told(self) -> None:
         expected = b"argument --connect: 'tls:localhost:443' needs pyOpenSSL, which is not installed"
         assert client("--connect=tls:localhost:443") == (2, b"", b"echoreply-client: " + expected + b"\n")
+
+    def test_with_pyopenssl_its_endpoints_get_every_reply(self, start: Start, tmp_path: Path) -> None:
+        pytest.importorskip("OpenSSL")
+        certificate, key = Authority(tmp_path, "Test Authority").sign("localhost")
+        roots = tmp_path / "roots"
+        roots.mkdir()
+        for path in tmp_path.glob("Test-Authority*.pem"):
+            path.rename(roots / path.name)
+        server = start(listen=f"ssl:0:certKey={certificate}:privateKey={key}")
+        endpoint = f"tls:localhost:{server.port}:trustRoots={roots}"
+        said = client("--wait=1", "--connect", endpoint, typed=b"x\n" * 10_000)
+        assert said == (0, b"server reply:x\n" * 10_000, b"")
+        server.log.wait_for(rb"ended: closed by the client; messages 10000")
 
     @pytest.mark.parametrize("description", ["tcp:localhost", "tcp:localhost:http", "nonsense:x", "tcp:h:1:x=2"])
     def test_what_is_no_endpoint_is_told(self, description: str) -> None:
