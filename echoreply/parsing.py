@@ -75,7 +75,11 @@ def given(value: str) -> str:
 
 
 def server_name(value: str) -> str:
-    """Take what can be the name of a server: L{ssl} refuses names that begin with a dot, and what has a NUL."""
-    if not value or value.startswith(".") or "\0" in value:
+    """Take what can be the name of a server, as L{ssl} takes it."""
+    try:
+        name = value.encode("idna")
+    except UnicodeError:
+        name = b""
+    if not name:
         raise ValueError(f"takes the name or the IP address of a server, not {value!r}")
     return value

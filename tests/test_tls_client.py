@@ -140,6 +140,35 @@ def test_a_server_that_is_not_believed_is_told_so_and_left(certificate: tuple[st
     assert pair.upper.reason is None, "it was never connected"
 
 
+def test_a_certificate_with_nonsense_in_it_is_refused_in_fewer_words(
+    certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raise_error(_transport: TLSClientTransport) -> None:
+        raise ssl.SSLError("no text")
+
+    monkeypatch.setattr(TLSClientTransport, "_certificates", raise_error)
+    pair = Pair(certificate, client_context())
+    pair.tls.dataReceived(pair.answer())
+    pair.lower.flush()
+    assert pair.failure() == "the server's certificate is self-signed, and none that is trusted"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (10, "the server's certificate has expired"),
+        (9, "the server's certificate is not valid yet"),
+        (20, "the server's certificate has an issuer that is not trusted"),
+        (62, "the server's certificate is not for server.example"),
+        (24, "the server's certificate was refused: invalid CA certificate"),
+    ],
+)
+def test_of_what_is_not_known_nothing_is_said(code: int, words: str, pair: Pair) -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code, error.verify_message = code, "invalid CA certificate"
+    assert pair.tls._words(error) == words
+
+
 @pytest.mark.parametrize(
     ("sent", "reason", "why"),
     [

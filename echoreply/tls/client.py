@@ -188,7 +188,11 @@ class TLSClientTransport(TLSTransport):
 
     def _words(self, error: SSLError) -> str:
         if isinstance(error, SSLCertVerificationError):
-            return _what_is_wrong(error, self._name, self._certificates())
+            try:
+                return _what_is_wrong(error, self._name, self._certificates())
+            except (SSLError, ValueError):
+                # There is nonsense in them.
+                return _what_is_wrong(error, self._name, [])
         if error.reason == "WRONG_VERSION_NUMBER" and not self._secure:
             return "the server does not speak TLS"
         return super()._words(error)

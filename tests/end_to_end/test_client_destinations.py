@@ -259,7 +259,13 @@ class TestFamily:
         (["--tls", "--unix=x"], "--tls with --unix needs --servername, whose certificate it must be, or --insecure"),
         (["--tls", "--insecure", "--ca=x"], "--insecure takes any certificate, --ca only some; give one of them"),
         (["--tls", "--key=x"], "--key needs --cert, the certificate that it is the key of"),
-        (["--tls", "--servername=.x"], "argument --servername: takes the name or the IP address of a server, not '.x'"),
+        *(
+            (
+                ["--tls", f"--servername={name}"],
+                f"argument --servername: takes the name or the IP address of a server, not '{name}'",
+            )
+            for name in ("", ".x", "x" * 64)
+        ),
         *(([f"--{name}=x"], f"--{name} needs --tls") for name in ("ca", "servername", "cert", "key")),
         (["--insecure"], "--insecure needs --tls"),
     ],
