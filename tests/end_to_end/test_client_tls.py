@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from echoreply.tls.context import server_context
 from tests.end_to_end.conftest import Start, listening
 from tests.programs import CLIENT, Server, Terminal, client, free_port
 from tests.tls import Authority, make_certificate
@@ -169,6 +173,63 @@ def test_socat_is_understood(authority: Authority, certificate: tuple[str, str])
     ) as said:
         port = said[1].decode()
         assert client("--tls", "--ca", authority.path, "127.0.0.1", port, typed=b"a\nb\n") == (0, b"a\nb\n", b"")
+
+
+@contextmanager
+def one_shot_server(certificate: tuple[str, str], serve: Callable[[ssl.SSLSocket], None]) -> Iterator[int]:
+    """Serve one client in a thread; give the port."""
+    context = server_context(*certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        listener.settimeout(PATIENCE)
+
+        def accept() -> None:
+            connection, _ = listener.accept()
+            connection.settimeout(PATIENCE)
+            with context.wrap_socket(connection, server_side=True) as tls:
+                serve(tls)
+
+        served = pool.submit(accept)
+        yield listener.getsockname()[1]
+        served.result(PATIENCE)
+
+
+class TestServersEnd:
+    def test_one_that_does_not_close_is_left_after_a_silence(
+        self, authority: Authority, certificate: tuple[str, str]
+    ) -> None:
+        left = threading.Event()
+
+        def serve(tls: ssl.SSLSocket) -> None:
+            tls.sendall(b"hello\n")
+            assert tls.recv(1) == b"", "the client has closed its sending side"
+            tls.sendall(b"late\n")
+            assert left.wait(PATIENCE)
+
+        with one_shot_server(certificate, serve) as port:
+            try:
+                said = client("--tls", "--ca", authority.path, "--wait=1", "127.0.0.1", port)
+            finally:
+                left.set()
+        assert said == (0, b"hello\nlate\n", b"")
+
+    def test_one_that_cuts_the_connection_is_told_and_what_it_sent_is_shown(
+        self, authority: Authority, certificate: tuple[str, str]
+    ) -> None:
+        def serve(tls: ssl.SSLSocket) -> None:
+            tls.sendall(b"hello\n")
+            # Without a goodbye.
+            socket.socket(fileno=tls.detach()).close()
+
+        with (
+            one_shot_server(certificate, serve) as port,
+            Terminal(
+                CLIENT, "--tls", "--ca", authority.path, "127.0.0.1", str(port), stdout=subprocess.PIPE
+            ) as terminal,
+        ):
+            assert terminal.wait() == 1
+            assert terminal.process.stdout is not None
+            assert terminal.process.stdout.read() == b"hello\n"
+            terminal.screen.wait_for(b"TLS failed: closed without a close_notify\r\n")
 
 
 class TestRefusals:
