@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, IReactorTime, ISSLTransport
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -54,7 +54,7 @@ class Keyboard(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Send what was typed."""
         self.client.send(self._lines.receive(data))
-        if self._lines.quit:
+        if self._lines.over:
             self.client.finish()
 
     def readConnectionLost(self) -> None:
@@ -121,6 +121,7 @@ class ReplyClient(Protocol):
         if reason.check(ConnectionDone):
             self.readConnectionLost()
         else:
+            self.factory.reason = reason.value
             self._part(Parting.RESET)
 
     # What standard output asks, as the consumer of what is received.
@@ -154,8 +155,12 @@ class ReplyClient(Protocol):
         self._keyboard.transport.pauseProducing()
         # A transport with a producer that it has paused would not close.
         self.transport.unregisterProducer()
-        self.transport.loseWriteConnection()
-        self._watch_silence()
+        if ISSLTransport.providedBy(self.transport):
+            # Twisted's own TLS has no end for one side: its TCP would, and the server would take it for a cut.
+            self.writeConnectionLost()
+        else:
+            self.transport.loseWriteConnection()
+            self._watch_silence()
 
     def output_closed(self) -> None:
         """Leave: nobody sees what is received."""
@@ -210,6 +215,7 @@ class ReplyClientFactory(ClientFactory):
     @param wait: how many seconds of silence end it, once nothing more is typed.
     @param terminal: what is done to what is received, if it is shown on a terminal.
     @ivar done: fires with a L{Parting}, when everything that was received has been shown.
+    @ivar reason: why the connection was lost, if it was not closed.
     """
 
     noisy = False
@@ -229,6 +235,7 @@ class ReplyClientFactory(ClientFactory):
         self._terminal = terminal
         self.open_keyboard = open_keyboard
         self.done: Deferred[Parting] = Deferred()
+        self.reason: BaseException | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> ReplyClient:  # type: ignore[override]
         """Make the protocol for the connection."""

@@ -65,3 +65,21 @@ def choice(choices: type[EnumT]) -> Callable[[Any], EnumT]:
     """Give the parser of one of an enum's values."""
     *others, last = [member.value for member in choices]
     return parser(choices, f"{', '.join(others)} or {last}")
+
+
+def given(value: str) -> str:
+    """Take any text but an empty one."""
+    if not value:
+        raise ValueError("takes a text that is not empty")
+    return value
+
+
+def server_name(value: str) -> str:
+    """Take what can be the name of a server, as L{ssl} takes it."""
+    try:
+        name = value.encode("idna")
+    except UnicodeError:
+        name = b""
+    if not name:
+        raise ValueError(f"takes the name or the IP address of a server, not {value!r}")
+    return value

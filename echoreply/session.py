@@ -8,25 +8,18 @@ import signal
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from twisted.internet import error
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import (
-    IReactorCore,
-    IReactorFromThreads,
-    IReactorPluggableNameResolver,
-    IReactorTCP,
-    IReactorTime,
-)
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from echoreply.address import format_address, host_and_port
-from echoreply.client import Keyboard, Parting, ReplyClientFactory
+from echoreply.client import Keyboard, Parting, ReplyClient, ReplyClientFactory
+from echoreply.destination import IClientReactor, connection_words, destination
 from echoreply.quoting import TerminalText
-from echoreply.typed import TypedLines
+from echoreply.typed import Eol, TypedLines
+from echoreply.udp_transport import LONGEST_DATAGRAM, DatagramTransport
 
 try:
     import fcntl
@@ -41,11 +34,7 @@ PROGRAM_WAITS = 5.0
 PERSON_WAITS = 0.5
 """Seconds of silence after which we leave. A person has seen the replies before they typed that they leave."""
 
-_FAILURES = (Parting.CLOSED, Parting.RESET, Parting.UNSENT, Parting.OUTPUT_CLOSED)
-
-
-class IClientReactor(IReactorCore, IReactorFromThreads, IReactorPluggableNameResolver, IReactorTCP, IReactorTime):
-    """What a client needs of a reactor."""
+_FAILURES = (Parting.CLOSED, Parting.UNSENT, Parting.OUTPUT_CLOSED)
 
 
 class Outcome(NamedTuple):
@@ -70,15 +59,35 @@ def why_not_connected(failure: Exception, timeout: float) -> str:
     return str(failure)
 
 
-def outcome_of(parting: Parting, *, to_person: bool, to_pipe: bool) -> Outcome:
+def why_lost(reason: BaseException | None, where: str) -> str:
+    """
+    Say why a connection was lost that had been made.
+
+    @param where: who was at its other end.
+    """
+    if isinstance(reason, error.ConnectError):
+        # So UDP tells, which has no connection.
+        return f"cannot send to {where}: {why_not_connected(reason, 0)}"
+    if isinstance(reason, error.ConnectionLost) and reason.args:
+        return f"TLS failed: {reason.args[0]}"
+    if reason is None or isinstance(reason, error.ConnectionClosed):
+        return Parting.RESET.value
+    # As pyOpenSSL's, whose text spans lines for lists of errors.
+    return f"the connection was lost: {' '.join(str(reason).split())}"
+
+
+def outcome_of(parting: Parting, *, to_person: bool, to_pipe: bool, lost: str = Parting.RESET.value) -> Outcome:
     """
     Say how it ended.
 
+    @param lost: what L{why_lost} says, should it have been.
     @param to_person: whether somebody would see it.
     @param to_pipe: whether what is received goes to a program that may leave when it likes.
     """
     if parting is Parting.OUTPUT_CLOSED and to_pipe:
         return Outcome(0)
+    if parting is Parting.RESET:
+        return Outcome(1, lost)
     if parting in _FAILURES:
         return Outcome(1, parting.value)
     return Outcome(0, parting.value if to_person else "")
@@ -96,9 +105,8 @@ async def talk(reactor: IClientReactor, options: argparse.Namespace, say: Say, s
     seen = os.isatty(STDERR)
 
     def open_keyboard(keyboard: Keyboard) -> None:
-        socket = keyboard.client.transport
         if seen:
-            say(f"connected to {format_address(socket.getPeer())} from {format_address(socket.getHost())}")
+            say(f"connected to {connection_words(keyboard.client.transport)}")
         if seen and os.isatty(stdin):
             say("type lines to send them; quit or Ctrl-D leaves")
         StandardIO(keyboard, stdin=stdin, stdout=stdout, reactor=reactor)  # type: ignore[call-arg]
@@ -106,18 +114,36 @@ async def talk(reactor: IClientReactor, options: argparse.Namespace, say: Say, s
     factory = ReplyClientFactory(
         reactor,
         open_keyboard,
-        lines=TypedLines(options.eol, lower=options.lower),
+        lines=typed_lines(options),
         wait=options.wait or (PERSON_WAITS if os.isatty(stdin) else PROGRAM_WAITS),
         terminal=TerminalText() if os.isatty(stdout) and not options.raw else None,
     )
-    timeout = options.connect_timeout
-    endpoint = HostnameEndpoint(reactor, options.host, options.port, timeout)
     try:
-        await endpoint.connect(factory).addTimeout(timeout, reactor, lambda *_: Failure(error.TimeoutError()))
+        there = destination(reactor, options)
+    except ValueError as mistake:
+        return Outcome(2, str(mistake))
+    if options.insecure:
+        say("--insecure: nobody checks whose certificate the server has")
+    timeout = options.connect_timeout
+    connecting = there.endpoint.connect(factory).addTimeout(timeout, reactor, lambda *_: Failure(error.TimeoutError()))
+    try:
+        client = cast(ReplyClient, await connecting)
     except Exception as failure:
-        where = host_and_port(options.host, options.port)
-        return Outcome(1, f"cannot connect to {where}: {why_not_connected(failure, timeout)}")
-    return outcome_of(await factory.done, to_person=seen, to_pipe=is_pipe(stdout))
+        return Outcome(1, f"cannot connect to {there.words}: {why_not_connected(failure, timeout)}")
+    parting = await factory.done
+    lost = why_lost(factory.reason, there.words)
+    outcome = outcome_of(parting, to_person=seen, to_pipe=is_pipe(stdout), lost=lost)
+    if isinstance(client.transport, DatagramTransport) and client.transport.too_long and not outcome.status:
+        return Outcome(1, f"not sent: a line of more than {LONGEST_DATAGRAM} bytes, which no datagram holds")
+    return outcome
+
+
+def typed_lines(options: argparse.Namespace) -> TypedLines:
+    """Give what is done to what is typed."""
+    if options.udp:
+        # Each line is cut out first, and gets its end as a datagram. There is nothing that the server could close.
+        return TypedLines(Eol.LF, lower=options.lower, exit_is_last=True)
+    return TypedLines(options.eol, lower=options.lower)
 
 
 def is_pipe(descriptor: int) -> bool:

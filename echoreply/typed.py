@@ -23,21 +23,37 @@ class Eol(Enum):
     NONE = "none"
 
 
+def with_eol(text: bytes, eol: Eol) -> bytes:
+    """Give a text that was typed with other ends of its lines."""
+    if eol is Eol.CRLF:
+        return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    if eol is Eol.NONE:
+        return text.replace(b"\r\n", b"").replace(b"\n", b"")
+    return text
+
+
 class TypedLines:
     """
     The lines of one keyboard.
 
+    @param exit_is_last: whether nothing is sent after C{exit}, as it is where a server can't close.
     @ivar quit: whether C{quit}, in any case, has been typed. It and what follows are not sent.
     @ivar exit: whether C{exit} has been sent, at which a server closes.
     """
 
-    def __init__(self, eol: Eol = Eol.LF, *, lower: bool = False) -> None:
+    def __init__(self, eol: Eol = Eol.LF, *, lower: bool = False, exit_is_last: bool = False) -> None:
         self._eol = eol
+        self._exit_is_last = exit_is_last
         self._lower = codecs.getincrementaldecoder("utf-8")("surrogateescape") if lower else None
         self._unfinished = b""
         self._inside_line = False
         self.quit = False
         self.exit = False
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be sent, whatever is typed."""
+        return self.quit or (self.exit and self._exit_is_last)
 
     def receive(self, data: bytes) -> bytes:
         """Take what was typed; give what is to be sent."""
@@ -55,27 +71,30 @@ class TypedLines:
         return self._send(rest, final=True)
 
     def _send(self, text: bytes, *, final: bool = False) -> bytes:
-        if self.quit:
+        if self.over:
             return b""
         if b"quit" in text.lower():
             text = self._until_quit(text)
         if self._lower:
             text = self._lower.decode(text, final or self.quit).lower().encode("utf-8", "surrogateescape")
         if b"exit" in text:
-            self.exit = self.exit or any(line == b"exit" for _, line in self._lines(text))
+            text = self._until_exit(text)
         if text:
             self._inside_line = not text.endswith(b"\n")
-        if self._eol is Eol.CRLF:
-            return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        if self._eol is Eol.NONE:
-            return text.replace(b"\r\n", b"").replace(b"\n", b"")
-        return text
+        return with_eol(text, self._eol)
 
     def _until_quit(self, text: bytes) -> bytes:
         for start, line in self._lines(text):
             if line.lower() == b"quit":
                 self.quit = True
                 return text[:start]
+        return text
+
+    def _until_exit(self, text: bytes) -> bytes:
+        for start, line in self._lines(text):
+            if line == b"exit":
+                self.exit = True
+                return text[: text.find(b"\n", start) + 1 or None] if self._exit_is_last else text
         return text
 
     def _lines(self, text: bytes) -> Iterator[tuple[int, bytes]]:

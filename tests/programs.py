@@ -27,6 +27,13 @@ TWISTD = str(SCRIPTS / "twistd")
 CLIENT = str(SCRIPTS / "echoreply-client")
 
 
+def client(*arguments: str | int, typed: bytes = b"") -> tuple[int, bytes, bytes]:
+    """Run our client with this in a pipe, until it ends; give its status, its output, and what it said."""
+    command = [CLIENT, *map(str, arguments)]
+    done = subprocess.run(command, input=typed, capture_output=True, timeout=PATIENCE, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
 class Transcript:
     """What a descriptor gives, as it comes, read by a thread so that its writer never waits."""
 

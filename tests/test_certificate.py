@@ -11,7 +11,7 @@ import pytest
 
 from echoreply.tls.certificate import check_dates, fingerprint, make_certificate, subject_of
 from echoreply.tls.context import context_of_pem, server_context
-from tests.tls import Session, issue
+from tests.tls import Authority, Session
 from tests.tls import make_certificate as make_with_openssl
 
 
@@ -50,7 +50,7 @@ def test_no_two_are_the_same() -> None:
 )
 def test_one_that_is_not_valid_now_is_told_with_the_day(begins: int, ends: int, said: str, tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    certificate, key = issue(tmp_path, "other", begins=now + timedelta(days=begins), ends=now + timedelta(days=ends))
+    certificate, key = Authority(tmp_path, "ca").sign("other", days=(begins, ends))
     day = (now + timedelta(days=ends if ends < 0 else begins)).strftime("%Y-%m-%d")
     with pytest.raises(ValueError, match=f"{said} {day}"):
         server_context(certificate, key)

@@ -2,10 +2,11 @@
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from echoreply import client
@@ -114,6 +115,13 @@ class LeavingTests(ClientTestCase):
         self.client.readConnectionLost()
         self.assert_parted(Parting.ANSWERED)
 
+    def test_twisteds_own_tls_is_not_half_closed_but_left_after_a_silence(self) -> None:
+        directlyProvides(self.socket, ISSLTransport)
+        self.keyboard.dataReceived(b"a\nquit\n")
+        self.assertFalse(self.socket.write_closed)
+        self.clock.advance(5)
+        self.assert_parted(Parting.SILENT)
+
     def test_quit_then_the_end_of_the_input_is_one_leaving(self) -> None:
         self.keyboard.dataReceived(b"quit\n")
         self.keyboard.readConnectionLost()
@@ -149,8 +157,9 @@ class LeavingTests(ClientTestCase):
         self.assert_parted(Parting.CLOSED)
 
     def test_a_reset_is_told(self) -> None:
-        self.socket.lose(ConnectionLost())
+        self.socket.lose(reason := ConnectionLost())
         self.assert_parted(Parting.RESET)
+        self.assertIs(self.factory.reason, reason)
 
     def test_a_reset_is_told_after_the_end_of_the_input_too(self) -> None:
         self.keyboard.readConnectionLost()

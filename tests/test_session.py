@@ -9,7 +9,7 @@ from twisted.internet import error
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.client import Parting
-from echoreply.session import Outcome, borrowed, outcome_of, why_not_connected
+from echoreply.session import Outcome, borrowed, outcome_of, why_lost, why_not_connected
 
 
 class WhyNotConnectedTests(SynchronousTestCase):
@@ -25,11 +25,27 @@ class WhyNotConnectedTests(SynchronousTestCase):
             self.assertEqual(why_not_connected(failure, 10.0), words)
 
 
+class WhyLostTests(SynchronousTestCase):
+    def test_every_loss_has_its_words(self) -> None:
+        for reason, words in (
+            (error.ConnectionLost(), "the connection was reset"),
+            (error.ConnectionLost("closed without a close_notify"), "TLS failed: closed without a close_notify"),
+            (ValueError("certificate\n verify failed"), "the connection was lost: certificate verify failed"),
+            (error.ConnectionRefusedError(), "cannot send to 192.0.2.1:9: connection refused"),
+            (error.NoRouteError(errno.EHOSTUNREACH), "cannot send to 192.0.2.1:9: no route to host"),
+        ):
+            self.assertEqual(why_lost(reason, "192.0.2.1:9"), words)
+
+
 class OutcomeTests(SynchronousTestCase):
     def test_failures_are_told_to_anybody(self) -> None:
         for parting in (Parting.CLOSED, Parting.RESET, Parting.UNSENT, Parting.OUTPUT_CLOSED):
             outcome = outcome_of(parting, to_person=False, to_pipe=False)
             self.assertEqual(outcome, Outcome(1, parting.value))
+
+    def test_a_loss_is_told_in_its_own_words(self) -> None:
+        outcome = outcome_of(Parting.RESET, to_person=False, to_pipe=True, lost="TLS failed: bad record mac")
+        self.assertEqual(outcome, Outcome(1, "TLS failed: bad record mac"))
 
     def test_what_went_well_is_told_to_a_person_only(self) -> None:
         for parting in (Parting.ANSWERED, Parting.SILENT):

@@ -111,3 +111,21 @@ class ExitTests(SynchronousTestCase):
         lines = TypedLines(lower=True)
         self.assertEqual(lines.receive(b"EXIT\n"), b"exit\n")
         self.assertTrue(lines.exit)
+
+
+class LastLineTests(SynchronousTestCase):
+    def test_exit_is_followed_by_what_was_typed_unless_it_is_to_be_the_last(self) -> None:
+        for last, expected in ((False, b"a\nexit\nb\nc\n"), (True, b"a\nexit\n")):
+            lines = TypedLines(exit_is_last=last)
+            self.assertEqual(lines.receive(b"a\nexit\nb\n") + lines.receive(b"c\n") + lines.finish(), expected)
+            self.assertEqual((lines.exit, lines.over), (True, last))
+
+    def test_exit_that_ends_the_input_is_sent_as_it_is(self) -> None:
+        lines = TypedLines(exit_is_last=True)
+        self.assertEqual(lines.receive(b"a\nexit") + lines.finish(), b"a\nexit")
+        self.assertTrue(lines.over)
+
+    def test_after_quit_it_is_over(self) -> None:
+        lines = TypedLines()
+        lines.receive(b"quit\n")
+        self.assertTrue(lines.over)

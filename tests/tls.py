@@ -8,8 +8,10 @@ import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -31,18 +33,65 @@ def make_certificate(directory: Path, name: str = "server") -> tuple[str, str]:
     return certificate, key
 
 
-def issue(directory: Path, name: str, *, begins: datetime, ends: datetime) -> tuple[str, str]:
-    """Make a certificate that is valid when it is told; give its path and that of its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), begins, ends)
-    certificate = builder.sign(key, hashes.SHA256())
-    paths = directory / f"{name}.pem", directory / f"{name}.key"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return str(paths[0]), str(paths[1])
+class Authority:
+    """
+    Signs certificates.
+
+    @ivar path: of its own certificate.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._directory = directory
+        self._name = name
+        self._key: Any = None
+        self.path, _ = self.sign(name, authority=True)
+
+    def sign(
+        self, name: str, *others: str, days: tuple[int, int] = (-1, 1), authority: bool = False
+    ) -> tuple[str, str]:
+        """
+        Sign a certificate for names and IP addresses; give the paths of it and of its key.
+
+        @param days: from now, from and until when it is valid.
+        """
+
+        def named(common_name: str) -> x509.Name:
+            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+        def alternative(text: str) -> x509.GeneralName:
+            try:
+                return x509.IPAddress(ip_address(text))
+            except ValueError:
+                return x509.DNSName(text)
+
+        key = ec.generate_private_key(ec.SECP256R1())
+        self._key = self._key or key
+        now = datetime.now(UTC)
+        begin, end = (now + timedelta(number) for number in days)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(named(name))
+            .issuer_name(named(self._name))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(begin)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(authority, None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(issuer, critical=False)
+            .add_extension(x509.SubjectAlternativeName([alternative(text) for text in (name, *others)]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        stem = self._directory / f"{name}-{certificate.serial_number}".replace(" ", "-").replace(":", "-")
+        pem, private = stem.with_suffix(".pem"), stem.with_suffix(".key")
+        pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        private.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return str(pem), str(private)
 
 
 def client_context(certificate: tuple[str, str] | None = None) -> ssl.SSLContext:

@@ -29,22 +29,12 @@ def server_context(
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.minimum_version = TLSVersion.TLSv1_2
     context.options |= OP_NO_RENEGOTIATION
-    texts = {path: _read(path) for path in (certificate, key, chain, client_ca) if path}
-    try:
-        with NamedTemporaryFile("wb") as whole:
-            if chain:
-                # It takes the whole chain from one file.
-                whole.write(texts[certificate] + b"\n" + texts[chain])
-                whole.flush()
-            context.load_cert_chain(whole.name if chain else certificate, key, _no_password)
-    except SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise ValueError(f"{key} is not the key of the certificate in {certificate}") from None
-        raise ValueError(f"{certificate} and {key} hold no certificate and its key in PEM") from None
-    check_dates(texts[certificate], certificate)
+    load_certificate(context, certificate, key, chain)
+    check_dates(read(certificate), certificate)
     if client_ca:
+        authorities = read(client_ca)
         with suppress(SSLError, ValueError):
-            context.load_verify_locations(cadata=texts[client_ca].decode("ascii"))
+            context.load_verify_locations(cadata=authorities.decode("ascii"))
         if not context.cert_store_stats()["x509"]:
             raise ValueError(f"{client_ca} holds no certificate in PEM")
         context.verify_mode = CERT_REQUIRED
@@ -66,7 +56,32 @@ def context_of_pem(pem: bytes, *, client_ca: str = "", alpn: Sequence[str] = ())
         return server_context(file.name, file.name, client_ca=client_ca, alpn=alpn)
 
 
-def _read(path: str) -> bytes:
+def load_certificate(context: SSLContext, certificate: str, key: str, chain: str = "") -> None:
+    """
+    Have a context show a certificate: a server's or a client's, as L{server_context} takes it.
+
+    @raise ValueError: it can't be used. The text says which file and why, for people.
+    """
+    texts = {path: read(path) for path in (certificate, key, chain) if path}
+    try:
+        with NamedTemporaryFile("wb") as whole:
+            if chain:
+                # It takes the whole chain from one file.
+                whole.write(texts[certificate] + b"\n" + texts[chain])
+                whole.flush()
+            context.load_cert_chain(whole.name if chain else certificate, key, _no_password)
+    except SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ValueError(f"{key} is not the key of the certificate in {certificate}") from None
+        raise ValueError(f"{certificate} and {key} hold no certificate and its key in PEM") from None
+
+
+def read(path: str) -> bytes:
+    """
+    Read a file that somebody named.
+
+    @raise ValueError: it can't be read. The text says which and why, for people.
+    """
     try:
         return Path(path).read_bytes()
     except OSError as error:

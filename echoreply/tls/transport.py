@@ -322,7 +322,7 @@ class TLSTransport:
             self._flush()
             return
         except SSLError as error:
-            self._fail(_words(error))
+            self._fail(self._words(error))
             return
         self._secure = True
         if IHandshakeListener.providedBy(self._protocol):
@@ -371,7 +371,7 @@ class TLSTransport:
         if ended or isinstance(error, SSLZeroReturnError):
             self._end_reading()
         elif error and not isinstance(error, SSLWantReadError):
-            self._fail(_words(error))
+            self._fail(self._words(error))
 
     def _end_reading(self) -> None:
         if self._read_ended or not self.connected:
@@ -396,6 +396,12 @@ class TLSTransport:
         if self._producer and self._secure:
             self._transport.unregisterProducer()
         self._transport.loseConnection()
+
+    def _words(self, error: SSLError) -> str:
+        """Say what OpenSSL says, for people."""
+        if isinstance(error, SSLCertVerificationError):
+            return f"certificate verify failed: {error.verify_message}"
+        return (error.reason or "unknown error").replace("_", " ").lower()
 
     # Writing.
 
@@ -426,10 +432,3 @@ class TLSTransport:
         if not self._fault:
             self._say_goodbye()
         self._transport.loseConnection()
-
-
-def _words(error: SSLError) -> str:
-    """Say what OpenSSL says, for people."""
-    if isinstance(error, SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message}"
-    return (error.reason or "unknown error").replace("_", " ").lower()

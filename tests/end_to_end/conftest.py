@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import os
+import re
 import resource
+import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.programs import Server
+from tests.programs import Server, Transcript
 
 Start = Callable[..., Server]
 
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's /proc")
+
+
+def installed(program: str) -> str:
+    """Give the path of a program, or skip the test."""
+    path = shutil.which(program)
+    if not path:
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
+@contextmanager
+def listening(said: bytes, program: str, *arguments: str) -> Iterator[re.Match[bytes]]:
+    """Run a program that listens; give what it said when it did. If it is not installed, the test is skipped."""
+    command = [installed(program), *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        log = Transcript(partial(os.read, process.stdout.fileno(), 65536))
+        try:
+            yield log.wait_for(said)
+        finally:
+            process.kill()
+            log.all()
 
 
 @pytest.fixture

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Start
+from tests.end_to_end.conftest import Start, installed
 from tests.programs import CLIENT, Server, Terminal, Transcript, free_port
 from tests.wire import PATIENCE
 
 ORIGINAL = Path(__file__).parents[3] / "shared" / "seed"
-
-
-def installed(program: str) -> str:
-    """Give the path of a program, or skip the test."""
-    path = shutil.which(program)
-    if not path:
-        pytest.skip(f"{program} is not installed")
-    return path
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ import pytest
 
 from tests import wire
 from tests.end_to_end.conftest import Start
-from tests.end_to_end.test_peers import installed
 from tests.programs import (
     SYSTEMD_SOCKET,
     Server,
