@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests import wire
-from tests.end_to_end.conftest import Start
+from tests.end_to_end.conftest import Start, installed
 from tests.programs import (
     SYSTEMD_SOCKET,
     Server,
