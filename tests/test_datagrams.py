@@ -173,6 +173,19 @@ class RateTests(DatagramsTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+class LinkLocalSocket:
+    """A socket that has received from a peer on the seventh link."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, Any]] = []
+
+    def recvfrom(self, size: int) -> Any:  # noqa: ANN401
+        return b"hello", ("fe80::1", 4000, 0, 7)
+
+    def sendto(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401
+        self.sent.append((datagram, addr))
+
+
 class FailingSocket:
     """A socket of which the system says that something went wrong, once."""
 
@@ -225,3 +238,11 @@ class PortTests(SynchronousTestCase):
             self.assertEqual(self.observer.datagrams, [])
             self.port.doRead()
             self.assertEqual(client.recv(100), b"hello")
+
+    def test_a_peer_on_a_link_is_answered_there(self) -> None:
+        real, self.port.socket = self.port.socket, cast(socket.socket, LinkLocalSocket())
+        try:
+            self.port.answer_waiting(1)
+            self.assertEqual(self.port.socket.sent, [(b"hello", ("fe80::1", 4000, 0, 7))])  # type: ignore[attr-defined]
+        finally:
+            self.port.socket = real
