@@ -2,8 +2,7 @@
 Replies to datagrams, without becoming a weapon.
 
 The sender of a datagram may be anybody who claims to be somebody else. So two servers must not be set talking to each
-other (CERT advisory CA-1996-01), nobody may be sent much by others' doing (RFC 4732, 3.1), and nothing is kept of a
-peer for longer than a second.
+other (CERT advisory CA-1996-01), nobody may be sent much by others' doing (RFC 4732), and what is kept of peers is bounded.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ ANSWERING_PORTS = frozenset({7, 13, 17, 19})
 """Those of services that answer whatever they get: echo, daytime, quote of the day, chargen; RFC 862, 867, 865, 864."""
 
 MOST_HOSTS = 65536
-"""Hosts of which it is known, within a second, how often they were answered; about 12 MB of them."""
+"""Hosts of which it is known, within a second, how often they were answered; about 8 MB of them."""
 
 AT_ONCE = 256
 """Datagrams that are answered in a turn of the reactor, before others get theirs."""
@@ -156,9 +155,9 @@ class DatagramPort(udp.Port):
     """
     A UDP port for a protocol that replies to a datagram while it receives it, or not at all.
 
-    Unlike Twisted's, it replies from the address that was asked (on Linux; RFC 1122, 4.1.3.5), knows the
-    link of an IPv6 link-local peer (RFC 4007, 6), reads no more at once than so many datagrams, be they empty, and goes
-    on whatever the system says to a read.
+    Unlike Twisted's, it replies from the address that was asked (on Linux; RFC 1122, 4.1.3.5), knows the link of an
+    IPv6 link-local peer (RFC 4007, 6), reads no more at once than so many datagrams, be they empty, and goes on whatever
+    the system says to a read.
 
     @param bound: a socket that does not block. It is the port's from now on.
     """
