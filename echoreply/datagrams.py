@@ -2,7 +2,8 @@
 Replies to datagrams, without becoming a weapon.
 
 The sender of a datagram may be anybody who claims to be somebody else. So two servers must not be set talking to each
-other (CERT advisory CA-1996-01), nobody may be sent much by others' doing (RFC 4732), and what is kept of peers is bounded.
+other (CERT advisory CA-1996-01), nobody may be sent much by others' doing (RFC 4732), and what is kept of peers is
+bounded.
 """
 
 from __future__ import annotations
@@ -156,8 +157,8 @@ class DatagramPort(udp.Port):
     A UDP port for a protocol that replies to a datagram while it receives it, or not at all.
 
     Unlike Twisted's, it replies from the address that was asked (on Linux; RFC 1122, 4.1.3.5), knows the link of an
-    IPv6 link-local peer (RFC 4007, 6), reads no more at once than so many datagrams, be they empty, and goes on whatever
-    the system says to a read.
+    IPv6 link-local peer (RFC 4007, 6), reads no more at once than so many datagrams, be they empty, and goes on
+    whatever the system says to a read.
 
     @param bound: a socket that does not block. It is the port's from now on.
     """
