@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from ipaddress import IPv6Address as IPv6
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -15,6 +16,7 @@ def is_ip_address(text: str) -> bool:
     return isIPAddress(text) or isIPv6Address(text)
 
 
+@lru_cache(1024)  # Each datagram asks.
 def unmapped(host: str) -> str:
     """
     Write an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) as the IPv4 address that it is; anything else as it is.

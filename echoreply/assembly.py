@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import cast
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.defer import execute
+from twisted.internet.interfaces import IAddress, IListeningPort, IReactorFDSet
 
 from echoreply.access import within
 from echoreply.address import host_and_port, host_of
+from echoreply.datagrams import DatagramPort, ReplyDatagrams
 from echoreply.endpoint import IServerReactor, described_road, server_endpoint
+from echoreply.listeners import datagram_socket
 from echoreply.observer import IReplyObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.reasons import CloseReason
@@ -54,6 +58,10 @@ def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) ->
             front, renew = secured(factory, read, factory.observer.failed)
         endpoint = server_endpoint(reactor, settings.interface, settings.tls)
         yield Road(where, partial(endpoint.listen, front), over="TLS", renew=renew)
+    if settings.udp is not None:
+        where = host_and_port(settings.interface or "*", settings.udp)
+        open_port = partial(_listen_for_datagrams, reactor, settings, factory.observer)
+        yield Road(f"{where} for UDP", lambda: execute(open_port), over="UDP")
     for description in settings.listen:
         yield described_road(
             reactor,
@@ -62,6 +70,19 @@ def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) ->
             trusts=partial(_trusts, settings),
             tell=factory.observer.failed,
         )
+
+
+def _listen_for_datagrams(reactor: IServerReactor, settings: Settings, observer: IReplyObserver) -> IListeningPort:
+    replies = ReplyDatagrams(
+        reactor,
+        settings.rules,
+        observer,
+        rate=settings.udp_rate,
+        permits=settings.access.permits,
+    )
+    port = DatagramPort(cast(IReactorFDSet, reactor), replies, datagram_socket(settings.interface, settings.udp or 0))
+    port.startListening()  # type: ignore[no-untyped-call]
+    return port
 
 
 def _trusts(settings: Settings, peer: IAddress) -> bool:

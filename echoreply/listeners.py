@@ -1,4 +1,4 @@
-"""Listening sockets: one, or several that share a port, one for each process that is to serve it."""
+"""Sockets that serve a port: one for a process, or several that share it, one for each process."""
 
 from __future__ import annotations
 
@@ -31,17 +31,31 @@ def listening_sockets(interface: str, port: int, count: int = 1) -> list[socket.
     @param port: if 0, a free one.
     @raise CannotListenError: the address is taken, also by another server that would share it, or not ours to take.
     """
+    return _sockets(socket.SOCK_STREAM, interface, port, count)
+
+
+def datagram_socket(interface: str, port: int) -> socket.socket:
+    """
+    Give a UDP socket, bound as L{listening_sockets} binds its own.
+
+    @raise CannotListenError: the address is taken, or not ours to take.
+    """
+    (bound,) = _sockets(socket.SOCK_DGRAM, interface, port, 1)
+    return bound
+
+
+def _sockets(kind: socket.SocketKind, interface: str, port: int, count: int) -> list[socket.socket]:
     both = not interface and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both or isIPv6Address(interface) else socket.AF_INET
     listeners: list[socket.socket] = []
     try:
-        address = _socket_address(interface, port, family)
+        address = _socket_address(interface, port, family, kind)
         for _ in range(count):
-            listener = socket.socket(family, socket.SOCK_STREAM)
+            listener = socket.socket(family, kind)
             listeners.append(listener)
             listener.setblocking(False)
-            if os.name == "posix":
-                # Elsewhere this would let two servers have one port.
+            if os.name == "posix" and kind == socket.SOCK_STREAM:
+                # Otherwise this would let two servers have one port.
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
@@ -52,8 +66,9 @@ def listening_sockets(interface: str, port: int, count: int = 1) -> list[socket.
             if count > 1:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             address = listener.getsockname()
-        for listener in listeners:
-            listener.listen(BACKLOG)
+        if kind == socket.SOCK_STREAM:
+            for listener in listeners:
+                listener.listen(BACKLOG)
     except OSError as error:
         for listener in listeners:
             listener.close()
@@ -62,12 +77,10 @@ def listening_sockets(interface: str, port: int, count: int = 1) -> list[socket.
     return listeners
 
 
-def _socket_address(interface: str, port: int, family: int) -> Any:  # noqa: ANN401  # as the socket module has it
+def _socket_address(interface: str, port: int, family: int, kind: int) -> Any:  # noqa: ANN401  # as the socket module has it
     if not interface:
         return ("", port)
-    ((_, _, _, _, address),) = socket.getaddrinfo(
-        interface, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-    )
+    ((_, _, _, _, address),) = socket.getaddrinfo(interface, port, family, kind, flags=socket.AI_NUMERICHOST)
     return address
 
 

@@ -10,11 +10,11 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from echoreply.address import format_address
+from echoreply.address import format_address, host_and_port
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts, IReplyObserver
+from echoreply.observer import Connection, Counts, IReplyObserver, Peer
 from echoreply.quoting import quote
-from echoreply.reasons import CloseReason
+from echoreply.reasons import CloseReason, DropReason
 from echoreply.timer import Timer
 
 LONGEST_SHOWN = 256
@@ -24,7 +24,10 @@ CONNECTIONS_PER_SECOND = 100
 """How many connections are logged a second as they begin, at most, and how many as they end."""
 
 REFUSALS_PER_SECOND = 10
-"""How many refusals are logged a second, at most, and how many failures: both are for anybody to cause."""
+"""
+How many refusals are logged a second, at most, how many failures, and how many datagrams that are not answered: all of
+them are for anybody to cause.
+"""
 
 
 class Allowance:
@@ -95,6 +98,7 @@ class LogObserver:
         self._ends = allow(CONNECTIONS_PER_SECOND, "ends")
         self._refusals = allow(REFUSALS_PER_SECOND, "refusals")
         self._failures = allow(REFUSALS_PER_SECOND, "failures")
+        self._drops = allow(REFUSALS_PER_SECOND, "drops")
         self._tells_messages = messages_per_second > 0
 
     def listening(self, host: IAddress, over: str) -> None:
@@ -134,9 +138,7 @@ class LogObserver:
         if self._messages.left:
             peer = format_address(connection.peer)
             for message in messages.messages(self._messages.left):
-                self._log.info(
-                    "{peer} sent {message}", peer=peer, message=quote(message.rstrip(b"\r\n"), LONGEST_SHOWN)
-                )
+                self._log_message(peer, message)
         self._messages.take(messages.count)
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
@@ -145,12 +147,27 @@ class LogObserver:
             self._log_end(connection, reason)
         self._ends.take()
 
+    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+        """Log the message, as long as the second has room for it."""
+        if not self._tells_messages:
+            return
+        if self._messages.left:
+            self._log_message(host_and_port(*peer), message)
+        self._messages.take()
+
+    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+        """Log whom we did not answer, as long as the second has room for it."""
+        if self._drops.left:
+            self._log.info("{peer} dropped: {reason}", peer=host_and_port(*peer), reason=reason.value)
+        self._drops.take()
+
     def stopped(self, counts: Counts) -> None:
         """Log what has been counted and not been told yet, and what there was in all."""
         self.settle()
+        drops = counts.drops
         self._log.info(
             "stopped: accepted {accepted}, open {open}, ended {ended}{ended_by}, refused {refused}{refused_by}, "
-            "messages {messages}, bytes in {received}, bytes out {sent}",
+            "messages {messages}, bytes in {received}, bytes out {sent}{dropped}",
             accepted=counts.accepted,
             open=counts.open,
             ended=counts.endings.total(),
@@ -160,12 +177,16 @@ class LogObserver:
             messages=counts.messages,
             received=counts.received,
             sent=counts.sent,
+            dropped=f", dropped {drops.total()}{_by_reason(drops)}" if drops else "",
         )
 
     def settle(self) -> None:
         """Log what has been counted and not been told yet."""
         for allowance in self._allowances:
             allowance.settle()
+
+    def _log_message(self, peer: str, message: bytes) -> None:
+        self._log.info("{peer} sent {message}", peer=peer, message=quote(message.rstrip(b"\r\n"), LONGEST_SHOWN))
 
     def _log_end(self, connection: Connection, reason: CloseReason) -> None:
         why = f"idle for {connection.idle:g} s" if reason is CloseReason.IDLE else reason.value
@@ -185,6 +206,6 @@ def _part_of(number: int, part: tuple[int, int]) -> int:
     return number * which // of - number * (which - 1) // of
 
 
-def _by_reason(counter: Counter[CloseReason]) -> str:
+def _by_reason(counter: Counter[CloseReason] | Counter[DropReason]) -> str:
     each = "; ".join(f"{reason.value}: {count}" for reason, count in counter.most_common())
     return f" ({each})" if each else ""

@@ -9,7 +9,10 @@ from twisted.internet.interfaces import IAddress
 from zope.interface import Interface, implementer
 
 from echoreply.framing import Block
-from echoreply.reasons import CloseReason
+from echoreply.reasons import CloseReason, DropReason
+
+Peer = tuple[str, int]
+"""Who sent a datagram: the IP address, an IPv4-mapped one as IPv4, and the port."""
 
 
 @define(eq=False)
@@ -65,6 +68,17 @@ class IReplyObserver(Interface):
     def closed(connection: Connection, reason: CloseReason) -> None:
         """Tell that an accepted connection has ended."""
 
+    def answered_datagram(peer: Peer, message: bytes, sent: int) -> None:
+        """
+        Tell that a datagram was answered.
+
+        @param message: all of it.
+        @param sent: the length of the reply, in bytes.
+        """
+
+    def dropped(peer: Peer, message: bytes, reason: DropReason) -> None:
+        """Tell that a datagram was not answered."""
+
     def stopped(counts: Counts) -> None:
         """Tell that the server has stopped, and nothing follows."""
 
@@ -94,6 +108,12 @@ class NoObserver:
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Ignore it."""
 
+    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+        """Ignore it."""
+
+    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+        """Ignore it."""
+
     def stopped(self, counts: Counts) -> None:
         """Ignore it."""
 
@@ -102,17 +122,19 @@ class Counts(NoObserver):
     """
     What an operator asks first. At any time C{accepted} is C{open} and all C{endings} together.
 
-    It adds up when it is asked, so a message costs nothing.
+    It adds up when it is asked, so a message on a connection costs nothing.
 
     @ivar accepted: connections that were taken.
     @ivar refusals: how many were not, by reason.
     @ivar endings: how many of those accepted have ended, by reason.
+    @ivar drops: how many datagrams were not answered, by reason.
     """
 
     def __init__(self) -> None:
         self.accepted = 0
         self.refusals: Counter[CloseReason] = Counter()
         self.endings: Counter[CloseReason] = Counter()
+        self.drops: Counter[DropReason] = Counter()
         self._open: set[Connection] = set()
         self._messages = self._received = self._sent = 0
 
@@ -133,7 +155,7 @@ class Counts(NoObserver):
 
     @property
     def sent(self) -> int:
-        """Bytes of replies that were handed to transports."""
+        """Bytes of replies that were handed to transports or, as datagrams, to the kernel."""
         return self._sent + sum(connection.sent for connection in self._open)
 
     def add(
@@ -170,3 +192,14 @@ class Counts(NoObserver):
         self._messages += connection.messages
         self._received += connection.received
         self._sent += connection.sent
+
+    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+        """Count it."""
+        self._messages += 1
+        self._received += len(message)
+        self._sent += sent
+
+    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+        """Count it."""
+        self.drops[reason] += 1
+        self._received += len(message)

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts, IReplyObserver, NoObserver
-from echoreply.reasons import CloseReason
+from echoreply.observer import Connection, Counts, IReplyObserver, NoObserver, Peer
+from echoreply.reasons import CloseReason, DropReason
 
 _log = Logger("echoreply")
 
@@ -56,6 +56,12 @@ class Publisher:
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         self._tell("closed", connection, reason)
+
+    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+        self._tell("answered_datagram", peer, message, sent)
+
+    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+        self._tell("dropped", peer, message, reason)
 
     def stopped(self, counts: Counts) -> None:
         self._tell("stopped", counts)

@@ -1,4 +1,4 @@
-"""Why conversations and connections end."""
+"""Why conversations and connections end, and why datagrams are not answered."""
 
 from __future__ import annotations
 
@@ -20,3 +20,18 @@ class CloseReason(Enum):
     ABORTED = "aborted, since the server did not wait longer to shut down"
     RESET = "connection reset or lost"
     WORKER = "worker process died"
+
+
+class DropReason(Enum):
+    """Why a datagram was not answered."""
+
+    DENIED = "denied by address"
+    ANSWERING_PORT = "from a port that answers"
+    PREFIX = "begins with the prefix"
+    FAREWELL = "exit or quit"
+    TOO_LONG = "message too long"
+    RATE = "more than the rate"
+    TOO_MANY_HOSTS = "too many hosts at once"
+    REPLY_TOO_LONG = "reply too long for a datagram"
+    NO_ROOM = "no room to send"
+    UNSENDABLE = "reply refused by the system"

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import Logger
 
+from echoreply.datagrams import AT_STOP, DatagramPort
 from echoreply.descriptors import accept_waiting, wait_for_descriptors
 from echoreply.listeners import BACKLOG, mind_file
 from echoreply.protocol import ReplyFactory
@@ -111,6 +112,8 @@ class ReplyService(Service):
                 # The port closes in the reactor's next turn, just after this call. Those who wait in its queue have
                 # connected, as far as they know, and sent messages; more than it holds can only be newcomers.
                 self._clock.callLater(0, accept_waiting, port, BACKLOG)
+            elif isinstance(port, DatagramPort):
+                port.answer_waiting(AT_STOP)
             closed.append(maybeDeferred(port.stopListening))
         self._ports.clear()
         for port_closed in closed:

@@ -4,8 +4,8 @@ from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts, IReplyObserver
-from echoreply.reasons import CloseReason
+from echoreply.observer import Connection, Counts, IReplyObserver, Peer
+from echoreply.reasons import CloseReason, DropReason
 
 
 @implementer(IReplyObserver)
@@ -20,6 +20,8 @@ class Memory:
         self.refusals: list[CloseReason] = []
         self.identities: list[str] = []
         self.failures: list[tuple[str, str]] = []
+        self.datagrams: list[tuple[Peer, bytes, int]] = []
+        self.drops: list[DropReason] = []
         self.has_stopped = False
 
     def listening(self, host: IAddress, over: str) -> None:
@@ -43,6 +45,12 @@ class Memory:
 
     def refused(self, peer: IAddress, reason: CloseReason) -> None:
         self.refusals.append(reason)
+
+    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+        self.datagrams.append((peer, message, sent))
+
+    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+        self.drops.append(reason)
 
     def stopped(self, counts: Counts) -> None:
         self.has_stopped = True

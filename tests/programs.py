@@ -189,7 +189,7 @@ def outliving() -> Iterator[int]:
         os.close(alive)
 
 
-def serve_as_daemon(directory: Path, *options: str) -> str:
+def serve_as_daemon(directory: Path, *options: str, meanwhile: Callable[[], object] = lambda: None) -> str:
     """Run a server as a daemon until it has answered a message, and see that it leaves but its log; give that."""
     log, pidfile, port = directory / "log", directory / "pid", free_port()
     with outliving() as process:
@@ -198,6 +198,7 @@ def serve_as_daemon(directory: Path, *options: str) -> str:
         if pidfile.exists():
             try:
                 exchange(partial(Wire, "127.0.0.1", port), b"hello\n", b"server reply:hello\n")
+                meanwhile()
             finally:
                 os.kill(int(pidfile.read_text()), signal.SIGTERM)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 from echoreply.framing import Block
 from echoreply.log import CONNECTIONS_PER_SECOND, LONGEST_SHOWN, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observer import Connection, Counts, IReplyObserver
-from echoreply.reasons import CloseReason
+from echoreply.reasons import CloseReason, DropReason
 
 STOPPED = "stopped: accepted 0, open 0, ended 0, refused 0, messages 0, bytes in 0, bytes out 0"
 HOST = IPv4Address("TCP", "192.0.2.9", 8088)
@@ -110,6 +110,43 @@ class RefusalTests(LogTestCase):
         self.clock.advance(1)
         self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
         self.assertEqual(self.lines[-1], "refusals not logged: 3")
+
+
+class DatagramTests(LogTestCase):
+    def test_a_datagram_is_told_as_a_message_is_within_the_same_rate(self) -> None:
+        log = self.observer(2)
+        log.answered(self.client, Block(b"a\n", 1))
+        for message in (b"b\r\n", b"c"):
+            log.answered_datagram(("2001:db8::1", 4000), message, 10)
+        self.assertEqual(self.lines, ['192.0.2.1:4000 sent "a"', '[2001:db8::1]:4000 sent "b"'])
+        log.settle()
+        self.assertEqual(self.lines[-1], "messages not logged: 1")
+
+    def test_rate_0_tells_nothing_of_them(self) -> None:
+        self.observer(0).answered_datagram(("192.0.2.1", 4000), b"a", 10)
+        self.assertEqual(self.lines, [])
+
+    def test_one_that_is_not_answered_is_told_with_its_reason_and_many_are_counted(self) -> None:
+        log = self.observer(0)
+        for _ in range(REFUSALS_PER_SECOND + 3):
+            log.dropped(("192.0.2.1", 7), b"a", DropReason.ANSWERING_PORT)
+        self.clock.advance(1)
+        self.assertEqual(self.lines[0], "192.0.2.1:7 dropped: from a port that answers")
+        self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
+        self.assertEqual(self.lines[-1], "drops not logged: 3")
+
+    def test_in_the_end_it_is_told_how_many_were_not_answered_and_why(self) -> None:
+        counts = Counts()
+        for reason in [DropReason.RATE] * 2 + [DropReason.PREFIX] * 10:
+            counts.dropped(("192.0.2.1", 4000), b"a", reason)
+        self.observer(10).stopped(counts)
+        self.assertEqual(
+            self.lines,
+            [
+                STOPPED.replace("bytes in 0", "bytes in 12")
+                + ", dropped 12 (begins with the prefix: 10; more than the rate: 2)"
+            ],
+        )
 
 
 class MessageTests(LogTestCase):

@@ -6,7 +6,7 @@ from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.observer import Connection, Counts
-from echoreply.reasons import CloseReason
+from echoreply.reasons import CloseReason, DropReason
 
 ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
 
@@ -28,6 +28,13 @@ class CountsTests(SynchronousTestCase):
         counts.refused(ADDRESS, CloseReason.TOO_MANY)
         self.assertEqual((counts.accepted, counts.open, counts.endings.total()), (0, 0, 0))
         self.assertEqual(counts.refusals, {CloseReason.TOO_MANY: 1})
+
+    def test_datagrams_are_counted_and_those_not_answered_by_reason(self) -> None:
+        counts = Counts()
+        counts.answered_datagram(("192.0.2.1", 4000), b"hello", 18)
+        counts.dropped(("192.0.2.1", 7), b"hello!", DropReason.ANSWERING_PORT)
+        self.assertEqual((counts.messages, counts.received, counts.sent), (1, 11, 18))
+        self.assertEqual(counts.drops, {DropReason.ANSWERING_PORT: 1})
 
     @given(st.lists(st.sampled_from(["open", "close"])))
     def test_the_accepted_are_the_open_and_the_ended(self, events: list[str]) -> None:

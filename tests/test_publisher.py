@@ -7,7 +7,7 @@ from zope.interface.verify import verifyObject
 from echoreply.framing import Block
 from echoreply.observer import Connection, Counts, IReplyObserver, NoObserver
 from echoreply.publisher import Publisher
-from echoreply.reasons import CloseReason
+from echoreply.reasons import CloseReason, DropReason
 from tests.observers import Memory
 
 ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
@@ -37,6 +37,8 @@ class PublisherTests(SynchronousTestCase):
         observer.opened(self.connection)
         observer.answered(self.connection, Block(b"a\nb\n", 2))
         observer.closed(self.connection, CloseReason.CLIENT)
+        observer.answered_datagram(("192.0.2.1", 4000), b"hello", 18)
+        observer.dropped(("192.0.2.1", 7), b"hello", DropReason.ANSWERING_PORT)
         observer.stopped(Counts())
 
     def assert_all_told(self, memory: Memory) -> None:
@@ -44,6 +46,8 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual(memory.refusals, [CloseReason.TOO_MANY])
         self.assertEqual(memory.messages, [b"a", b"b"])
         self.assertEqual(memory.ended, [(self.connection, CloseReason.CLIENT)])
+        self.assertEqual(memory.datagrams, [(("192.0.2.1", 4000), b"hello", 18)])
+        self.assertEqual(memory.drops, [DropReason.ANSWERING_PORT])
         self.assertTrue(memory.has_stopped)
 
     def test_it_is_an_observer(self) -> None:

@@ -38,6 +38,7 @@ def test_its_table_has_every_option_with_its_default() -> None:
     defaults = {name.replace("_", "-"): getattr(value, "value", value) for name, value in values.items()}
     defaults["interface"] = "all, IPv6 and IPv4"
     defaults["listen"] = "none"
+    defaults["udp"] = "none"
     defaults["prefix"] = "`server reply:`"
     for name, default in defaults.items():
         shown = f"{default:g}" if isinstance(default, float) else str(default)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from twisted.internet.error import CannotListenError
 
-from echoreply.listeners import listening_sockets
+from echoreply.listeners import datagram_socket, listening_sockets
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="there is no SO_REUSEPORT")
 
@@ -37,3 +37,12 @@ def test_an_address_of_another_machine_can_not_be_had() -> None:
     with pytest.raises(CannotListenError) as caught:
         listening_sockets("192.0.2.1", 0, 2)
     assert caught.value.socketError.strerror == "Cannot assign requested address"
+
+
+@pytest.mark.parametrize("interface", ["", "127.0.0.1", "::1"])
+def test_nobody_shares_a_port_for_datagrams(interface: str) -> None:
+    with datagram_socket(interface, 0) as bound:
+        for host in {interface, ""}:
+            with pytest.raises(CannotListenError) as caught:
+                datagram_socket(host, bound.getsockname()[1])
+            assert caught.value.socketError.strerror == "Address already in use"

@@ -1,0 +1,216 @@
+"""
+Replies to datagrams, without becoming a weapon.
+
+The sender of a datagram may be anybody who claims to be somebody else. So two servers must not be set talking to each
+other (CERT advisory CA-1996-01), nobody may be sent much by others' doing (RFC 4732), and what is kept of peers is
+bounded.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import udp
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+from twisted.internet.protocol import DatagramProtocol
+
+from echoreply.address import unmapped
+from echoreply.conversation import Rules
+from echoreply.framing import Block, too_long
+from echoreply.observer import IReplyObserver
+from echoreply.reasons import DropReason
+from echoreply.replies import is_farewell
+
+ANSWERING_PORTS = frozenset({7, 13, 17, 19})
+"""Those of services that answer whatever they get: echo, daytime, quote of the day, chargen; RFC 862, 867, 865, 864."""
+
+MOST_HOSTS = 65536
+"""Hosts of which it is known, within a second, how often they were answered; about 8 MB of them."""
+
+AT_ONCE = 256
+"""Datagrams that are answered in a turn of the reactor, before others get theirs."""
+
+AT_STOP = 16384
+"""Datagrams that are answered when the port is about to close, at most: new ones may come as fast as old ones go."""
+
+_LONGEST = 65535
+
+# How to ask to which address each datagram was sent: RFC 3542, 6.1, and IP_PKTINFO of ip(7), for which Python has no
+# name. Other systems take no such address for an IPv4 peer of an IPv6 socket.
+_PACKET_INFO: dict[int, tuple[int, int]] = {}
+if sys.platform == "linux":
+    _PACKET_INFO[socket.AF_INET6] = socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO
+    _PACKET_INFO[socket.AF_INET] = socket.IPPROTO_IP, 8
+
+_Control = tuple[int, int, bytes]
+
+
+class HostRate:
+    """
+    So many times a second and host.
+
+    All are forgotten each second: there are more addresses than memory, and a flood may come from all of them.
+
+    @param clock: where time comes from, such as the reactor.
+    """
+
+    def __init__(self, clock: IReactorTime, per_second: int) -> None:
+        self._clock = clock
+        self._per_second = per_second
+        self._began = 0.0
+        self._times: dict[str, int] = {}
+
+    def take(self, host: str) -> DropReason | None:
+        """Take one of a host's times, or tell why there is none."""
+        now = self._clock.seconds()
+        # Clocks are set back, too.
+        if not self._began <= now < self._began + 1:
+            self._began = now
+            self._times.clear()
+        times = self._times.get(host, 0)
+        if times >= self._per_second:
+            return DropReason.RATE
+        if not times and len(self._times) >= MOST_HOSTS:
+            return DropReason.TOO_MANY_HOSTS
+        self._times[host] = times + 1
+        return None
+
+
+class ReplyDatagrams(DatagramProtocol):
+    """
+    Answers datagrams, each of which is a message (RFC 862's UDP service, with a prefix).
+
+    @param clock: where time comes from, such as the reactor.
+    @param rules: what a message is answered with, and how long it may be. Framing is the datagrams' own.
+    @param observer: is told of each datagram, whether it was answered or not.
+    @param rate: how many datagrams a second are answered, of one IP address.
+    @param permits: is asked whether an IP address is answered at all.
+    """
+
+    noisy = False
+    transport: udp.Port
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        rules: Rules,
+        observer: IReplyObserver,
+        *,
+        rate: int,
+        permits: Callable[[str], bool] = lambda _host: True,
+    ) -> None:
+        self._rules = rules
+        self._observer = observer
+        self._rate = HostRate(clock, rate)
+        self._permits = permits
+        self._answering_ports = ANSWERING_PORTS
+
+    def startProtocol(self) -> None:
+        """Take note of the port: what comes from the same one may be a server's like this one."""
+        self._answering_ports = ANSWERING_PORTS | {self.transport.getHost().port}
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401  # as the socket module has it
+        """Answer a datagram, unless there is a reason not to."""
+        host, port = unmapped(addr[0]), addr[1]
+        reason = self._objection(datagram, host, port)
+        if reason is None:
+            reply = self._rules.replies.to(Block(datagram, 1))
+            try:
+                self.transport.write(reply, addr)
+            except OSError as error:
+                reason = _why_unsent(error)
+            else:
+                self._observer.answered_datagram((host, port), datagram, len(reply))
+                return
+        self._observer.dropped((host, port), datagram, reason)
+
+    def _objection(self, datagram: bytes, host: str, port: int) -> DropReason | None:
+        prefix = self._rules.replies.prefix
+        if not self._permits(host):
+            return DropReason.DENIED
+        if port in self._answering_ports:
+            return DropReason.ANSWERING_PORT
+        if prefix and datagram.startswith(prefix):
+            return DropReason.PREFIX
+        if is_farewell(datagram):
+            return DropReason.FAREWELL
+        if too_long(datagram.removesuffix(b"\n"), self._rules.max_message):
+            return DropReason.TOO_LONG
+        return self._rate.take(host)
+
+
+def _why_unsent(error: OSError) -> DropReason:
+    if error.errno == errno.EMSGSIZE:
+        # What a datagram can be depends on the address family and the system: 65,507 bytes for IPv4, RFC 768 and 791.
+        return DropReason.REPLY_TOO_LONG
+    if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS):
+        return DropReason.NO_ROOM
+    return DropReason.UNSENDABLE
+
+
+class DatagramPort(udp.Port):
+    """
+    A UDP port for a protocol that replies to a datagram while it receives it, or not at all.
+
+    Unlike Twisted's, it replies from the address that was asked (on Linux; RFC 1122, 4.1.3.5), knows the link of an
+    IPv6 link-local peer (RFC 4007, 6), reads no more at once than so many datagrams, be they empty, and goes on
+    whatever the system says to a read.
+
+    @param bound: a socket that does not block. It is the port's from now on.
+    """
+
+    def __init__(self, reactor: IReactorFDSet, protocol: DatagramProtocol, bound: socket.socket) -> None:
+        host = bound.getsockname()[0]
+        super().__init__(None, protocol, interface=host, reactor=reactor)  # type: ignore[no-untyped-call]
+        # As one that is adopted.
+        self._preexistingSocket = bound  # type: ignore[assignment]
+        self._asked: list[_Control] = []
+        self._control_size = 0
+        if host in ("::", "0.0.0.0") and bound.family in _PACKET_INFO:
+            bound.setsockopt(*_PACKET_INFO[bound.family], 1)
+            self._control_size = socket.CMSG_SPACE(20)
+
+    def doRead(self) -> None:
+        """Have datagrams answered."""
+        self.answer_waiting(AT_ONCE)
+
+    def answer_waiting(self, at_most: int) -> None:
+        """Have the datagrams answered that have arrived."""
+        for _ in range(at_most):
+            try:
+                if self._control_size:
+                    datagram, control, _, peer = self.socket.recvmsg(_LONGEST, self._control_size)
+                    self._asked = [_as_source(*item) for item in control]
+                else:
+                    datagram, peer = self.socket.recvfrom(_LONGEST)
+            except OSError:
+                # There are no more or, on some systems, one of our own could not be delivered, of which this tells.
+                return
+            self.protocol.datagramReceived(datagram, peer)
+
+    def write(self, datagram: bytes, addr: Any = None) -> None:  # noqa: ANN401
+        """
+        Send a reply to the datagram that is being received.
+
+        @raise OSError: the system does not.
+        """
+        if self._asked:
+            self.socket.sendmsg([datagram], self._asked, 0, addr)
+        else:
+            self.socket.sendto(datagram, addr)
+
+
+def _as_source(level: int, kind: int, info: bytes) -> _Control:
+    """
+    Make of where a datagram was sent, where its reply is sent from.
+
+    The interface is left to routing: replies may go another way. An address that is not ours alone, such as a
+    broadcast one, is none to reply from, and the system refuses to, so a datagram can't be answered by many.
+    """
+    if level == socket.IPPROTO_IPV6:
+        return level, kind, info[:16] + bytes(4)
+    return level, kind, bytes(4) + info[8:12] * 2
