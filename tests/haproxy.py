@@ -67,6 +67,8 @@ class HAProxy(AbstractContextManager["HAProxy"]):
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+        # For who looks into a test that has failed: it tells of connections that have ended as they should not.
+        print(self.log.all().decode())
 
     def command(self, command: str) -> str:
         """Give what it answers to a command."""
