@@ -106,6 +106,7 @@ class Server(AbstractContextManager["Server"]):
 
     @param listener: a socket to pass to it, in place of that port.
     @param listen: an endpoint, in place of that port.
+    @param inside: the command that runs another one where the server is to be.
     """
 
     def __init__(
@@ -115,8 +116,9 @@ class Server(AbstractContextManager["Server"]):
         twistd_options: tuple[str, ...] = (),
         listener: socket.socket | None = None,
         listen: str = "",
+        inside: Sequence[str] = (),
     ) -> None:
-        command = [TWISTD, "-n", "--pidfile=", *twistd_options, "echoreply"]
+        command = [*inside, TWISTD, "-n", "--pidfile=", *twistd_options, "echoreply"]
         if listener:
             command = [*passing(listener), *command, SYSTEMD_SOCKET, *options]
         else:
@@ -131,7 +133,7 @@ class Server(AbstractContextManager["Server"]):
         output = self.process.stdout
         assert output is not None
         self.log = Transcript(partial(os.read, output.fileno(), 65536))
-        self.port = int(self.log.wait_for(rb"listening on \S+:(\d+)\n")[1])
+        self.port = int(self.log.wait_for(rb"listening on \S+:(\d+)[ \n]")[1])
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:

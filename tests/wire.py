@@ -22,11 +22,13 @@ PREFIX = b"server reply:"
 
 
 class Wire(AbstractContextManager["Wire"]):
-    """One connection."""
+    """One connection, by a socket of its own unless it is given one."""
 
-    def __init__(self, host: str, port: int, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, host: str, port: int, receive_buffer: int | None = None, unconnected: socket.socket | None = None
+    ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket = unconnected or socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(PATIENCE)
