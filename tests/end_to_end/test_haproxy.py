@@ -15,8 +15,7 @@ import pytest
 
 from tests import wire
 from tests.crowd import Crowd, Talk
-from tests.end_to_end.conftest import Start, on_linux
-from tests.end_to_end.test_peers import installed
+from tests.end_to_end.conftest import Start, installed, on_linux
 from tests.haproxy import SHIPPED, SHIPPED_ADDRESSES, HAProxy
 from tests.networks import Namespaces, Network, network
 from tests.programs import Server, free_port, stop_and_count

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import fields_dict
 
-from echoreply.settings import Settings
+from echoreply.settings import DEFAULT_PORT, Settings
 from tests import wire
 from tests.programs import Transcript
 from tests.wire import Wire
@@ -36,9 +36,14 @@ def test_its_table_has_every_option_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(?:-\w, )?--([\w-]+) [^`]*` \| ([^|]+) \|", README, re.MULTILINE))
     values = {name: getattr(Settings(), name) for name in fields_dict(Settings)}
     defaults = {name.replace("_", "-"): getattr(value, "value", value) for name, value in values.items()}
+    defaults["port"] = f"{DEFAULT_PORT}, if nothing else is listened on"
     defaults["interface"] = "all, IPv6 and IPv4"
-    defaults["listen"] = "none"
-    defaults["udp"] = "none"
+    defaults["cert"] = "one made for this run"
+    defaults["key"] = "the same file"
+    defaults["allow"] = "everybody"
+    defaults["deny"] = "nobody"
+    defaults["trust-proxy"] = "loopback and private networks"
+    defaults |= dict.fromkeys(["tls", "udp", "listen", "client-ca", "alpn"], "none")
     defaults["prefix"] = "`server reply:`"
     for name, default in defaults.items():
         shown = f"{default:g}" if isinstance(default, float) else str(default)
