@@ -76,6 +76,8 @@ BAD = {
     b"PROXY TCP4 192.0.2.256 198.51.100.1 5555 80\r\n": "no two addresses and ports of TCP4",
     b"PROXY TCP4 2001:db8::7 2001:db8::1 5555 80\r\n": "no two addresses and ports of TCP4",
     b"PROXY TCP6 192.0.2.7 198.51.100.1 5555 80\r\n": "no two addresses and ports of TCP6",
+    b"PROXY TCP6 fe80::7%eth0 fe80::1 5555 80\r\n": "no two addresses and ports of TCP6",
+    b"PROXY TCP6 fe80::7%\x1b[2J\nforged fe80::1 5555 80\r\n": "no two addresses and ports of TCP6",
     b"PROXY TCP4 192.0.2.7 198.51.100.1 65536 80\r\n": "no two addresses and ports of TCP4",
     b"PROXY TCP4 192.0.2.7 198.51.100.1 -1 80\r\n": "no two addresses and ports of TCP4",
     b"PROXY TCP4 192.0.2.7 198.51.100.1 05 80\r\n": "no two addresses and ports of TCP4",

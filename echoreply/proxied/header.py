@@ -74,6 +74,9 @@ def _read_v1(data: bytes) -> Header | None:
     if address is None:
         raise BadHeader("its protocol is none of TCP4, TCP6 and UNKNOWN")
     try:
+        if b"%" in line:
+            # Python takes a zone, RFC 4007, and anything for its name. A proxy's says nothing to us.
+            raise ValueError
         source, destination, source_port, destination_port = (word.decode("ascii") for word in words)
         return Header(
             length,
