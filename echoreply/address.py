@@ -10,6 +10,8 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
+from echoreply.quoting import quote
+
 
 def is_ip_address(text: str) -> bool:
     """Tell whether a text is an IP address, and no name."""
@@ -44,5 +46,11 @@ def format_address(address: IAddress) -> str:
         return host_and_port(address.host, address.port)
     if isinstance(address, UNIXAddress):
         # Most clients have no name.
-        return f"unix:{os.fsdecode(address.name)}" if address.name else "unix"
+        return f"unix:{_path(address.name)}" if address.name else "unix"
     return str(address)
+
+
+def _path(name: bytes) -> str:
+    """Write the name of a UNIX socket; quoted, if it is not just a word: clients choose their own."""
+    quoted, plain = quote(name), os.fsdecode(name)
+    return plain if quoted == f'"{plain}"' and " " not in plain else quoted

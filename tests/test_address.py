@@ -23,6 +23,18 @@ class AddressTests(SynchronousTestCase):
     def test_any_other_address_can_be_written(self) -> None:
         self.assertIn("sock", format_address(UNIXAddress("/run/sock")))
 
+    def test_the_name_that_a_unix_socket_has_chosen_drives_no_terminal_and_forges_no_line(self) -> None:
+        for name, written in (
+            (b"/run/sock", "unix:/run/sock"),
+            ("/run/n\u00e4me".encode(), "unix:/run/n\u00e4me"),
+            (b"/tmp/\x1b[2J\nforged", r'unix:"/tmp/\x1b[2J\nforged"'),
+            (b"/tmp/a connected", 'unix:"/tmp/a connected"'),
+            (b"\0abstract", r'unix:"\x00abstract"'),
+            (b"/tmp/\xff", r'unix:"/tmp/\xff"'),
+            (b"", "unix"),
+        ):
+            self.assertEqual(format_address(UNIXAddress(name)), written)
+
     def test_names_are_not_ip_addresses(self) -> None:
         for text in ("127.0.0.1", "::", "::1", "fe80::1%lo"):
             self.assertTrue(is_ip_address(text), text)
