@@ -94,7 +94,7 @@ def mind_file(port: unix.Port, *, keep: bool) -> None:
     """
     Have the port of a UNIX socket remove its file when it closes only if that is still its own.
 
-    Twisted's removes what is there, and never closes if nothing is.
+    Twisted's removes what is there, and never closes if it can't.
 
     @param keep: whether the file is not ours to remove at all.
     """
@@ -103,10 +103,12 @@ def mind_file(port: unix.Port, *, keep: bool) -> None:
     remove_and_close = port.connectionLost
 
     def close(reason: Failure) -> None:
-        if keep or _identity(path) != made:
-            tcp.Port.connectionLost(port, reason)
-        else:
-            remove_and_close(reason)  # type: ignore[no-untyped-call]
+        if not keep and _identity(path) == made:
+            # Who was root when it was made may not be any more.
+            with suppress(OSError):
+                remove_and_close(reason)  # type: ignore[no-untyped-call]
+                return
+        tcp.Port.connectionLost(port, reason)
 
     port.connectionLost = close  # type: ignore[method-assign]  # for one port, whoever made it
 
