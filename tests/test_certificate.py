@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,36 @@ def test_a_subject_is_written_as_rfc_4514_has_it(tmp_path: Path) -> None:
     certificate, _ = make_with_openssl(tmp_path, "alice, bob")
     der = ssl.PEM_cert_to_DER_cert(Path(certificate).read_text())
     assert subject_of(der) == "CN=alice\\, bob"
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [(b"\x0c\x05alice", b"\x03\x05\x00lice"), (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")],
+    ids=["a name of bits", "another version"],
+)
+def test_a_subject_that_can_not_be_read_is_known_by_the_fingerprint(
+    there: bytes, instead: bytes, tmp_path: Path
+) -> None:
+    certificate, _ = make_with_openssl(tmp_path, "alice")
+    der = ssl.PEM_cert_to_DER_cert(Path(certificate).read_text())
+    assert there in der
+    odd = der.replace(there, instead)
+    assert subject_of(odd).replace(":", "").lower() == sha256(odd).hexdigest()
+
+
+def test_a_version_that_is_not_known_is_told(tmp_path: Path) -> None:
+    certificate, _ = make_with_openssl(tmp_path)
+    der = ssl.PEM_cert_to_DER_cert(Path(certificate).read_text())
+    odd = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")
+    with pytest.raises(ValueError, match="x holds a certificate that can't be read"):
+        check_dates(ssl.DER_cert_to_PEM_cert(odd).encode(), "x")
+
+
+@pytest.mark.parametrize("name", ["", "b\u00fccher", "\udcff"])
+def test_a_machine_whose_name_fits_no_certificate_is_localhost(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: name)
+    pem = make_certificate().decode().split("-----BEGIN PRIVATE KEY")[0]
+    assert subject_of(ssl.PEM_cert_to_DER_cert(pem)) == "CN=localhost"
 
 
 def test_a_file_of_cas_without_a_certificate_is_told(tmp_path: Path) -> None:

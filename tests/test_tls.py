@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -186,6 +186,20 @@ def test_any_segments_give_the_same(messages: list[bytes], cuts: list[int]) -> N
     assert upper.data == b"".join(messages)
     assert upper.told == ["read"]
     assert pair.take() == b"".join(messages).upper()
+
+
+def test_a_protocol_that_fails_at_the_end_of_the_handshake_leaves_nothing_to_the_next_one() -> None:
+    @implementer(IHandshakeListener)
+    class Failing(Upper):
+        def handshakeCompleted(self) -> None:
+            raise RuntimeError
+
+    factory = TLSFactory(Factory.forProtocol(Failing), CONTEXTS[0], lambda *_: None)
+    first, second = Pair(factory=factory), Pair(factory=factory)
+    with pytest.raises(RuntimeError):
+        first.shake_hands()
+    with pytest.raises(RuntimeError):
+        second.shake_hands()
 
 
 def test_connections_that_share_a_desk_do_not_mix() -> None:

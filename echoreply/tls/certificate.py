@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -31,7 +32,7 @@ def check_dates(pem: bytes, name: str) -> None:
     now = datetime.now(UTC)
     try:
         certificates = x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise ValueError(f"{name} holds a certificate that can't be read") from None
     for certificate in certificates:
         if now > certificate.not_valid_after_utc:
@@ -46,9 +47,17 @@ def fingerprint(pem: bytes) -> str:
 
 
 def subject_of(der: bytes) -> str:
-    """Say whose a certificate is: its subject as RFC 4514 writes it, or if it has none, its fingerprint."""
-    certificate = x509.load_der_x509_certificate(der)
-    return certificate.subject.rfc4514_string() or certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+    """
+    Say whose a certificate is: its subject as RFC 4514 writes it, or its fingerprint if it has none that can be read.
+
+    OpenSSL takes certificates that C{cryptography} does not.
+    """
+    try:
+        subject = x509.load_der_x509_certificate(der).subject.rfc4514_string()
+    except Exception:
+        # It says so in many ways: ValueError, TypeError, x509.InvalidVersion.
+        subject = ""
+    return subject or sha256(der).digest().hex(":").upper()
 
 
 def make_certificate(addresses: Iterable[str] = ()) -> bytes:
@@ -58,7 +67,10 @@ def make_certificate(addresses: Iterable[str] = ()) -> bytes:
     @param addresses: IP addresses that it is for, too.
     @return: the certificate and its key, in PEM.
     """
-    hostname = socket.gethostname()[:_LONGEST_COMMON_NAME] or "localhost"
+    hostname = socket.gethostname()[:_LONGEST_COMMON_NAME]
+    if not hostname or not hostname.isascii():
+        # A certificate has no room for it.
+        hostname = "localhost"
     names = dict.fromkeys([hostname, "localhost", "127.0.0.1", "::1", *addresses])
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname)])

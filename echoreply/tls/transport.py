@@ -325,10 +325,10 @@ class TLSTransport:
             self._fail(self._words(error))
             return
         self._secure = True
-        if IHandshakeListener.providedBy(self._protocol):
-            self._protocol.handshakeCompleted()
         rest = self._incoming.read()
         self._flush()
+        if IHandshakeListener.providedBy(self._protocol):
+            self._protocol.handshakeCompleted()
         self._begin()
         if rest and self.connected:
             self.taken -= len(rest)
