@@ -97,6 +97,8 @@ def described_road(
     settle = nothing_to_settle
     renew = None
     with listening_on(description):
+        if kind.startswith(PROXIED):
+            raise ValueError("a connection begins with one header, so haproxy: is said once")
         if kind.startswith("ssl:"):
             from echoreply.secured import described, secured
 

@@ -31,7 +31,8 @@ def listening_on(where: str) -> Iterator[None]:
         cause = error
     else:
         return
-    reason = cause.strerror if isinstance(cause, OSError) else cause
+    # Those that Python makes itself have a text only.
+    reason = (isinstance(cause, OSError) and cause.strerror) or cause
     raise CannotListen(f"cannot listen on {where}: {reason}") from None
 
 
@@ -74,5 +75,6 @@ class Road:
             self.open().addCallbacks(ports.append, lambda failure: failures.append(failure.value))
             for failure in failures:
                 raise failure
-        (port,) = ports
-        return port
+            if not ports or not IListeningPort.providedBy(ports[0]):
+                raise ValueError("this kind of endpoint gives no port, or not at once")
+        return ports[0]

@@ -104,6 +104,21 @@ class TestPorts:
         said = f"cannot listen on tcp:{port}:interface=127.0.0.1: Address already in use"
         assert (result.stdout + result.stderr).splitlines()[-1].endswith(said)
 
+    @pytest.mark.parametrize(
+        ("listen", "why"),
+        [
+            ("unix:" + "x" * 200, "AF_UNIX path too long"),
+            ("haproxy:haproxy:tcp:0", "a connection begins with one header, so haproxy: is said once"),
+            ("stdio:", "this kind of endpoint gives no port, or not at once"),
+        ],
+    )
+    def test_what_is_no_way_in_ends_it_with_a_line_that_says_why(self, listen: str, why: str, tmp_path: Path) -> None:
+        result = twistd(tmp_path, "-n", "--pidfile=", "echoreply", f"--listen={listen}")
+        assert result.returncode == 1
+        output = result.stdout + result.stderr
+        assert "Traceback" not in output
+        assert output.splitlines()[-1].endswith(f"cannot listen on {listen}: {why}")
+
     @pytest.mark.parametrize("option", ["--tls", "--udp", "--listen"])
     def test_the_default_port_is_for_who_names_nothing(self, option: str, start_as_told: Start) -> None:
         server = start_as_told(f"{option}=0" if option != "--listen" else "--listen=tcp:0", listen="tcp:0")
