@@ -17,6 +17,9 @@ from echoreply.replies import Replies, error_line, is_farewell, may_hold_farewel
 BATCH = 20480
 """Bytes of replies in a batch, at most, unless one reply alone is longer."""
 
+MOST_AT_ONCE = 1 << 20
+"""Bytes of replies that are made before it is known that they are too many for a batch, at most."""
+
 
 @frozen
 class Rules:
@@ -63,7 +66,8 @@ class Conversation:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._replies = rules.replies
-        self._longest = rules.max_message
+        # A message may be no more than its LF.
+        self._longest = min(rules.max_message, MOST_AT_ONCE // (1 + len(rules.replies.prefix)))
         self._lines = rules.framing is not Framing.READ
         self._framer: Framer = LineFramer(rules.max_message) if self._lines else ReadFramer()
         self._in_step = self._lines

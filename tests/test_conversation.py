@@ -1,5 +1,7 @@
 """What one client sends, and what it is owed."""
 
+import tracemalloc
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -124,6 +126,16 @@ class AnswerTests(SynchronousTestCase):
         self.assertIsNone(self.conversation.answer(b"a\n"))
         take(self.conversation)
         self.assertIsNone(self.conversation.answer(b"a\n"))
+
+    def test_a_read_does_not_become_gigabytes_to_see_that_they_are_too_many(self) -> None:
+        conversation = Conversation(Rules(Replies(b"p" * 50_000)))
+        tracemalloc.start()
+        try:
+            self.assertIsNone(conversation.answer(b"\n" * 1000))
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        self.assertLess(most, 1 << 20)
 
 
 class FarewellTests(SynchronousTestCase):
