@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import socket
 import struct
@@ -20,6 +19,7 @@ from tests import wire
 from tests.end_to_end.conftest import Start, installed
 from tests.programs import (
     SYSTEMD_SOCKET,
+    TWISTD,
     Server,
     passing,
     stop_and_count,
@@ -186,7 +186,7 @@ class TestUNIX:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
             listener.listen()
-            command = [*passing(listener), shutil.which("twistd") or "twistd", "-n", "--pidfile=", "echoreply", engine]
+            command = [*passing(listener), TWISTD, "-n", "--pidfile=", "echoreply", engine]
             command += [SYSTEMD_SOCKET.replace("INET", "UNIX")]
             with subprocess.Popen(command, cwd=tmp_path, pass_fds=[listener.fileno()]) as server:
                 exchange(partial(UNIXWire, path), b"hello\n", b"server reply:hello\n")
