@@ -24,7 +24,7 @@ class TestUnix:
     def path(self, tmp_path: Path) -> Iterator[str]:
         """Give the path of our server's socket."""
         path = str(tmp_path / "socket")
-        with listening(rb"listening on UNIX", TWISTD, "-n", "--pidfile=", "echoreply", f"--listen=unix:{path}"):
+        with listening(rb"listening on unix:", TWISTD, "-n", "--pidfile=", "echoreply", f"--listen=unix:{path}"):
             yield path
 
     def test_our_server_answers_all(self, path: str) -> None:

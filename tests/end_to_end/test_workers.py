@@ -368,6 +368,10 @@ class TestCounts:
                     ping(connection)
         counts = stop_and_count(server)
         messages = 20 * 5 + 20 - len(its_own)
+        # It may have been killed when it had sent a reply and not counted it yet.
+        uncounted = messages - counts["messages"]
+        assert uncounted in (0, 1)
+        messages -= uncounted
         assert counts["accepted"] == 20
         assert counts.get("worker process died", 0) == len(its_own)
         assert (counts["messages"], counts["bytes in"], counts["bytes out"]) == (messages, 6 * messages, 19 * messages)
@@ -490,7 +494,7 @@ class TestMistakes:
         [
             (["--workers=0"], "--workers takes a whole number, 1 or more, or auto, not '0'"),
             (["--workers=many"], "--workers takes a whole number, 1 or more, or auto, not 'many'"),
-            (["--workers=2", "--listen=tcp:0"], "--workers takes 1 with --listen: "),
+            (["--workers=2", "--listen=tcp:0"], "--workers takes 1 with --listen, --tls and --udp: "),
         ],
     )
     def test_a_bad_value_is_told_in_a_line(self, options: list[str], said: str, tmp_path: Path) -> None:
