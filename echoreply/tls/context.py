@@ -8,8 +8,6 @@ from pathlib import Path
 from ssl import CERT_REQUIRED, OP_NO_RENEGOTIATION, PROTOCOL_TLS_SERVER, SSLContext, SSLError, TLSVersion
 from tempfile import NamedTemporaryFile
 
-from echoreply.tls.certificate import check_dates
-
 
 def server_context(
     certificate: str, key: str, chain: str = "", *, client_ca: str = "", alpn: Sequence[str] = ()
@@ -26,6 +24,9 @@ def server_context(
     @param alpn: the protocols to choose from, the best first: RFC 7301. A client that wants none of them gets none.
     @raise ValueError: they can't be used. The text says which and why, for people.
     """
+    # What a client has no use for, and takes ten megabytes.
+    from echoreply.tls.certificate import check_dates
+
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.minimum_version = TLSVersion.TLSv1_2
     context.options |= OP_NO_RENEGOTIATION
