@@ -265,7 +265,7 @@ class TestFamily:
                 ["--tls", f"--servername={name}"],
                 f"argument --servername: takes the name or the IP address of a server, not '{name}'",
             )
-            for name in ("", ".x", "x" * 64)
+            for name in ("", ".x", "x" * 64, "x." * 128)
         ),
         *(([f"--{name}=x"], f"--{name} needs --tls") for name in ("ca", "servername", "cert", "key")),
         (["--insecure"], "--insecure needs --tls"),
