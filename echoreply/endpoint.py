@@ -107,6 +107,9 @@ def described_road(
     settle = nothing_to_settle
     renew = None
     with listening_on(description):
+        if kind.startswith(PROXIED):
+            # The second header could be anybody's.
+            raise ValueError("haproxy takes an endpoint without it")
         if kind.startswith("ssl:"):
             from echoreply.secured import described, secured
 
@@ -131,7 +134,7 @@ def described_road(
 
 
 def _from_string(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
-    path = ""
+    kind = path = ""
     try:
         (kind, *positional), named = endpoints._parse(description)
         # Who goes on without names says all of it.
@@ -146,6 +149,8 @@ def _from_string(reactor: IServerReactor, description: str) -> IStreamServerEndp
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     except (IndexError, KeyError):
         raise ValueError("no such socket was passed to this process") from None
+    except TypeError:
+        raise ValueError(f"{kind} takes other arguments: see Twisted's endpoints") from None
     except Exception as error:
         # An endpoint's parser may be anybody's, and says what it does not take in any way.
         raise ValueError(str(error)) from None

@@ -75,7 +75,7 @@ def told(cert: str, key: str, client_ca: str, alpn: Sequence[str], made: Callabl
     @param key: the path of its key; if empty, the same.
     """
     if cert:
-        return partial(server_context, cert, key or cert, client_ca=client_ca, alpn=alpn)
+        return partial(server_context, cert, key, client_ca=client_ca, alpn=alpn)
     return partial(context_of_pem, made(), client_ca=client_ca, alpn=alpn)
 
 

@@ -73,7 +73,7 @@ def client_context(
         context.check_hostname = False
         context.verify_mode = CERT_NONE
     if certificate:
-        load_certificate(context, certificate, key or certificate)
+        load_certificate(context, certificate, key)
     return context
 
 
