@@ -7,7 +7,7 @@ from functools import partial
 from typing import cast
 
 from twisted.internet.defer import execute
-from twisted.internet.interfaces import IAddress, IListeningPort, IReactorFDSet
+from twisted.internet.interfaces import IAddress, IListeningPort, IReactorFDSet, IStreamServerEndpoint
 
 from echoreply.access import within
 from echoreply.address import host_and_port, host_of
@@ -40,24 +40,40 @@ def reply_factory(
     )
 
 
+def tcp_roads(
+    settings: Settings,
+    factory: ReplyFactory,
+    endpoint: Callable[[int], IStreamServerEndpoint],
+    certificate: Callable[[], bytes] | None = None,
+) -> Iterator[Road]:
+    """
+    Make the roads by TCP ports: the plain one first, then the one for TLS, as far as they are wanted.
+
+    @param endpoint: gives the endpoint of a port.
+    @param certificate: gives the certificate and its key, in PEM, if the settings name none.
+    @raise CannotListen: the files for TLS can't be used.
+    """
+    if settings.tcp is not None:
+        where = host_and_port(settings.interface or "*", settings.tcp)
+        yield Road(where, partial(endpoint(settings.tcp).listen, factory))
+    if settings.tls is not None:
+        from echoreply.secured import certificate_for_this_run, secured, told
+
+        where = host_and_port(settings.interface or "*", settings.tls)
+        made = certificate or partial(certificate_for_this_run, settings.interface)
+        with listening_on(where):
+            read = told(settings.cert, settings.key, settings.client_ca, settings.alpn, made)
+            front, renew = secured(factory, read, factory.observer.failed)
+        yield Road(where, partial(endpoint(settings.tls).listen, front), over="TLS", renew=renew)
+
+
 def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) -> Iterator[Road]:
     """
     Make all the roads that lead to one process.
 
     @raise CannotListen: one is described that can't be.
     """
-    if settings.tcp is not None:
-        endpoint = server_endpoint(reactor, settings.interface, settings.tcp)
-        yield Road(host_and_port(settings.interface or "*", settings.tcp), partial(endpoint.listen, factory))
-    if settings.tls is not None:
-        where = host_and_port(settings.interface or "*", settings.tls)
-        from echoreply.secured import secured, told
-
-        with listening_on(where):
-            read = told(settings.cert, settings.key, settings.client_ca, settings.alpn, settings.interface)
-            front, renew = secured(factory, read, factory.observer.failed)
-        endpoint = server_endpoint(reactor, settings.interface, settings.tls)
-        yield Road(where, partial(endpoint.listen, front), over="TLS", renew=renew)
+    yield from tcp_roads(settings, factory, partial(server_endpoint, reactor, settings.interface))
     if settings.udp is not None:
         where = host_and_port(settings.interface or "*", settings.udp)
         open_port = partial(_listen_for_datagrams, reactor, settings, factory.observer)

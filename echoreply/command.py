@@ -50,7 +50,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("host", metavar="HOST", nargs="?", help=f"name or IP address [{LOOPBACK[4]}; with -6 {LOOPBACK[6]}]")
+    add(
+        "host",
+        metavar="HOST",
+        nargs="?",
+        type=taken_by(given),
+        help=f"name or IP address [{LOOPBACK[4]}; with -6 {LOOPBACK[6]}]",
+    )
     add("port", metavar="PORT", nargs="?", type=taken_by(whole_number(1, 65535)), help=f"[{PORT}]")
     family = parser.add_mutually_exclusive_group()
     for number in LOOPBACK:

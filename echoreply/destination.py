@@ -87,7 +87,22 @@ def _plain_destination(reactor: IClientReactor, options: Namespace) -> Destinati
         reactor.installNameResolver(OneFamily(reactor.nameResolver, options.family))
     if options.udp:
         return Destination(DatagramClientEndpoint(reactor, options.host, options.port, options.eol), words)
-    return Destination(HostnameEndpoint(reactor, options.host, options.port, options.connect_timeout), words)
+    return Destination(NameEndpoint(reactor, options.host, options.port, options.connect_timeout), words)
+
+
+class NameEndpoint(HostnameEndpoint):
+    """
+    Tries all addresses of a name, in the way of RFC 8305.
+
+    Names that have underscores are looked up, too. Twisted takes them for none, as IDNA does, but containers have them.
+    """
+
+    @staticmethod
+    def _hostAsBytesAndText(host: bytes | str) -> tuple[bool, bytes, str]:
+        invalid, octets, text = HostnameEndpoint._hostAsBytesAndText(host)
+        if invalid and text == host:
+            invalid, *_ = HostnameEndpoint._hostAsBytesAndText(text.replace("_", "x"))
+        return invalid, octets, text
 
 
 def _described_endpoint(reactor: IClientReactor, description: str) -> IStreamClientEndpoint:

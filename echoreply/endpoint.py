@@ -36,6 +36,16 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, s
 
 PROXIED = "haproxy:"
 
+_BACKLOG = {"backlog": BACKLOG}
+_DEFAULTS: dict[str, dict[str, int]] = {
+    "tcp": _BACKLOG,
+    "tcp4": _BACKLOG,
+    "tcp6": _BACKLOG,
+    # Twisted's lock knows a process by its number only, which another may have by now.
+    "unix": {**_BACKLOG, "lockfile": 0},
+}
+"""What is said of an endpoint if a person says nothing."""
+
 Tell = Callable[[IAddress, str, str], object]
 """Is told of a client that was not understood: its peer, in which layer, and why, for people."""
 
@@ -98,7 +108,8 @@ def described_road(
     renew = None
     with listening_on(description):
         if kind.startswith(PROXIED):
-            raise ValueError("a connection begins with one header, so haproxy: is said once")
+            # The second header could be anybody's.
+            raise ValueError("haproxy takes an endpoint without it")
         if kind.startswith("ssl:"):
             from echoreply.secured import described, secured
 
@@ -123,17 +134,23 @@ def described_road(
 
 
 def _from_string(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
-    path = ""
+    kind = path = ""
     try:
-        if description.startswith("unix:"):
-            (_, *positional), named = endpoints._parse(description)
+        (kind, *positional), named = endpoints._parse(description)
+        # Who goes on without names says all of it.
+        for name, value in _DEFAULTS.get(kind, {}).items() if len(positional) < 3 else ():
+            if name not in named:
+                description += f":{name}={value}"
+        if kind == "unix":
             path = [*positional, named.get("address", "")][0]
-            if "lockfile" not in named:
-                # It knows a process by its number only, which another may have by now.
-                description += ":lockfile=0"
+            if not path:
+                # To the system it would be one of its own choice.
+                raise ValueError("unix takes the path of a socket")
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     except (IndexError, KeyError):
         raise ValueError("no such socket was passed to this process") from None
+    except TypeError:
+        raise ValueError(f"{kind} takes other arguments: see Twisted's endpoints") from None
     except Exception as error:
         # An endpoint's parser may be anybody's, and says what it does not take in any way.
         raise ValueError(str(error)) from None

@@ -23,7 +23,7 @@ class Options(usage.Options):
     """
 
     synopsis = "[options]"
-    longdesc = "A TCP reply server, for testing whatever lies between two machines."
+    longdesc = "A reply server for TCP, TLS and UDP, for testing whatever lies between two machines."
 
     optParameters = [  # noqa: RUF012  # as Twisted declares it
         ["port", "p", None, f"TCP port; 0 takes a free one, and the log says which [default: {DEFAULT_PORT}, if nothing"
@@ -60,25 +60,25 @@ class Options(usage.Options):
         self.update({"listen": [], "alpn": [], "allow": [], "deny": [], "trust-proxy": []})
 
     def opt_listen(self, endpoint: str) -> None:
-        """Listen on a Twisted server endpoint, too, such as unix:/run/echoreply.sock; repeatable."""
+        """a Twisted server endpoint to listen on, too, such as unix:/run/echoreply.sock; repeatable"""
         self["listen"].append(endpoint)
 
     opt_l = opt_listen
 
     def opt_alpn(self, name: str) -> None:
-        """Agree on this protocol by ALPN, under --tls; repeatable, the best first."""
+        """for --tls: a protocol to agree on by ALPN; repeatable, the best first"""
         self["alpn"].append(name)
 
     def opt_allow(self, cidr: str) -> None:
-        """Let hosts of this network in, and no others; repeatable."""
+        """a network whose hosts may come, and no others; repeatable"""
         self["allow"].append(cidr)
 
     def opt_deny(self, cidr: str) -> None:
-        """Keep hosts of this network out, also if allowed; repeatable."""
+        """a network whose hosts may not come, also if allowed; repeatable"""
         self["deny"].append(cidr)
 
     def opt_trust_proxy(self, cidr: str) -> None:
-        """Believe proxies of this network on haproxy: endpoints; repeatable [default: loopback and private ones]."""
+        """a network whose proxies haproxy: endpoints believe; repeatable [default: loopback and private ones]"""
         self["trust-proxy"].append(cidr)
 
     def opt_version(self) -> None:

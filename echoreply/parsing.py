@@ -13,6 +13,9 @@ from enum import Enum
 from math import isfinite
 from typing import Any, TypeVar
 
+LONGEST_SERVER_NAME = 255
+"""Bytes in the name of a server that TLS lets a client send, at most, as OpenSSL has it."""
+
 T = TypeVar("T")
 EnumT = TypeVar("EnumT", bound=Enum)
 
@@ -80,6 +83,6 @@ def server_name(value: str) -> str:
         name = value.encode("idna")
     except UnicodeError:
         name = b""
-    if not name:
+    if not 0 < len(name) <= LONGEST_SERVER_NAME:
         raise ValueError(f"takes the name or the IP address of a server, not {value!r}")
     return value

@@ -1,7 +1,8 @@
 """
 What a worker process has counted, in memory that it shares with its supervisor.
 
-So it is known to the last reply what a worker did that was killed. The supervisor reads it when the worker has ended.
+So it is known what a worker did that was killed, but for a reply that it was just sending. The supervisor reads it when
+the worker has ended.
 """
 
 from __future__ import annotations

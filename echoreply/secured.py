@@ -55,18 +55,28 @@ def described(description: str) -> Described:
     return Described(read, interface, int(port))
 
 
-def told(cert: str, key: str, client_ca: str, alpn: Sequence[str], interface: str) -> Read:
+def certificate_for_this_run(interface: str) -> bytes:
+    """
+    Make a certificate and its key, and log whose it is to be taken for.
+
+    @param interface: the IP address that it is for, if it is for one.
+    @return: both in PEM.
+    """
+    pem = make_certificate([interface] if interface else [])
+    _log.info("made a certificate for this run, SHA-256 fingerprint {fingerprint}", fingerprint=fingerprint(pem))
+    return pem
+
+
+def told(cert: str, key: str, client_ca: str, alpn: Sequence[str], made: Callable[[], bytes]) -> Read:
     """
     Give what reads the files that options name.
 
-    @param cert: the path of the certificate; if empty, one is made now, for C{interface} as well.
+    @param cert: the path of the certificate; if empty, that one is taken which C{made} gives.
     @param key: the path of its key; if empty, the same.
     """
     if cert:
-        return partial(server_context, cert, key or cert, client_ca=client_ca, alpn=alpn)
-    pem = make_certificate([interface] if interface else [])
-    _log.info("made a certificate for this run, SHA-256 fingerprint {fingerprint}", fingerprint=fingerprint(pem))
-    return partial(context_of_pem, pem, client_ca=client_ca, alpn=alpn)
+        return partial(server_context, cert, key, client_ca=client_ca, alpn=alpn)
+    return partial(context_of_pem, made(), client_ca=client_ca, alpn=alpn)
 
 
 def secured(

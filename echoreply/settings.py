@@ -143,8 +143,8 @@ class Settings:
                     raise ValueError(f"--{name.replace('_', '-')} is for --tls, which is not given")
         if self.key and not self.cert:
             raise ValueError("--key takes the key of a certificate: give --cert, too")
-        if self.workers > 1 and (self.listen or self.tls is not None or self.udp is not None):
-            raise ValueError("--workers takes 1 with --listen, --tls and --udp: several share --port only")
+        if self.workers > 1 and (self.listen or self.udp is not None):
+            raise ValueError("--workers takes 1 with --listen and --udp: several share --port and --tls only")
         if self.workers > 1 and not hasattr(socket, "SO_REUSEPORT"):
             raise ValueError("--workers takes 1 on this system, which has no SO_REUSEPORT")
 

@@ -11,7 +11,7 @@ from typing import cast
 
 from attrs import frozen
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import (
     ConnectError,
     ConnectionAborted,
@@ -69,9 +69,14 @@ class DatagramClientEndpoint:
         """
         Look up the host, and connect the protocol.
 
-        @return: the protocol, or a failure with L{DNSLookupError} or L{ConnectError
-            <twisted.internet.error.ConnectError>}.
+        @return: the protocol, or a failure with L{DNSLookupError}, L{ConnectError
+            <twisted.internet.error.ConnectError>}, or if there can't be such a host, L{ValueError}.
         """
+        try:
+            # So the resolver would, whose thread keeps that error for itself.
+            self._host.encode("idna")
+        except UnicodeError as error:
+            return fail(ValueError(f"invalid hostname: {error}"))
 
         def connect(addresses: list[IPv4Address | IPv6Address]) -> IProtocol:
             if not addresses:

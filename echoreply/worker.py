@@ -7,8 +7,8 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +19,7 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from echoreply.admission import Admission
-from echoreply.assembly import reply_factory
+from echoreply.assembly import reply_factory, tcp_roads
 from echoreply.daemon import TwistdService
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor
@@ -30,14 +30,18 @@ from echoreply.observer import Counts, IReplyObserver
 from echoreply.options import Options
 from echoreply.reasons import CloseReason
 from echoreply.relay import Sender
-from echoreply.roads import Road
 from echoreply.scoreboard import Scoreboard
 from echoreply.service import ReplyService
 from echoreply.settings import Settings
 from echoreply.tally import SharedAdmission, Tally
 
-LIFELINE, LISTENER, BOARD, REPORTS = 0, 3, 4, 5
-"""The descriptors of a worker: a pipe that ends with the supervisor, what it listens with, and what it tells by."""
+LIFELINE, BOARD, REPORTS, CERTIFICATE, LISTENERS = 0, 3, 4, 5, 6
+"""
+The descriptors of a worker: a pipe that ends with the supervisor, what it tells by, the certificate that was made for
+this run, if there is one, and what it listens with, in the order of L{tcp_roads}.
+"""
+
+LONGEST_CERTIFICATE = 65536
 
 HURRY = b"!"
 """Comes through the lifeline when no client is to be waited for."""
@@ -109,8 +113,13 @@ def _service(reactor: IServerReactor, settings: Settings, number: int, tally: st
         return next(filter(None, (ask(peer) for ask in refusals)), None)
 
     factory = reply_factory(reactor, settings, refusal, observers)
-    endpoint = AdoptedServerEndpoint(reactor, LISTENER)
-    return ReplyService(reactor, [Road("a socket", partial(endpoint.listen, factory))], factory, settings.drain)
+    listeners = count(LISTENERS)
+
+    def endpoint(_port: int) -> AdoptedServerEndpoint:
+        return AdoptedServerEndpoint(reactor, next(listeners))
+
+    roads = tcp_roads(settings, factory, endpoint, lambda: os.pread(CERTIFICATE, LONGEST_CERTIFICATE, 0))
+    return ReplyService(reactor, roads, factory, settings.drain)
 
 
 def _is_orphan() -> bool:

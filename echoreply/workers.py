@@ -14,13 +14,14 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from math import ceil
 from pathlib import Path
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IAddress, IProcessTransport, IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
@@ -38,7 +39,7 @@ from echoreply.roads import listening_on
 from echoreply.scoreboard import Scoreboard, new_scoreboard
 from echoreply.settings import Settings
 from echoreply.tally import Tally
-from echoreply.worker import BOARD, HURRY, LIFELINE, LISTENER, REPORTS
+from echoreply.worker import BOARD, CERTIFICATE, HURRY, LIFELINE, LISTENERS, REPORTS
 
 KILL_SECONDS = 2
 """Seconds after C{--drain} that a worker has to end, as a server by itself does within one."""
@@ -101,14 +102,15 @@ class Workers(ProcessMonitor):
         self._engine = engine
         self._reactor_name = type(reactor).__module__
         self.killTime = ceil(settings.drain + KILL_SECONDS)
-        self._listeners: list[socket.socket] = []
+        self._listeners: list[tuple[socket.socket, ...]] = []
+        self._certificate: int | None = None
         self._boards: dict[int, int] = {}
         self._directory: Path | None = None
         self._tally: Tally | None = None
         self._counts = Counts()
         self._observer = LogObserver(reactor, 0)
         self._serving: set[int] | None = set()
-        self._host: IAddress | None = None
+        self._hosts: list[tuple[IAddress, str]] = []
         self._stopped: Deferred[None] | None = None
         self._started = False
         self._hurried = False
@@ -150,7 +152,7 @@ class Workers(ProcessMonitor):
         @return: fires when none is left, at the latest some three seconds after C{drain} seconds.
         """
         # Theirs are the last now, and with the last a listening socket closes.
-        for listener in self._listeners:
+        for listener in chain(*self._listeners):
             listener.close()
         super().stopService()
         if self._hurried:
@@ -173,11 +175,15 @@ class Workers(ProcessMonitor):
 
     @property
     def renewable(self) -> bool:
-        """Whether there are files that can be read again: there are none."""
-        return False
+        """Whether there are files that can be read again."""
+        return self._settings.tls is not None
 
     def renew(self) -> None:
-        """Do nothing."""
+        """Have the workers read them again."""
+        for protocol in self.protocols.values():
+            # One that is just being started again reads them anyway.
+            with suppress(ProcessExitedAlready):
+                protocol.transport.signalProcess("HUP")
 
     def startProcess(self, name: str) -> None:
         """Start a worker. As a C{ProcessMonitor} does, but with descriptors."""
@@ -190,10 +196,13 @@ class Workers(ProcessMonitor):
             LIFELINE: "w",
             1: "r",
             2: "r",
-            LISTENER: self._listeners[number - 1].fileno(),
             BOARD: self._boards[number],
             REPORTS: "r",
         }
+        if self._certificate is not None:
+            descriptors[CERTIFICATE] = self._certificate
+        for descriptor, listener in enumerate(self._listeners[number - 1], LISTENERS):
+            descriptors[descriptor] = listener.fileno()
         try:
             with _without_interrupts():
                 process = self._reactor.spawnProcess(protocol, command[0], command, env=None, childFDs=descriptors)
@@ -209,9 +218,10 @@ class Workers(ProcessMonitor):
         if self._serving is None:
             return
         self._serving.add(number)
-        if len(self._serving) == self._settings.workers and self._host:
+        if len(self._serving) == self._settings.workers:
             self._serving = None
-            self._observer.listening(self._host, "")
+            for host, over in self._hosts:
+                self._observer.listening(host, over)
 
     def ended(self, number: int, reason: Failure) -> None:
         """Take note that a worker has ended, and start it again, or not if we stop. For its protocol to call."""
@@ -233,14 +243,36 @@ class Workers(ProcessMonitor):
 
     @property
     def _where(self) -> str:
-        return host_and_port(self._settings.interface or "*", self._settings.tcp or 0)
+        ports = (port for port in (self._settings.tcp, self._settings.tls) if port is not None)
+        return " and ".join(host_and_port(self._settings.interface or "*", port) for port in ports)
 
     def _listen(self) -> None:
         settings = self._settings
-        with listening_on(self._where):
-            self._listeners = listening_sockets(settings.interface, settings.tcp or 0, settings.workers)
-        kind = IPv6Address if self._listeners[0].family == socket.AF_INET6 else IPv4Address
-        self._host = kind("TCP", *self._listeners[0].getsockname())
+        shared = []
+        for port, over in ((settings.tcp, ""), (settings.tls, "TLS")):
+            if port is None:
+                continue
+            with listening_on(host_and_port(settings.interface or "*", port)):
+                if over:
+                    self._look_at_certificates()
+                listeners = listening_sockets(settings.interface, port, settings.workers)
+            kind = IPv6Address if listeners[0].family == socket.AF_INET6 else IPv4Address
+            self._hosts.append((kind("TCP", *listeners[0].getsockname()), over))
+            shared.append(listeners)
+        self._listeners = list(zip(*shared, strict=True))
+
+    def _look_at_certificates(self) -> None:
+        """Find out whether the workers can use the files for TLS, and make a certificate for them if there is none."""
+        from echoreply.secured import certificate_for_this_run, told
+
+        settings = self._settings
+        made = b"" if settings.cert else certificate_for_this_run(settings.interface)
+        told(settings.cert, settings.key, settings.client_ca, settings.alpn, lambda: made)()
+        if made:
+            with tempfile.TemporaryFile() as file:
+                file.write(made)
+                file.flush()
+                self._certificate = os.dup(file.fileno())
 
     def _command(self, number: int) -> list[str]:
         # With -P, since what lies in the working directory is not our code.
@@ -257,6 +289,8 @@ class Workers(ProcessMonitor):
         stopped, self._stopped = self._stopped, None
         for board in self._boards.values():
             os.close(board)
+        if self._certificate is not None:
+            os.close(self._certificate)
         if self._tally:
             self._tally.close()
         if self._directory:

@@ -68,6 +68,12 @@ def test_a_subject_is_written_as_rfc_4514_has_it(tmp_path: Path) -> None:
     assert subject_of(der) == "CN=alice\\, bob"
 
 
+def test_a_file_of_cas_may_hold_words_of_any_alphabet(tmp_path: Path) -> None:
+    certificate, key = make_with_openssl(tmp_path)
+    (tmp_path / "ca").write_text("# Főtanúsítvány\n" + Path(certificate).read_text())
+    assert server_context(certificate, key, client_ca=str(tmp_path / "ca")).cert_store_stats()["x509"] == 1
+
+
 @pytest.mark.parametrize(
     ("there", "instead"),
     [(b"\x0c\x05alice", b"\x03\x05\x00lice"), (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")],

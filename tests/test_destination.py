@@ -95,6 +95,18 @@ class DestinationTests(DestinationTestCase):
             self.assertEqual(endpoint._name, name)
 
 
+class NameTests(DestinationTestCase):
+    def test_a_name_may_have_underscores(self) -> None:
+        connecting = self.destination("my_service_1.example").endpoint.connect(Factory.forProtocol(Protocol))
+        self.failureResultOf(connecting, DNSLookupError)
+        self.assertEqual(self.resolver.asked, [("my_service_1.example", "TCP")])
+
+    def test_what_can_be_no_name_is_an_error(self) -> None:
+        for host in ("a_..b", "_" * 64, "b\xfccher_", "[::1]:8088", "_:8088", "a b"):
+            self.failureResultOf(self.destination(host).endpoint.connect(Factory.forProtocol(Protocol)), ValueError)
+        self.assertEqual(self.resolver.asked, [])
+
+
 class FamilyTests(DestinationTestCase):
     def test_a_resolver_for_one_family_is_one(self) -> None:
         verifyObject(IHostnameResolver, OneFamily(self.resolver, 4))
@@ -123,6 +135,11 @@ class DatagramEndpointTests(DestinationTestCase):
 
     def test_a_name_without_an_address_is_an_error(self) -> None:
         self.failureResultOf(self.connect(Factory.forProtocol(Protocol), "nowhere"), DNSLookupError)
+
+    def test_what_can_be_no_name_is_an_error_and_not_looked_up(self) -> None:
+        for host in ("a..b", "x" * 64, "\udcff"):
+            self.failureResultOf(self.connect(Factory.forProtocol(Protocol), host), ValueError)
+        self.assertEqual(self.resolver.asked, [])
 
     def test_a_factory_may_refuse(self) -> None:
         class Refusing(Factory):

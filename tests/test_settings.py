@@ -125,7 +125,7 @@ class SettingsTests(SynchronousTestCase):
             self.assertIn(said, str(caught.exception))
 
     def test_workers_share_a_port_not_an_endpoint(self) -> None:
-        for other in ({"listen": ("tcp:1",)}, {"tls": 1}, {"udp": 1}):
+        for other in ({"listen": ("tcp:1",)}, {"udp": 1}):
             self.assertEqual(Settings(workers=1, **other).workers, 1)
             with self.assertRaises(ValueError) as caught:
                 Settings(workers=2, **other)

@@ -16,7 +16,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from echoreply.tls.client import HandshakeError, TLSClientEndpoint, TLSClientTransport, client_context
+from echoreply.tls.client import (
+    HandshakeError,
+    TLSClientEndpoint,
+    TLSClientTransport,
+    _what_is_wrong,
+    client_context,
+)
 from echoreply.tls.context import server_context
 from tests.tls import make_certificate
 from tests.transports import TCPStringTransport
@@ -166,6 +172,30 @@ def test_a_certificate_with_nonsense_in_it_is_refused_in_fewer_words(
 def test_of_what_is_not_known_nothing_is_said(code: int, words: str, pair: Pair) -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code, error.verify_message = code, "invalid CA certificate"
+    assert pair.tls._words(error) == words
+
+
+def test_the_addresses_that_a_certificate_is_for_are_told_as_people_write_them() -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = 64
+    names = [("DNS", "a.example"), ("IP Address", "0:0:0:0:0:0:0:1"), ("IP Address", "<invalid>"), ("URI", "x:y")]
+    words = _what_is_wrong(error, "192.0.2.1", [{"subjectAltName": names}])
+    assert words == 'the server\'s certificate is not for 192.0.2.1, but for "a.example, ::1, <invalid>"'
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "the server's alert: handshake failure"),
+        ("TLSV1_ALERT_UNKNOWN_CA", "the server's alert: unknown ca"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "the server's alert: certificate required"),
+        ("TLSV1_UNRECOGNIZED_NAME", "the server's alert: unrecognized name"),
+        ("BAD_EXTENSION", "bad extension"),
+    ],
+)
+def test_whose_alert_it_was_is_told_and_no_version_that_was_not_spoken(reason: str, words: str, pair: Pair) -> None:
+    error = ssl.SSLError()
+    error.reason = reason
     assert pair.tls._words(error) == words
 
 

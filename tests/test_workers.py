@@ -106,6 +106,16 @@ class WorkersTests(SynchronousTestCase):
             self.assertIn("--prefix=\udcff", process.command)
             self.assertNotIn("--tally", str(process.command))
 
+    def test_a_hangup_is_passed_on_if_there_is_tls(self) -> None:
+        self.assertFalse(self.start().renewable)
+        service = self.start(tls=0)
+        self.assertTrue(service.renewable)
+        ended, *others = self.reactor.processes[2:]
+        ended.ended = True
+        service.renew()
+        self.assertEqual([process.signals for process in (ended, *others)], [[], ["HUP"]])
+        ended.ended = False
+
     def test_that_it_listens_is_told_once_when_all_serve(self) -> None:
         self.start()
         first, second = self.reactor.processes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from ssl import (
     CERT_NONE,
     OP_NO_RENEGOTIATION,
@@ -34,6 +36,9 @@ _NOT_YET_VALID = 9
 _EXPIRED = 10
 _SELF_SIGNED = 18
 _OTHER_NAME = {62, 64}
+
+# How OpenSSL names an alert that came: by the version that has brought it up, whichever is spoken.
+_ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
 
 LONGEST_SHOWN = 500
 """Bytes that are shown of the names in a certificate."""
@@ -68,7 +73,7 @@ def client_context(
         context.check_hostname = False
         context.verify_mode = CERT_NONE
     if certificate:
-        load_certificate(context, certificate, key or certificate)
+        load_certificate(context, certificate, key)
     return context
 
 
@@ -195,6 +200,8 @@ class TLSClientTransport(TLSTransport):
                 return _what_is_wrong(error, self._name, [])
         if error.reason == "WRONG_VERSION_NUMBER" and not self._secure:
             return "the server does not speak TLS"
+        if alert := _ALERT.fullmatch(error.reason or ""):
+            return f"the server's alert: {alert[1].replace('_', ' ').lower()}"
         return super()._words(error)
 
     def _certificates(self) -> list[dict[str, Any]]:
@@ -209,7 +216,7 @@ def _what_is_wrong(error: SSLCertVerificationError, name: str | None, chain: lis
     code = error.verify_code
     if code in _OTHER_NAME:
         alternatives = chain[0].get("subjectAltName", ()) if chain else ()
-        names = [text for kind, text in alternatives if kind in ("DNS", "IP Address")]
+        names = [_plain(text) for kind, text in alternatives if kind in ("DNS", "IP Address")]
         return f"the server's certificate is not for {name}" + (f", but for {_quoted(names)}" if names else "")
     if code == _EXPIRED:
         ended = min((certificate["notAfter"] for certificate in chain), key=cert_time_to_seconds, default="")
@@ -223,6 +230,14 @@ def _what_is_wrong(error: SSLCertVerificationError, name: str | None, chain: lis
         issuer = [text for pairs in (chain[-1]["issuer"] if chain else ()) for _, text in pairs]
         return "the server's certificate has an issuer that is not trusted" + (f", {_quoted(issuer)}" if issuer else "")
     return f"the server's certificate was refused: {error.verify_message}"
+
+
+def _plain(name: str) -> str:
+    """Write an IP address of a certificate as people do, which OpenSSL does not; a name as it is."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name
 
 
 def _quoted(texts: Iterable[str]) -> str:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from ssl import CERT_REQUIRED, OP_NO_RENEGOTIATION, PROTOCOL_TLS_SERVER, SSLContext, SSLError, TLSVersion
 from tempfile import NamedTemporaryFile
 
-from echoreply.tls.certificate import check_dates
-
 
 def server_context(
-    certificate: str, key: str, chain: str = "", *, client_ca: str = "", alpn: Sequence[str] = ()
+    certificate: str, key: str = "", chain: str = "", *, client_ca: str = "", alpn: Sequence[str] = ()
 ) -> SSLContext:
     """
     Read the files of a server's certificate.
@@ -20,23 +17,26 @@ def server_context(
     TLS 1.2 and 1.3 are spoken, with Python's choice of ciphers: L{ssl}.
 
     @param certificate: the path of the certificate in PEM, others of its chain may follow in the file.
-    @param key: the path of the key, which can be the same.
+    @param key: the path of the key; if empty, the same.
     @param chain: the path of more certificates of its chain.
     @param client_ca: the path of the certificates of which one must have signed that of a client, if it needs one.
     @param alpn: the protocols to choose from, the best first: RFC 7301. A client that wants none of them gets none.
     @raise ValueError: they can't be used. The text says which and why, for people.
     """
+    # What a client has no use for, and takes ten megabytes.
+    from echoreply.tls.certificate import check_dates
+
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.minimum_version = TLSVersion.TLSv1_2
     context.options |= OP_NO_RENEGOTIATION
     load_certificate(context, certificate, key, chain)
     check_dates(read(certificate), certificate)
     if client_ca:
-        authorities = read(client_ca)
-        with suppress(SSLError, ValueError):
-            context.load_verify_locations(cadata=authorities.decode("ascii"))
-        if not context.cert_store_stats()["x509"]:
-            raise ValueError(f"{client_ca} holds no certificate in PEM")
+        read(client_ca)
+        try:
+            context.load_verify_locations(client_ca)
+        except SSLError:
+            raise ValueError(f"{client_ca} holds no certificate in PEM") from None
         context.verify_mode = CERT_REQUIRED
     if alpn:
         context.set_alpn_protocols(alpn)
@@ -53,15 +53,16 @@ def context_of_pem(pem: bytes, *, client_ca: str = "", alpn: Sequence[str] = ())
     with NamedTemporaryFile("wb") as file:
         file.write(pem)
         file.flush()
-        return server_context(file.name, file.name, client_ca=client_ca, alpn=alpn)
+        return server_context(file.name, client_ca=client_ca, alpn=alpn)
 
 
-def load_certificate(context: SSLContext, certificate: str, key: str, chain: str = "") -> None:
+def load_certificate(context: SSLContext, certificate: str, key: str = "", chain: str = "") -> None:
     """
     Have a context show a certificate: a server's or a client's, as L{server_context} takes it.
 
     @raise ValueError: it can't be used. The text says which file and why, for people.
     """
+    key = key or certificate
     texts = {path: read(path) for path in (certificate, key, chain) if path}
     try:
         with NamedTemporaryFile("wb") as whole:

@@ -28,7 +28,6 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoreply.tls.certificate import subject_of
 from echoreply.transport import IDuplexTransport, IRecordTransport, ISecureTransport
 
 
@@ -309,6 +308,8 @@ class TLSTransport:
     @property
     def identity(self) -> str:
         """Say whom the peer's certificate names, once the handshake is done; nobody if it has shown none."""
+        from echoreply.tls.certificate import subject_of  # as in server_context
+
         shown = self._session.getpeercert(binary_form=True)
         return subject_of(shown) if shown else ""
 

@@ -24,7 +24,7 @@ class TestUnix:
     def path(self, tmp_path: Path) -> Iterator[str]:
         """Give the path of our server's socket."""
         path = str(tmp_path / "socket")
-        with listening(rb"listening on UNIX", TWISTD, "-n", "--pidfile=", "echoreply", f"--listen=unix:{path}"):
+        with listening(rb"listening on unix:", TWISTD, "-n", "--pidfile=", "echoreply", f"--listen=unix:{path}"):
             yield path
 
     def test_our_server_answers_all(self, path: str) -> None:
@@ -254,6 +254,7 @@ class TestFamily:
         (["--unix=x", "-6"], "-6 is about the addresses of HOST, which --unix takes the place of"),
         (["-4", "::1"], "-4 takes a name or an IPv4 address as HOST, not '::1'"),
         (["-6", "127.0.0.1"], "-6 takes a name or an IPv6 address as HOST, not '127.0.0.1'"),
+        ([""], "argument HOST: takes a text that is not empty"),
         (["--unix="], "argument --unix: takes a text that is not empty"),
         (["--tls", "--udp"], "--tls needs a connection, which --udp has not"),
         (["--tls", "--unix=x"], "--tls with --unix needs --servername, whose certificate it must be, or --insecure"),
@@ -264,7 +265,7 @@ class TestFamily:
                 ["--tls", f"--servername={name}"],
                 f"argument --servername: takes the name or the IP address of a server, not '{name}'",
             )
-            for name in ("", ".x", "x" * 64)
+            for name in ("", ".x", "x" * 64, "x." * 128)
         ),
         *(([f"--{name}=x"], f"--{name} needs --tls") for name in ("ca", "servername", "cert", "key")),
         (["--insecure"], "--insecure needs --tls"),

@@ -124,7 +124,7 @@ class TestOpenSSL:
             Terminal(CLIENT, "--tls", "--ca", authority.path, "127.0.0.1", port) as terminal,
         ):
             assert terminal.wait() == 1
-            terminal.screen.wait_for(rb"alert (handshake failure|certificate required)\r\n")
+            terminal.screen.wait_for(rb"the server's alert: (handshake failure|certificate required)\r\n")
 
     def test_the_server_name_is_sent_and_checked(
         self, version: str, authority: Authority, certificate: tuple[str, str]

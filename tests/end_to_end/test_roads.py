@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -18,6 +19,7 @@ import pytest
 from tests import wire
 from tests.end_to_end.conftest import Start, installed
 from tests.programs import (
+    LONG_PREFIX,
     SYSTEMD_SOCKET,
     TWISTD,
     Server,
@@ -26,6 +28,7 @@ from tests.programs import (
     stop_while_it_answers,
     twistd,
 )
+from tests.tls import TLSWire
 from tests.wire import PATIENCE, Dial, Wire, exchange
 
 V1 = b"PROXY TCP4 192.0.2.7 198.51.100.1 5555 80\r\n"
@@ -108,7 +111,7 @@ class TestPorts:
         ("listen", "why"),
         [
             ("unix:" + "x" * 200, "AF_UNIX path too long"),
-            ("haproxy:haproxy:tcp:0", "a connection begins with one header, so haproxy: is said once"),
+            ("haproxy:haproxy:tcp:0", "haproxy takes an endpoint without it"),
             ("stdio:", "this kind of endpoint gives no port, or not at once"),
         ],
     )
@@ -123,6 +126,56 @@ class TestPorts:
     def test_the_default_port_is_for_who_names_nothing(self, option: str, start_as_told: Start) -> None:
         server = start_as_told(f"{option}=0" if option != "--listen" else "--listen=tcp:0", listen="tcp:0")
         assert b":8088" not in server.log.so_far()
+
+
+@pytest.fixture(params=["unix", "v1", "v2", "tls"])
+def road(request: pytest.FixtureRequest, start: Start, tmp_path: Path) -> Callable[..., tuple[Server, Dial]]:
+    """Give a function that starts a server with some options, and gives it and what dials it on one of the roads."""
+
+    def serve(*options: str) -> tuple[Server, Dial]:
+        if request.param == "unix":
+            path = tmp_path / "socket"
+            return start(*options, f"--listen=unix:{path}"), partial(UNIXWire, path)
+        if request.param == "tls":
+            server = start(*options, "--tls=0")
+            port = int(server.log.wait_for(rb"listening on \S+:(\d+) for TLS\n")[1])
+            return server, partial(TLSWire, "127.0.0.1", port)
+        return proxied(start, V1 if request.param == "v1" else V2, *options)
+
+    return serve
+
+
+class TestEveryRoad:
+    """What holds on all of them, beside the contract."""
+
+    def test_who_is_idle_is_left(self, road: Callable[..., tuple[Server, Dial]]) -> None:
+        server, dial = road("--idle-timeout=0.3")
+        with dial() as client:
+            client.send(b"hello\n")
+            client.expect(b"server reply:hello\n")
+            assert client.read_all() == b""
+        server.log.wait_for(rb"ended: idle for 0\.3 s; messages 1, bytes in 6, bytes out 19\n")
+
+    def test_a_message_too_long_is_told_after_the_replies_before_it(
+        self, road: Callable[..., tuple[Server, Dial]]
+    ) -> None:
+        _, dial = road("--max-message=5")
+        with dial() as client:
+            client.send(b"short\nlonger\n")
+            assert client.read_all() == b"server reply:short\nserver error: message longer than 5 bytes\n"
+
+    def test_who_does_not_read_is_not_read_from_and_is_aborted_after_the_drain(
+        self, road: Callable[..., tuple[Server, Dial]]
+    ) -> None:
+        server, dial = road(LONG_PREFIX, "--drain=0.2")
+        with dial(receive_buffer=4096) as client:
+            client.send(b"x\n" * 1000)
+            client.expect(b"p")
+            assert stop_and_count(server)["messages"] < 1000
+
+    def test_what_has_arrived_is_answered_when_the_server_stops(self, road: Callable[..., tuple[Server, Dial]]) -> None:
+        server, dial = road("--log-messages=1", "--drain=60")
+        stop_while_it_answers(server, dial)
 
 
 class TestUNIX:
@@ -177,10 +230,6 @@ class TestUNIX:
         path.unlink()
         assert stop_and_count(server)["accepted"] == 0
 
-    def test_what_has_arrived_is_answered_when_the_server_stops(self, start: Start, path: Path) -> None:
-        server = start("--log-messages=1", "--drain=60", f"--listen=unix:{path}")
-        stop_while_it_answers(server, partial(UNIXWire, path))
-
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="passes sockets as systemd does")
     def test_systemd_may_pass_it(self, path: Path, tmp_path: Path, engine: str) -> None:
         with socket.socket(socket.AF_UNIX) as listener:
@@ -229,10 +278,6 @@ class TestPROXY:
                 client.expect(b"server reply:hello\n")
             assert third.read_all() == b"server error: too many connections\n"
 
-    def test_what_has_arrived_is_answered_when_the_server_stops(self, header: bytes, start: Start) -> None:
-        server, dial = proxied(start, header, "--log-messages=1", "--drain=60")
-        stop_while_it_answers(server, dial)
-
     def test_a_message_that_came_before_its_connection_was_accepted_is_answered(
         self, header: bytes, start: Start
     ) -> None:
@@ -247,13 +292,6 @@ class TestPROXY:
             assert client.read_all() == b"server reply:hello\n"
             client.socket.close()
         assert server.process.wait(PATIENCE) == -signal.SIGTERM
-
-    def test_who_does_not_read_is_aborted_when_the_server_does_not_wait(self, header: bytes, start: Start) -> None:
-        server, _ = proxied(start, header, "--prefix=" + "p" * 100_000, "--drain=0.2")
-        with ProxiedWire(header, "127.0.0.1", server.port, 4096) as client:
-            client.send(b"x\n" * 1000)
-            client.expect(b"p")
-            assert server.stop() == -signal.SIGTERM
 
     def test_lists_judge_the_client_that_the_header_names(self, header: bytes, start: Start) -> None:
         network = "192.0.2.0/24" if header == V1 else "2001:db8::/32"

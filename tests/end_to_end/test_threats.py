@@ -408,6 +408,9 @@ class TestSocketActivation:
             ("tcp:99999:interface=127.0.0.1", "bind(): port must be 0-65535."),
             ("nonsense:1", "Unknown endpoint type: 'nonsense'"),
             ("unix:/nowhere/at/all", "No such file or directory"),
+            ("unix:", "unix takes the path of a socket"),
+            ("tcp", "tcp takes other arguments: see Twisted's endpoints"),
+            ("haproxy:haproxy:tcp:0", "haproxy takes an endpoint without it"),
         ],
     )
     def test_an_endpoint_that_can_not_be_had_is_told_in_a_line(
