@@ -83,7 +83,7 @@ def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) ->
             reactor,
             description,
             factory,
-            trusts=partial(_trusts, settings),
+            trusts=partial(_trusts, settings, factory.observer),
             tell=factory.observer.failed,
         )
 
@@ -101,7 +101,10 @@ def _listen_for_datagrams(reactor: IServerReactor, settings: Settings, observer:
     return port
 
 
-def _trusts(settings: Settings, peer: IAddress) -> bool:
+def _trusts(settings: Settings, observer: IReplyObserver, peer: IAddress) -> bool:
     """Tell whether a peer may say for whom it has connected. Who may connect to a UNIX socket, its file says."""
     host = host_of(peer)
-    return not host or within(host, settings.trust_proxy)
+    if not host or within(host, settings.trust_proxy):
+        return True
+    observer.refused(peer, CloseReason.UNTRUSTED)
+    return False

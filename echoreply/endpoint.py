@@ -99,7 +99,7 @@ def described_road(
     that nobody listens on.
 
     @param factory: makes the protocols of the clients.
-    @param trusts: is asked of the peer on C{haproxy:} whether it is a proxy that is believed.
+    @param trusts: is asked of the peer on C{haproxy:} whether it is a proxy that is believed; who is not is closed.
     @raise CannotListen: it describes none.
     """
     kind = description.removeprefix(PROXIED)
@@ -149,6 +149,9 @@ def _from_string(reactor: IServerReactor, description: str) -> IStreamServerEndp
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     except (IndexError, KeyError):
         raise ValueError("no such socket was passed to this process") from None
+    except NameError:
+        # As Twisted's parsers end that look for its TLS, which can't be imported without that.
+        raise ValueError(f"{kind} needs pyOpenSSL, which is not installed; ssl needs nothing") from None
     except TypeError:
         raise ValueError(f"{kind} takes other arguments: see Twisted's endpoints") from None
     except Exception as error:

@@ -14,6 +14,7 @@ class CloseReason(Enum):
     TOO_MANY = "too many connections"
     TOO_MANY_FROM_HOST = "too many connections from one host"
     DENIED = "denied by address"
+    UNTRUSTED = "not a trusted proxy"
     IDLE = "idle"
     """No message, and no byte taken, for as long as a client may be idle."""
     SHUTDOWN = "server shutting down"

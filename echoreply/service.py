@@ -118,8 +118,8 @@ class ReplyService(Service):
         self._ports.clear()
         for port_closed in closed:
             await port_closed
-        for road in self._roads:
-            await road.settle()
+        for settled in [road.settle() for road in self._roads]:
+            await settled
         gone = self._factory.drain()
         deadlines = (
             self._clock.callLater(self._drain, self._factory.give_up),

@@ -39,7 +39,6 @@ class ProxiedFactory:
 
     def buildProtocol(self, addr: IAddress) -> HeaderProtocol | None:
         if not self._trusts(addr):
-            self._tell(addr, "it is not a proxy that is trusted")
             return None
         protocol = HeaderProtocol(self._factory, self._clock, self._tell, self._named)
         self._waiting.add(protocol)

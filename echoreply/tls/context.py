@@ -30,7 +30,8 @@ def server_context(
     context.minimum_version = TLSVersion.TLSv1_2
     context.options |= OP_NO_RENEGOTIATION
     load_certificate(context, certificate, key, chain)
-    check_dates(read(certificate), certificate)
+    for path in filter(None, (certificate, chain)):
+        check_dates(read(path), path)
     if client_ca:
         read(client_ca)
         try:

@@ -309,8 +309,9 @@ class TestPROXY:
         with suppress(ConnectionError), dial() as client:
             client.send(b"hello\n")
             assert client.read_all() == b""
-        server.log.wait_for(rb"127\.0\.0\.1:\d+ PROXY failed: it is not a proxy that is trusted\n")
-        assert stop_and_count(server)["accepted"] == 0
+        server.log.wait_for(rb"127\.0\.0\.1:\d+ refused: not a trusted proxy\n")
+        counts = stop_and_count(server)
+        assert (counts["accepted"], counts["not a trusted proxy"]) == (0, 1)
 
 
 def test_curl_is_served_with_its_header(start: Start) -> None:
