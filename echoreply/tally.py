@@ -45,10 +45,11 @@ class Tally:
 
     def __init__(self, path: Path) -> None:
         self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute(_TABLE)
+        with self._turn():
+            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = OFF")
+            self._database.execute(_TABLE)
 
     def take(self, worker: int, host: str, most: int, most_per_host: int) -> CloseReason | None:
         """
@@ -79,19 +80,24 @@ class Tally:
 
     def close(self) -> None:
         """Close the database."""
-        self._database.close()
+        with self._turn():
+            self._database.close()
         os.close(self._lock)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        # SQLite's own way to wait for its turn is to try again later, and later still.
+    def _turn(self) -> Iterator[None]:
+        # SQLite's own way to wait for its turn is to try again later, and later still, and in the end to fail.
         os.lockf(self._lock, os.F_LOCK, 0)
         try:
-            with self._database as database:
-                database.execute("BEGIN IMMEDIATE")
-                yield database
+            yield
         finally:
             os.lockf(self._lock, os.F_ULOCK, 0)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._turn(), self._database as database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
 
     def _held(self, host: str) -> float:
         ((count,),) = self._database.execute(_HELD, [host])

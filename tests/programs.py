@@ -214,8 +214,8 @@ def stop_and_count(server: Server) -> dict[str, int]:
     """Stop a server, check that nothing went wrong in it and that its counts add up; give them."""
     assert server.stop() == -signal.SIGTERM
     log = server.log.all()
-    assert b"Traceback" not in log
-    assert b"Unhandled" not in log
+    assert b"Traceback" not in log, log.decode()
+    assert b"Unhandled" not in log, log.decode()
     found = re.search(rb"stopped: (.*)", log)
     assert found
     counts = {name.decode(): int(count) for name, count in re.findall(rb"([a-z][a-z ]*?):? (\d+)", found[1])}

@@ -33,7 +33,7 @@ def test_a_network_is_read(text: str, expected: IPv4Network | IPv6Network) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["", "10.0.0.0/33", "10.0.0/8", "::/129", "localhost", "10.0.0.0/-1", "1.2.3.4/", "010.0.0.1", "10.0.0.0/8/8"],
+    ["/", "10.0.0.0/33", "10.0.0/8", "::/129", "localhost", "10.0.0.0/-1", "1.2.3.4/", "010.0.0.1", "10.0.0.0/8/8"],
 )
 def test_what_is_no_network_is_an_error_that_names_it(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(text)):

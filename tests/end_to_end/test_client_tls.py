@@ -274,10 +274,13 @@ class TestRefusals:
         assert self.refusal(forged) == r'has an issuer that is not trusted, "\x1b[31m\nFine"'
 
 
+TALKS_FIRST = "SYSTEM:echo hello; cat >/dev/null"
+
+
 class TestMistakes:
     def test_a_server_that_speaks_no_tls(self) -> None:
         with listening(
-            rb"listening on AF=2 127\.0\.0\.1:(\d+)", "socat", "-dd", "TCP4-LISTEN:0,bind=127.0.0.1", "EXEC:echo hello"
+            rb"listening on AF=2 127\.0\.0\.1:(\d+)", "socat", "-dd", "TCP4-LISTEN:0,bind=127.0.0.1", TALKS_FIRST
         ) as said:
             port = said[1].decode()
             expected = f"echoreply-client: cannot connect to 127.0.0.1:{port}: the server does not speak TLS\n"
