@@ -68,6 +68,18 @@ class Authority:
         self._key = self._key or key
         now = datetime.now(UTC)
         begin, end = (now + timedelta(number) for number in days)
+        # Without it, strict clients take no authority's: RFC 5280, section 4.2.1.3.
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=authority,
+            crl_sign=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
             x509.CertificateBuilder()
@@ -80,6 +92,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(authority, None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(issuer, critical=False)
+            .add_extension(usage, critical=True)
             .add_extension(x509.SubjectAlternativeName([alternative(text) for text in (name, *others)]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
