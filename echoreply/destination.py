@@ -16,9 +16,7 @@ from twisted.internet.interfaces import (
     IHostResolution,
     IReactorCore,
     IReactorFromThreads,
-    IReactorPluggableNameResolver,
     IReactorTCP,
-    IReactorTime,
     IReactorUNIX,
     IResolutionReceiver,
     IStreamClientEndpoint,
@@ -38,9 +36,7 @@ class IClientReactor(
     IDatagramReactor,
     IReactorCore,
     IReactorFromThreads,
-    IReactorPluggableNameResolver,
     IReactorTCP,
-    IReactorTime,
     IReactorUNIX,
 ):
     """What a client needs of a reactor."""

@@ -46,13 +46,15 @@ class Allowance:
         self._taken = 0
         self.left = per_second
 
-    def take(self, count: int = 1) -> None:
-        """Take note of so many things, C{left} of which, at most, were told."""
+    def take(self, count: int = 1) -> int:
+        """Take note of so many things; give how many of them, at most, may be told: what was C{left}."""
+        left = self.left
         if not self._taken:
             self._second.start()
         self._taken += count
-        if self.left:
+        if left:
             self.left = max(self._per_second - self._taken, 0)
+        return left
 
     def settle(self) -> None:
         """Tell what has been counted, and begin anew."""
@@ -108,58 +110,50 @@ class LogObserver:
 
     def failed(self, peer: IAddress, layer: str, why: str) -> None:
         """Log what was not understood, as long as the second has room for it."""
-        if self._failures.left:
+        if self._failures.take():
             self._log.info("{peer} {layer} failed: {why}", peer=format_address(peer), layer=layer, why=why)
-        self._failures.take()
 
     def refused(self, peer: IAddress, reason: CloseReason) -> None:
         """Log whom we refused, as long as the second has room for it."""
-        if self._refusals.left:
+        if self._refusals.take():
             self._log.info("{peer} refused: {reason}", peer=format_address(peer), reason=reason.value)
-        self._refusals.take()
 
     def opened(self, connection: Connection) -> None:
         """Log where a client comes from, as long as the second has room for it."""
-        if self._connections.left:
+        if self._connections.take():
             self._log.info("{peer} connected", peer=format_address(connection.peer))
-        self._connections.take()
 
     def identified(self, connection: Connection, identity: str) -> None:
         """Log whom a client's certificate names, as long as the second has room for it."""
-        if self._identities.left:
+        if self._identities.take():
             who = quote(identity.encode(), LONGEST_SHOWN)
             self._log.info("{peer} is {who}", peer=format_address(connection.peer), who=who)
-        self._identities.take()
 
     def answered(self, connection: Connection, messages: Block) -> None:
         """Log messages, as long as the second has room for them."""
         if not self._tells_messages:
             return
-        if self._messages.left:
+        if left := self._messages.take(messages.count):
             peer = format_address(connection.peer)
-            for message in messages.messages(self._messages.left):
+            for message in messages.messages(left):
                 self._log_message(peer, message)
-        self._messages.take(messages.count)
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Log why a connection ended, and what there was of it, as long as the second has room for it."""
-        if self._ends.left:
+        if self._ends.take():
             self._log_end(connection, reason)
-        self._ends.take()
 
     def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
         """Log the message, as long as the second has room for it."""
         if not self._tells_messages:
             return
-        if self._messages.left:
+        if self._messages.take():
             self._log_message(host_and_port(*peer), message)
-        self._messages.take()
 
     def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Log whom we did not answer, as long as the second has room for it."""
-        if self._drops.left:
+        if self._drops.take():
             self._log.info("{peer} dropped: {reason}", peer=host_and_port(*peer), reason=reason.value)
-        self._drops.take()
 
     def stopped(self, counts: Counts) -> None:
         """Log what has been counted and not been told yet, and what there was in all."""

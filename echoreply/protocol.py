@@ -95,8 +95,10 @@ class ReplyProtocol(Protocol):
 
     def handshakeCompleted(self) -> None:
         """Tell who the client is, if it has said so by a certificate."""
-        if ISecureTransport.providedBy(self.transport) and self.transport.identity and not self._refused:
-            self.factory.observer.identified(self.connection, self.transport.identity)
+        if self._refused or not ISecureTransport.providedBy(self.transport):
+            return
+        if identity := self.transport.identity:
+            self.factory.observer.identified(self.connection, identity)
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what the client has sent, as far as it takes the replies."""

@@ -15,7 +15,7 @@ from echoreply.address import is_ip_address
 from echoreply.conversation import Rules
 from echoreply.engine import Engine
 from echoreply.framing import Framing
-from echoreply.parsing import choice, parser, seconds, whole_number
+from echoreply.parsing import choice, given, parser, seconds, whole_number
 from echoreply.protocol import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
 from echoreply.replies import Replies, Transform
 
@@ -36,14 +36,8 @@ def _address(value: str | None) -> str:
     return value or ""
 
 
-def _given(value: str) -> str:
-    if not value:
-        raise ValueError
-    return value
-
-
 def _path(value: str | None) -> str:
-    return "" if value is None else _given(value)
+    return "" if value is None else given(value)
 
 
 def _alpn(value: str) -> str:
@@ -108,7 +102,7 @@ class Settings:
         takes.
     """
 
-    listen: tuple[str, ...] = _option((), _each(parser(_given, "a Twisted server endpoint, such as tcp:8088")))
+    listen: tuple[str, ...] = _option((), _each(parser(given, "a Twisted server endpoint, such as tcp:8088")))
     port: int | None = _option(None, _optional(whole_number(0, 65535)))
     tls: int | None = _option(None, _optional(whole_number(0, 65535)))
     udp: int | None = _option(None, _optional(whole_number(0, 65535)))
@@ -157,8 +151,8 @@ class Settings:
         """Give the command line options that these settings come from, those without a value left out."""
         options = []
         for name in fields_dict(type(self)):
-            given = getattr(self, name)
-            values = given if isinstance(given, tuple) else [given]
+            setting = getattr(self, name)
+            values = setting if isinstance(setting, tuple) else [setting]
             options += [
                 f"--{name.replace('_', '-')}={_text(value)}"
                 for value in values

@@ -146,6 +146,10 @@ class Server(AbstractContextManager["Server"]):
     def dial(self, host: str = "127.0.0.1") -> Dial:
         return partial(Wire, host, self.port)
 
+    def tls_port(self) -> int:
+        """Give the port that it says it listens on for TLS."""
+        return int(self.log.wait_for(rb"listening on \S+:(\d+) for TLS\n")[1])
+
     def resident(self) -> int:
         """Give its memory in kB, as Linux tells it."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()

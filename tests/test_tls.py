@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ITCPTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -21,7 +20,7 @@ from echoreply.tls.factory import TLSFactory
 from echoreply.tls.transport import TLSTransport
 from echoreply.transport import IDuplexTransport, IRecordTransport, taken
 from tests.tls import Session, client_context, make_certificate
-from tests.transports import TCPStringTransport
+from tests.transports import Remembering, TCPStringTransport
 
 CONTEXTS: list[ssl.SSLContext] = []
 
@@ -31,37 +30,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> None:
     CONTEXTS[:] = [server_context(*make_certificate(tmp_path_factory.mktemp("certificate")))]
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
-class Upper(Protocol):
-    """Takes note of what it is told."""
-
+class Upper(Remembering):
     transport: TLSTransport
-
-    def __init__(self) -> None:
-        self.received: list[bytes] = []
-        self.told: list[str] = []
-        self.reason: BaseException | None = None
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received.append(data)
-
-    def readConnectionLost(self) -> None:
-        self.told.append("read")
-
-    def writeConnectionLost(self) -> None:
-        self.told.append("write")
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.reason = reason.value
-
-    def pauseProducing(self) -> None:
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        self.told.append("stop")
 
     @property
     def data(self) -> bytes:

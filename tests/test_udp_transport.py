@@ -8,45 +8,26 @@ import socket
 from twisted.internet import error
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectError, ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, IReadWriteDescriptor
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from echoreply.transport import IDuplexTransport
 from echoreply.typed import Eol
 from echoreply.udp_transport import DatagramTransport
+from tests.transports import Remembering
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
-class Upper(Protocol):
-    """Takes note of what it is told."""
-
-    def __init__(self) -> None:
-        self.received: list[bytes] = []
-        self.told: list[str] = []
-        self.reason: BaseException | None = None
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received.append(data)
+class Upper(Remembering):
+    """Is told of no end but its own."""
 
     def readConnectionLost(self) -> None:
         raise AssertionError("there is no such end")
 
     def writeConnectionLost(self) -> None:
         self.told.append("sent")
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.reason = reason.value
-
-    def pauseProducing(self) -> None:
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        self.told.append("resume")
 
     def stopProducing(self) -> None:
         raise AssertionError("it ends by itself")

@@ -8,9 +8,10 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
+    IPushProducer,
     ISystemHandle,
 )
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -132,3 +133,38 @@ def built(factory: ReplyFactory, peer: IAddress | None = None) -> ReplyProtocol:
     protocol = factory.buildProtocol(peer)
     assert protocol
     return protocol
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class Remembering(Protocol):
+    """
+    Takes note of what it is told.
+
+    @ivar received: each piece of what was sent to it.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+        self.told: list[str] = []
+        self.reason: BaseException | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received.append(data)
+
+    def readConnectionLost(self) -> None:
+        self.told.append("read")
+
+    def writeConnectionLost(self) -> None:
+        self.told.append("write")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.reason = reason.value
+
+    def pauseProducing(self) -> None:
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")

@@ -23,10 +23,6 @@ from tests.tls import Authority, TLSWire, client_context
 from tests.wire import PATIENCE, exchange
 
 
-def tls_port(server: Server) -> int:
-    return int(server.log.wait_for(rb"listening on \S+:(\d+) for TLS\n")[1])
-
-
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "authority")
@@ -44,7 +40,7 @@ def serve(start_as_told: Start, engine: str) -> Callable[..., tuple[Server, Call
 
     def serve(*options: str) -> tuple[Server, Callable[..., TLSWire]]:
         server = start_as_told(engine, "--tls=0", *options)
-        return server, partial(TLSWire, "127.0.0.1", tls_port(server))
+        return server, partial(TLSWire, "127.0.0.1", server.tls_port())
 
     return serve
 
@@ -79,7 +75,7 @@ def test_a_client_that_trusts_the_authority_finds_nothing_wrong(
     context = ssl.create_default_context(cafile=authority.path)
     context.minimum_version = context.maximum_version = version
     with (
-        socket.create_connection(("127.0.0.1", tls_port(server)), PATIENCE) as plain,
+        socket.create_connection(("127.0.0.1", server.tls_port()), PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as client,
     ):
         client.sendall(b"hello\nexit\n")
@@ -114,7 +110,7 @@ def test_without_a_certificate_one_is_made_whose_fingerprint_is_told(serve: Serv
 def test_s_client_is_served(serve: Serve, files: list[str], authority: Authority) -> None:
     installed("openssl")
     server, _ = serve(*files, "--alpn=echo/1")
-    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{tls_port(server)}", "-CAfile", authority.path]
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.tls_port()}", "-CAfile", authority.path]
     command += ["-verify_return_error", "-verify_hostname", "localhost", "-alpn", "other,echo/1"]
     done = subprocess.run(
         [*command, "-ign_eof"], input=b"hello\nexit\n", capture_output=True, timeout=PATIENCE, check=True
@@ -128,7 +124,7 @@ def test_ncat_is_served(serve: Serve, files: list[str]) -> None:
     ncat = installed("ncat")
     server, _ = serve(*files)
     done = subprocess.run(
-        [ncat, "--ssl", "127.0.0.1", str(tls_port(server))],
+        [ncat, "--ssl", "127.0.0.1", str(server.tls_port())],
         input=b"hello\nexit\n",
         capture_output=True,
         timeout=PATIENCE,
@@ -142,7 +138,7 @@ def test_socat_is_served_on_either_family(host: str, serve: Serve, files: list[s
     socat = installed("socat")
     server, _ = serve(*files)
     done = subprocess.run(
-        [socat, "-t60", "-", f"OPENSSL:{host}:{tls_port(server)},verify=0"],
+        [socat, "-t60", "-", f"OPENSSL:{host}:{server.tls_port()},verify=0"],
         input=b"hello\nexit\n",
         capture_output=True,
         timeout=PATIENCE,
@@ -261,7 +257,7 @@ class TestSIGHUP:
         whole.write_text("".join(Path(path).read_text() for path in authority.sign("new")))
         server.process.send_signal(signal.SIGHUP)
         server.log.wait_for(rb"ssl:0:\S+: certificates were read again\n")
-        assert shown_to(partial(TLSWire, "127.0.0.1", tls_port(server))) == der_of(str(whole))
+        assert shown_to(partial(TLSWire, "127.0.0.1", server.tls_port())) == der_of(str(whole))
 
     def test_without_anything_to_read_it_ends_the_process_as_it_does_any(self, start: Start) -> None:
         assert start().stop(signal.SIGHUP) == -signal.SIGHUP

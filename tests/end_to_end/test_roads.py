@@ -138,8 +138,7 @@ def road(request: pytest.FixtureRequest, start: Start, tmp_path: Path) -> Callab
             return start(*options, f"--listen=unix:{path}"), partial(UNIXWire, path)
         if request.param == "tls":
             server = start(*options, "--tls=0")
-            port = int(server.log.wait_for(rb"listening on \S+:(\d+) for TLS\n")[1])
-            return server, partial(TLSWire, "127.0.0.1", port)
+            return server, partial(TLSWire, "127.0.0.1", server.tls_port())
         return proxied(start, V1 if request.param == "v1" else V2, *options)
 
     return serve
@@ -415,8 +414,7 @@ class TestLists:
 
     def test_they_hold_before_a_handshake(self, start: Start) -> None:
         server = start("--tls=0", "--deny=127.0.0.1")
-        port = int(server.log.wait_for(rb"listening on \[::\]:(\d+) for TLS\n")[1])
-        with Wire("127.0.0.1", port) as client:
+        with Wire("127.0.0.1", server.tls_port()) as client:
             assert client.read_all() == b""
         server.log.wait_for(rb"refused: denied by address\n")
 

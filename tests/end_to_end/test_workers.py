@@ -389,7 +389,7 @@ class TestTLS:
 
     def shown(self, server: Server) -> set[bytes]:
         """Give the certificates that many clients are shown."""
-        port = int(server.log.wait_for(rb"listening on \S+:(\d+) for TLS\n")[1])
+        port = server.tls_port()
         shown = set()
         for _ in range(20):
             with TLSWire("127.0.0.1", port) as client:
