@@ -10,6 +10,7 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
+from echoreply.circumstances import Address
 from echoreply.quoting import quote
 
 
@@ -38,6 +39,13 @@ def host_and_port(host: str, port: int) -> str:
 def host_of(address: IAddress) -> str:
     """Give the IP address that a socket's address has; for another kind of socket, such as UNIX, the same for all."""
     return unmapped(address.host) if isinstance(address, IPv4Address | IPv6Address) else ""
+
+
+def plain_address(address: IAddress) -> Address:
+    """Take the address of a socket apart."""
+    if isinstance(address, IPv4Address | IPv6Address):
+        return Address(unmapped(address.host), address.port)
+    return Address(os.fsdecode(address.name or b"") if isinstance(address, UNIXAddress) else str(address), 0)
 
 
 def format_address(address: IAddress) -> str:

@@ -8,17 +8,41 @@ from typing import cast
 
 from twisted.internet.defer import execute
 from twisted.internet.interfaces import IAddress, IListeningPort, IReactorFDSet, IStreamServerEndpoint
+from twisted.logger import Logger
+from zope.interface import implementer
 
 from echoreply.access import within
-from echoreply.address import host_and_port, host_of
+from echoreply.address import host_and_port, host_of, plain_address
+from echoreply.circumstances import Ports
 from echoreply.datagrams import DatagramPort, ReplyDatagrams
 from echoreply.endpoint import IServerReactor, described_road, server_endpoint
 from echoreply.listeners import datagram_socket
-from echoreply.observer import IReplyObserver
+from echoreply.observer import IReplyObserver, NoObserver
 from echoreply.protocol import ReplyFactory
+from echoreply.quoting import quote
 from echoreply.reasons import CloseReason
+from echoreply.renewal import Renewal
 from echoreply.roads import Road, listening_on
+from echoreply.rulebook import rules_of
 from echoreply.settings import Settings
+from echoreply.starting import CannotStart
+
+_log = Logger("echoreply")
+
+
+@implementer(IReplyObserver)
+class PortsObserver(NoObserver):
+    """Takes note of the ports that are listened on."""
+
+    def __init__(self) -> None:
+        self.ports = Ports()
+
+    def listening(self, host: IAddress, over: str) -> None:
+        """Keep the first port of each kind."""
+        port = plain_address(host).port
+        transport = "udp" if over == "UDP" else "tls" if over.endswith("TLS") else "tcp"
+        if port and getattr(self.ports, transport) is None:
+            setattr(self.ports, transport, port)
 
 
 def reply_factory(
@@ -26,18 +50,37 @@ def reply_factory(
     settings: Settings,
     refusal: Callable[[IAddress], CloseReason | None],
     observers: Iterable[IReplyObserver],
-) -> ReplyFactory:
-    """Make the factory that all who connect to one process share."""
+) -> tuple[ReplyFactory, list[Renewal]]:
+    """
+    Make the factory that all who connect to one process share.
+
+    @return: the factory, and what can be read again of what it was made of.
+    @raise CannotStart: there is a script that can't be used.
+    """
     access = settings.access
-    return ReplyFactory(
-        reactor,
-        settings.rules,
-        pause=settings.pause,
-        idle_timeout=settings.idle_timeout,
-        permits=lambda peer: access.permits(host_of(peer)),
-        refusal=refusal,
-        observers=observers,
-    )
+    listening = PortsObserver()
+    rules = partial(rules_of, settings, listening.ports, reactor.seconds, _report)
+    try:
+        factory = ReplyFactory(
+            reactor,
+            rules(),
+            pause=settings.pause,
+            idle_timeout=settings.idle_timeout,
+            permits=lambda peer: access.permits(host_of(peer)),
+            refusal=refusal,
+            observers=[listening, *observers],
+        )
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
+
+    def read_again() -> None:
+        factory.rules = rules()
+
+    return factory, [Renewal(f"script {settings.script}", read_again)] if settings.script else []
+
+
+def _report(fault: str) -> None:
+    _log.error("script: no reply by {fault}; told once", fault=quote(fault.encode(errors="backslashreplace")))
 
 
 def tcp_roads(
@@ -63,8 +106,8 @@ def tcp_roads(
         made = certificate or partial(certificate_for_this_run, settings.interface)
         with listening_on(where):
             read = told(settings.cert, settings.key, settings.client_ca, settings.alpn, made)
-            front, renew = secured(factory, read, factory.observer.failed)
-        yield Road(where, partial(endpoint(settings.tls).listen, front), over="TLS", renew=renew)
+            front, renewal = secured(where, factory, read, factory.observer.failed)
+        yield Road(where, partial(endpoint(settings.tls).listen, front), over="TLS", renewal=renewal)
 
 
 def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) -> Iterator[Road]:
@@ -76,7 +119,7 @@ def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) ->
     yield from tcp_roads(settings, factory, partial(server_endpoint, reactor, settings.interface))
     if settings.udp is not None:
         where = host_and_port(settings.interface or "*", settings.udp)
-        open_port = partial(_listen_for_datagrams, reactor, settings, factory.observer)
+        open_port = partial(_listen_for_datagrams, reactor, settings, factory)
         yield Road(f"{where} for UDP", lambda: execute(open_port), over="UDP")
     for description in settings.listen:
         yield described_road(
@@ -88,11 +131,11 @@ def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) ->
         )
 
 
-def _listen_for_datagrams(reactor: IServerReactor, settings: Settings, observer: IReplyObserver) -> IListeningPort:
+def _listen_for_datagrams(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) -> IListeningPort:
     replies = ReplyDatagrams(
         reactor,
-        settings.rules,
-        observer,
+        lambda: factory.rules,
+        factory.observer,
         rate=settings.udp_rate,
         permits=settings.access.permits,
     )

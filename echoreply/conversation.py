@@ -8,14 +8,20 @@ their replies.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import define, field, frozen
 
+from echoreply.circumstances import Circumstances
+from echoreply.farewells import EXIT_OR_QUIT, Farewells
 from echoreply.framing import Block, Framer, Framing, LineFramer, ReadFramer, too_long
 from echoreply.reasons import CloseReason
-from echoreply.replies import Replies, error_line, is_farewell, may_hold_farewell
+from echoreply.replies import Replies, error_line
 
 BATCH = 20480
 """Bytes of replies in a batch, at most, unless one reply alone is longer."""
+
+DEFAULT_MAX_MESSAGE = 65536
 
 MOST_AT_ONCE = 1 << 20
 """Bytes of replies that are made before it is known that they are too many for a batch, at most."""
@@ -29,11 +35,36 @@ class Rules:
     @ivar replies: what a message is answered with.
     @ivar framing: where a message ends.
     @ivar max_message: the longest message, in bytes without its terminator.
+    @ivar farewells: which messages get no reply, and end the conversation.
+    @ivar greeting: gives what is sent first.
     """
 
     replies: Replies = field(factory=Replies)
     framing: Framing = Framing.AUTO
-    max_message: int = 65536
+    max_message: int = DEFAULT_MAX_MESSAGE
+    farewells: Farewells = EXIT_OR_QUIT
+    greeting: Callable[[Circumstances], bytes] | None = None
+
+    def converse(self) -> Conversation:
+        """Begin a conversation."""
+        return Conversation(self)
+
+    def answer_datagram(self, datagram: bytes, circumstances: Callable[[], Circumstances]) -> list[bytes]:
+        """
+        Give the replies to a datagram, which is a conversation of its own: one message, and no farewell.
+
+        @param circumstances: is called if somebody wants to know.
+        """
+        greeting = self.greeting(circumstances()) if self.greeting else b""
+        return [*([greeting] if greeting else []), *self._replies_to(datagram, circumstances)]
+
+    @property
+    def mark(self) -> bytes:
+        """What every reply begins with, so that another server's can be told from a message."""
+        return self.replies.prefix
+
+    def _replies_to(self, datagram: bytes, circumstances: Callable[[], Circumstances]) -> list[bytes]:
+        return [self.replies.to(Block(datagram, 1))]
 
 
 @define
@@ -51,6 +82,7 @@ class Conversation:
     """
 
     __slots__ = (
+        "_farewells",
         "_framer",
         "_in_step",
         "_inside_line",
@@ -66,6 +98,7 @@ class Conversation:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._replies = rules.replies
+        self._farewells = rules.farewells
         # A message may be no more than its LF.
         self._longest = min(rules.max_message, MOST_AT_ONCE // (1 + len(rules.replies.prefix)))
         self._lines = rules.framing is not Framing.READ
@@ -92,6 +125,17 @@ class Conversation:
             and self.answered
         )
 
+    @property
+    def wants_circumstances(self) -> bool:
+        """Whether L{begin} is to be called."""
+        return self._rules.greeting is not None
+
+    def begin(self, circumstances: Circumstances) -> Batch:
+        """Give what is sent before all replies."""
+        greeting = self._rules.greeting(circumstances) if self._rules.greeting else b""
+        self._inside_line = bool(greeting) and not greeting.endswith(b"\n")
+        return Batch(b"", 0, greeting)
+
     def answer(self, data: bytes) -> Batch | None:
         """
         Answer a read at once, as nearly every one can be: it is whole lines, of which none needs a look of its own.
@@ -101,7 +145,7 @@ class Conversation:
         if not self._in_step or len(data) > self._longest:
             return None
         replies, count = self._replies.to_lines(data)
-        if not count or len(replies) > BATCH or may_hold_farewell(batch := Batch(data, count, replies)):
+        if not count or len(replies) > BATCH or self._farewells.may_be_in(batch := Batch(data, count, replies)):
             return None
         self._framer.speaks_in_lines = True
         return batch
@@ -128,8 +172,9 @@ class Conversation:
         if self.ending:
             return None
         if self._unanswered:
-            batch = self._answer(self._next_block())
-            self._inside_line = not batch.replies.endswith(b"\n")
+            batch = self._answer_next()
+            if batch.replies:
+                self._inside_line = not batch.replies.endswith(b"\n")
             return batch
         if self._last_word:
             return self._finish(*self._last_word)
@@ -158,26 +203,33 @@ class Conversation:
         self._unanswered = (Block(block.data[len(data) :], block.count - count), *self._unanswered)
         return Block(data, count)
 
-    def _answer(self, block: Block) -> Batch:
+    def _answer_next(self) -> Batch:
+        """Answer some of the messages that are unanswered."""
+        block = self._next_block()
         limit = self._rules.max_message
-        if len(block.data) > limit or may_hold_farewell(block):
+        if len(block.data) > limit or self._farewells.may_be_in(block):
             start = 0
             for number, message in enumerate(block.messages()):
                 if too_long(message, limit):
-                    return self._finish(*self._too_long, Block(block.data[:start], number))
-                if is_farewell(message):
-                    return self._finish(CloseReason.FAREWELL, "", Block(block.data[:start], number))
+                    return self._finish(*self._too_long, self._answered(Block(block.data[:start], number)))
+                if message in self._farewells:
+                    return self._finish(CloseReason.FAREWELL, "", self._answered(Block(block.data[:start], number)))
                 start += len(message) + 1
-        return Batch(block.data, block.count, self._replies.to(block))
+        return self._answered(block)
 
-    def _finish(self, reason: CloseReason, error: str, last: Block | None = None) -> Batch:
-        """Answer the last messages, add the error line if there is one, and end the conversation."""
+    def _answered(self, block: Block) -> Batch:
+        return Batch(block.data, block.count, self._replies.to(block) if block.count else b"")
+
+    def _finish(self, reason: CloseReason, error: str, last: Batch | None = None) -> Batch:
+        """End the conversation with the last replies, and the error line if there is one."""
         self.ending = reason
         self._unanswered = ()
-        last = last or Block(b"", 0)
-        replies = self._replies.to(last) if last.count else b""
+        last = last or Batch(b"", 0, b"")
         if error:
-            if self._inside_line and not replies:
-                replies = b"\n"
-            replies += error_line(error)
-        return Batch(last.data, last.count, replies)
+            last.replies += self._line_after(last.replies, error)
+        return last
+
+    def _line_after(self, replies: bytes, error: str) -> bytes:
+        """Give an error line that begins as a line does, after these replies."""
+        inside_line = not replies.endswith(b"\n") if replies else self._inside_line
+        return (b"\n" if inside_line else b"") + error_line(error)

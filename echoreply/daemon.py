@@ -13,20 +13,20 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
 from echoreply.endpoint import IServerReactor
-from echoreply.roads import CannotListen
+from echoreply.starting import CannotStart
 
 
 @contextmanager
 def told_in_a_line() -> Iterator[None]:
     """
-    Let Python say in one line why it can't listen. For twistd only, since this speaks for the whole process.
+    Let Python say in one line why it can't start. For twistd only, since this speaks for the whole process.
 
-    @raise CannotListen: twistd passes it on, having removed its pid file and, if it is a daemon, told the process that
+    @raise CannotStart: twistd passes it on, having removed its pid file and, if it is a daemon, told the process that
         waits for it to start.
     """
     try:
         yield
-    except CannotListen:
+    except CannotStart:
         sys.tracebacklimit = 0
         raise
 
@@ -67,7 +67,7 @@ class TwistdService(MultiService):
         """
         Start what needs privileges.
 
-        @raise CannotListen: see L{told_in_a_line}.
+        @raise CannotStart: see L{told_in_a_line}.
         """
         with told_in_a_line():
             super().privilegedStartService()  # type: ignore[no-untyped-call]
@@ -76,7 +76,7 @@ class TwistdService(MultiService):
         """
         Start, and watch for signals once the reactor does.
 
-        @raise CannotListen: see L{told_in_a_line}.
+        @raise CannotStart: see L{told_in_a_line}.
         """
         with told_in_a_line():
             super().startService()  # type: ignore[no-untyped-call]

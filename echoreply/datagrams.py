@@ -12,18 +12,19 @@ import errno
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet import udp
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 
-from echoreply.address import unmapped
+from echoreply.address import plain_address, unmapped
+from echoreply.circumstances import Address, Circumstances
 from echoreply.conversation import Rules
-from echoreply.framing import Block, too_long
+from echoreply.framing import too_long
 from echoreply.observer import IReplyObserver
 from echoreply.reasons import DropReason
-from echoreply.replies import is_farewell
 
 ANSWERING_PORTS = frozenset({7, 13, 17, 19})
 """Those of services that answer whatever they get: echo, daytime, quote of the day, chargen; RFC 862, 867, 865, 864."""
@@ -85,19 +86,19 @@ class ReplyDatagrams(DatagramProtocol):
     Answers datagrams, each of which is a message (RFC 862's UDP service, with a prefix).
 
     @param clock: where time comes from, such as the reactor.
-    @param rules: what a message is answered with, and how long it may be. Framing is the datagrams' own.
+    @param rules: gives the rules by which datagrams are answered now. Framing is the datagrams' own.
     @param observer: is told of each datagram, whether it was answered or not.
     @param rate: how many datagrams a second are answered, of one IP address.
     @param permits: is asked whether an IP address is answered at all.
     """
 
     noisy = False
-    transport: udp.Port
+    transport: DatagramPort
 
     def __init__(
         self,
         clock: IReactorTime,
-        rules: Rules,
+        rules: Callable[[], Rules],
         observer: IReplyObserver,
         *,
         rate: int,
@@ -111,34 +112,41 @@ class ReplyDatagrams(DatagramProtocol):
 
     def startProtocol(self) -> None:
         """Take note of the port: what comes from the same one may be a server's like this one."""
-        self._answering_ports = ANSWERING_PORTS | {self.transport.getHost().port}
+        self._host = plain_address(self.transport.getHost())  # type: ignore[no-untyped-call]
+        self._answering_ports = ANSWERING_PORTS | {self._host.port}
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401  # as the socket module has it
         """Answer a datagram, unless there is a reason not to."""
         host, port = unmapped(addr[0]), addr[1]
-        reason = self._objection(datagram, host, port)
+        rules = self._rules()
+        reason = self._objection(rules, datagram, host, port)
         if reason is None:
-            reply = self._rules.replies.to(Block(datagram, 1))
+            replies = rules.answer_datagram(datagram, partial(self._circumstances, Address(host, port)))
             try:
-                self.transport.write(reply, addr)
+                for reply in replies:
+                    self.transport.write(reply, addr)
             except OSError as error:
                 reason = _why_unsent(error)
             else:
-                self._observer.answered_datagram((host, port), datagram, len(reply))
+                self._observer.answered_datagram((host, port), datagram, sum(map(len, replies)))
                 return
         self._observer.dropped((host, port), datagram, reason)
 
-    def _objection(self, datagram: bytes, host: str, port: int) -> DropReason | None:
-        prefix = self._rules.replies.prefix
+    def _circumstances(self, peer: Address) -> Circumstances:
+        asked = self.transport.asked
+        host = Address(unmapped(asked), self._host.port) if asked else self._host
+        return Circumstances(0, peer, host, "udp")
+
+    def _objection(self, rules: Rules, datagram: bytes, host: str, port: int) -> DropReason | None:
         if not self._permits(host):
             return DropReason.DENIED
         if port in self._answering_ports:
             return DropReason.ANSWERING_PORT
-        if prefix and datagram.startswith(prefix):
+        if rules.mark and datagram.startswith(rules.mark):
             return DropReason.PREFIX
-        if is_farewell(datagram):
+        if datagram in rules.farewells:
             return DropReason.FAREWELL
-        if too_long(datagram.removesuffix(b"\n"), self._rules.max_message):
+        if too_long(datagram.removesuffix(b"\n"), rules.max_message):
             return DropReason.TOO_LONG
         return self._rate.take(host)
 
@@ -177,6 +185,15 @@ class DatagramPort(udp.Port):
     def doRead(self) -> None:
         """Have datagrams answered."""
         self.answer_waiting(AT_ONCE)
+
+    @property
+    def asked(self) -> str:
+        """The IP address that the datagram was sent to which is being received; empty if that is not known."""
+        for level, _, info in self._asked:
+            if level == socket.IPPROTO_IPV6:
+                return socket.inet_ntop(socket.AF_INET6, info[:16])
+            return socket.inet_ntop(socket.AF_INET, info[4:8])
+        return ""
 
     def answer_waiting(self, at_most: int) -> None:
         """Have the datagrams answered that have arrived."""

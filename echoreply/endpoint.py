@@ -105,7 +105,7 @@ def described_road(
     kind = description.removeprefix(PROXIED)
     layers = []
     settle = nothing_to_settle
-    renew = None
+    renewal = None
     with listening_on(description):
         if kind.startswith(PROXIED):
             # The second header could be anybody's.
@@ -116,7 +116,7 @@ def described_road(
             layers.append("TLS")
             read, interface, port = described(kind)
             endpoint = server_endpoint(reactor, interface, port)
-            factory, renew = secured(factory, read, tell)
+            factory, renewal = secured(description, factory, read, tell)
         else:
             endpoint = _from_string(reactor, kind)
     if kind != description:
@@ -129,7 +129,7 @@ def described_road(
         over=" and ".join(layers),
         passed_on=kind.startswith("systemd:"),
         settle=settle,
-        renew=renew,
+        renewal=renewal,
     )
 
 

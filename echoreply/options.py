@@ -7,8 +7,9 @@ import sys
 
 from twisted.python import usage
 
-from echoreply import __version__
+from echoreply import __version__, profiles
 from echoreply.engine import Engine, resolve
+from echoreply.rulebook import replies_of, script_of
 from echoreply.settings import DEFAULT_PORT, Settings
 
 _DEFAULTS = Settings()
@@ -37,8 +38,10 @@ class Options(usage.Options):
          " certificate"],
         ["prefix", None, os.fsdecode(_DEFAULTS.prefix), "what goes before each reply; may be empty"],
         ["transform", None, _DEFAULTS.transform.value, "of a message's ASCII letters: none, upper or lower"],
-        ["framing", None, _DEFAULTS.framing.value, "where a message ends: line, at LF; read, where a read ends;"
-         " auto, at LF, and before a client's first LF also at a silence"],
+        ["script", None, None, "the file of a reply script: what is sent on connect, and what each message gets"],
+        ["profile", None, None, "answer as another server does, by a script that comes with this one"],
+        ["framing", None, None, "where a message ends: line, at LF; read, where a read ends; auto, at LF, and before a"
+         " client's first LF also at a silence [default: what the script says, else auto]"],
         ["pause", None, _DEFAULTS.pause, "seconds of silence that end a message under --framing auto"],
         ["max-message", None, _DEFAULTS.max_message, "bytes a message may have; one more ends the connection"],
         ["log-messages", None, _DEFAULTS.log_messages, "messages logged a second, the rest are counted; 0: none"],
@@ -52,6 +55,9 @@ class Options(usage.Options):
         ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
         ["workers", None, _DEFAULTS.workers, "server processes that share the port; auto: one a core"],
     ]  # fmt: skip
+    optFlags = [  # noqa: RUF012
+        ["check", None, "tell what the script would do with each message on stdin, and exit"],
+    ]
     settings: Settings
     engine: Engine
 
@@ -81,6 +87,20 @@ class Options(usage.Options):
         """a network whose proxies haproxy: endpoints believe; repeatable [default: loopback and private ones]"""
         self["trust-proxy"].append(cidr)
 
+    def opt_list_profiles(self) -> None:
+        """Display what there is for --profile, and exit."""
+        for name in profiles.names():
+            print(f"{name:<12} {profiles.summary(name)}")
+        sys.exit(0)
+
+    def opt_show_profile(self, name: str) -> None:
+        """Display the script that a profile is, and exit."""
+        try:
+            print(profiles.text_of(name), end="")
+        except ValueError as error:
+            raise usage.UsageError(f"--show-profile {error}") from None
+        sys.exit(0)
+
     def opt_version(self) -> None:
         """Display the version and exit."""
         print(f"echoreply {__version__}")
@@ -100,3 +120,16 @@ class Options(usage.Options):
             self.engine = resolve(self.settings.engine)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
+        if self["check"]:
+            self._check()
+
+    def _check(self) -> None:
+        from echoreply.check import foretell  # as in rulebook
+
+        try:
+            script = script_of(self.settings)
+        except ValueError as error:
+            sys.exit(str(error))
+        for line in foretell(script, replies_of(self.settings), self.settings.max_message, sys.stdin.buffer):
+            print(line, flush=True)
+        sys.exit(0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import inf
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
@@ -26,6 +27,8 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoreply.address import plain_address
+from echoreply.circumstances import Circumstances
 from echoreply.conversation import Batch, Conversation, Rules
 from echoreply.observer import Connection, Counts, IReplyObserver
 from echoreply.publisher import Publisher
@@ -92,13 +95,18 @@ class ReplyProtocol(Protocol):
         self.transport.bufferSize = BUFFER
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
+        if not (
+            self._refused or ISecureTransport.providedBy(self.transport) or ISSLTransport.providedBy(self.transport)
+        ):
+            self._greet("unix" if isinstance(self.connection.host, UNIXAddress) else "tcp")
 
     def handshakeCompleted(self) -> None:
-        """Tell who the client is, if it has said so by a certificate."""
-        if self._refused or not ISecureTransport.providedBy(self.transport):
+        """Tell who the client is, if it has said so by a certificate, and greet it."""
+        if self._refused:
             return
-        if identity := self.transport.identity:
-            self.factory.observer.identified(self.connection, identity)
+        if ISecureTransport.providedBy(self.transport) and (client := self.transport.tls.client):
+            self.factory.observer.identified(self.connection, client)
+        self._greet("tls")
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what the client has sent, as far as it takes the replies."""
@@ -232,6 +240,22 @@ class ReplyProtocol(Protocol):
         self.closing = reason
         self.transport.abortConnection()
 
+    def _greet(self, transport: str) -> None:
+        """Let the conversation begin, if it wants to know with whom."""
+        if self.closing or not self._conversation.wants_circumstances:
+            return
+        self._write(
+            self._conversation.begin(
+                Circumstances(
+                    connection=self.connection.number,
+                    peer=plain_address(self.connection.peer),
+                    host=plain_address(self.connection.host),
+                    transport=transport,
+                    tls=self.transport.tls if ISecureTransport.providedBy(self.transport) else None,
+                )
+            )
+        )
+
     def _go_on(self) -> None:
         """Answer what can be answered now, then do what the state of the conversation asks for."""
         conversation = self._conversation
@@ -256,8 +280,9 @@ class ReplyProtocol(Protocol):
 
     def _write(self, batch: Batch) -> None:
         connection = self.connection
-        connection.sent += len(batch.replies)
-        self.transport.write(batch.replies)
+        if batch.replies:
+            connection.sent += len(batch.replies)
+            self.transport.write(batch.replies)
         if batch.count:
             connection.messages += batch.count
             self.factory.observer.answered(connection, batch)
@@ -317,6 +342,7 @@ class ReplyFactory(ServerFactory):
     @param permits: is asked whether a client from an address may connect at all; it is closed at once if not.
     @param refusal: is asked whether a client that connects from an address is one too many, and gives the reason.
     @param observers: are told what happens.
+    @ivar rules: those by which clients are answered who come from now on.
     @ivar arrived: how many clients have connected, the refused included, who have a protocol to be told by.
     @ivar observer: tells them all.
     @ivar counts: what there has been.
@@ -337,7 +363,7 @@ class ReplyFactory(ServerFactory):
         observers: Iterable[IReplyObserver] = (),
     ) -> None:
         self._clock = clock
-        self._rules = rules or Rules()
+        self.rules = rules or Rules()
         self._pause = pause
         self._idle_timeout = idle_timeout
         self._look = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 20, 0.01), self._look_for_idle)
@@ -356,7 +382,7 @@ class ReplyFactory(ServerFactory):
         if addr and not self._permits(addr):
             self.observer.refused(addr, CloseReason.DENIED)
             return None
-        protocol = ReplyProtocol(self._clock, Conversation(self._rules), self._pause)
+        protocol = ReplyProtocol(self._clock, self.rules.converse(), self._pause)
         protocol.factory = self
         return protocol
 

@@ -10,6 +10,7 @@ class CloseReason(Enum):
 
     CLIENT = "closed by the client"
     FAREWELL = "exit or quit"
+    RULE = "closed by a rule"
     TOO_LONG = "message too long"
     TOO_MANY = "too many connections"
     TOO_MANY_FROM_HOST = "too many connections from one host"

@@ -11,8 +11,6 @@ from echoreply.framing import Block
 
 DEFAULT_PREFIX = b"server reply:"
 
-_CR = ord("\r")
-
 
 class Transform(Enum):
     """What is done to the ASCII letters of a message in its reply."""
@@ -48,6 +46,10 @@ class Replies:
         # To ask which transform it is takes a quarter as long as the reply to a small message.
         return _CHANGES.get(self.transform)
 
+    def transformed(self, message: bytes) -> bytes:
+        """Give what stands for a message in its reply."""
+        return self._change(message) if self._change else message
+
     def to(self, block: Block) -> bytes:
         """Give the replies to all messages of a block, in order."""
         data = self._change(block.data) if self._change else block.data
@@ -72,28 +74,6 @@ class Replies:
         return prefix + replies[: -len(prefix)], count
 
 
-def is_farewell(message: bytes) -> bool:
-    """Tell whether a message asks the server to close, instead of wanting a reply."""
-    return message.strip(b"\r\n") in (b"exit", b"quit")
-
-
-def may_hold_farewell(block: Block) -> bool:
-    """
-    Tell quickly whether it is worth asking L{is_farewell} of each message.
-
-    Looking for several bytes takes longer than all else that is done to a block, so messages of the same length, as
-    test traffic often has, are known by it.
-    """
-    data = block.data
-    if block.count == 1:
-        return is_farewell(data)
-    if _CR not in data:
-        length, rest = divmod(len(data), block.count)
-        if not rest and length > len(b"exit\n") and data[length - 1 :: length] == b"\n" * block.count:
-            return False
-    return data.find(b"it\n") >= 0 or data.find(b"it\r") >= 0 or data.endswith(b"it")
-
-
 def error_line(reason: str) -> bytes:
     """Give the line that a server sends before it closes for a reason of its own."""
-    return f"server error: {reason}\n".encode()
+    return f"server error: {reason}\n".encode(errors="backslashreplace")

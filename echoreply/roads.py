@@ -10,8 +10,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
+from echoreply.renewal import Renewal
+from echoreply.starting import CannotStart
 
-class CannotListen(Exception):  # noqa: N818
+
+class CannotListen(CannotStart):
     """An address is taken, not ours to take, or none. The text says which and why, for people, in a line."""
 
 
@@ -52,8 +55,7 @@ class Road:
     @ivar passed_on: whether somebody else will go on to listen with the same socket. Then those who wait in its queue
         when the server stops are theirs.
     @ivar settle: waits, once it no longer listens, until the factory has been told of all clients who have come.
-    @ivar renew: reads again the files that it was made of, if it was of any, for those who come from now on; raises
-        C{ValueError} if it can't be, with a text for people.
+    @ivar renewal: for the files that it was made of, if it was of any.
     """
 
     where: str
@@ -61,7 +63,7 @@ class Road:
     over: str = ""
     passed_on: bool = False
     settle: Callable[[], Deferred[None]] = nothing_to_settle
-    renew: Callable[[], None] | None = None
+    renewal: Renewal | None = None
 
     def listen(self) -> IListeningPort:
         """

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.logger import Logger
 
 from echoreply.address import is_ip_address
+from echoreply.renewal import Renewal
 from echoreply.tls.certificate import fingerprint, make_certificate
 from echoreply.tls.context import context_of_pem, server_context
 from echoreply.tls.factory import TLSFactory
@@ -80,16 +81,17 @@ def told(cert: str, key: str, client_ca: str, alpn: Sequence[str], made: Callabl
 
 
 def secured(
-    factory: IProtocolFactory, read: Read, tell: Callable[[IAddress, str, str], object]
-) -> tuple[TLSFactory, Callable[[], None]]:
+    where: str, factory: IProtocolFactory, read: Read, tell: Callable[[IAddress, str, str], object]
+) -> tuple[TLSFactory, Renewal]:
     """
     Put TLS before a factory.
 
+    @param where: the address as people know it.
     @return: the factory in front, and what renews what it has read.
     """
     front = TLSFactory(factory, read(), lambda peer, why: tell(peer, "TLS", why))
 
-    def renew() -> None:
+    def read_again() -> None:
         front.context = read()
 
-    return front, renew
+    return front, Renewal(f"certificate of {where}", read_again)

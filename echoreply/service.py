@@ -8,19 +8,17 @@ from twisted.application.service import Service
 from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorTime
-from twisted.logger import Logger
 
 from echoreply.datagrams import AT_STOP, DatagramPort
 from echoreply.descriptors import accept_waiting, wait_for_descriptors
 from echoreply.listeners import BACKLOG, mind_file
 from echoreply.protocol import ReplyFactory
+from echoreply.renewal import Renewal
 from echoreply.roads import Road
 from echoreply.transport import PromptServer, prepare
 
 ABORT_SECONDS = 0.5
 """Seconds between giving up those clients who have to be asked, and ending what then is left."""
-
-_log = Logger("echoreply")
 
 
 class ReplyService(Service):
@@ -29,13 +27,22 @@ class ReplyService(Service):
 
     @param clock: where time comes from, such as the reactor.
     @param drain: how many seconds clients get, when the service stops, to take their replies.
+    @param renewals: what else than the roads is made of files.
     """
 
     _hurried = False
 
-    def __init__(self, clock: IReactorTime, roads: Iterable[Road], factory: ReplyFactory, drain: float) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        roads: Iterable[Road],
+        factory: ReplyFactory,
+        drain: float,
+        renewals: Iterable[Renewal] = (),
+    ) -> None:
         self._clock = clock
         self._roads = list(roads)
+        self._renewals = [*renewals, *(road.renewal for road in self._roads if road.renewal)]
         self._factory = factory
         self._drain = drain
         self._ports: list[tuple[Road, IListeningPort]] = []
@@ -71,19 +78,12 @@ class ReplyService(Service):
     @property
     def renewable(self) -> bool:
         """Whether there are files that can be read again."""
-        return any(road.renew for road in self._roads)
+        return bool(self._renewals)
 
     def renew(self) -> None:
-        """Read the files again that roads are made of. What can't be read changes nothing, and is logged."""
-        for road in self._roads:
-            if not road.renew:
-                continue
-            try:
-                road.renew()
-            except ValueError as error:
-                _log.error("{where} goes on as it was: {reason}", where=road.where, reason=str(error))
-            else:
-                _log.info("{where}: certificates were read again", where=road.where)
+        """Read the files again. What can't be used changes nothing, and is logged."""
+        for renewal in self._renewals:
+            renewal.attempt()
 
     def hurry(self) -> None:
         """Wait for no client: now, if it is stopping, or when it will."""

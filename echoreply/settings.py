@@ -12,12 +12,13 @@ from attrs import Attribute, Converter, field, fields_dict, frozen
 
 from echoreply.access import AccessList, Network, network
 from echoreply.address import is_ip_address
-from echoreply.conversation import Rules
+from echoreply.conversation import DEFAULT_MAX_MESSAGE
 from echoreply.engine import Engine
 from echoreply.framing import Framing
 from echoreply.parsing import choice, given, parser, seconds, whole_number
+from echoreply.profiles import text_of
 from echoreply.protocol import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
-from echoreply.replies import Replies, Transform
+from echoreply.replies import DEFAULT_PREFIX, Transform
 
 DEFAULT_PORT = 8088
 
@@ -27,8 +28,6 @@ LOCAL_NETWORKS = (
 )
 """Loopback, private networks and links: RFC 1122, 1918, 3927, 4193 and 4291."""
 
-_RULES = Rules()
-
 
 def _address(value: str | None) -> str:
     if value and not is_ip_address(value):
@@ -37,7 +36,14 @@ def _address(value: str | None) -> str:
 
 
 def _path(value: str | None) -> str:
-    return "" if value is None else given(value)
+    # A daemon may have another directory when it is to read the file again.
+    return os.path.abspath(given(value)) if value is not None else ""
+
+
+def _profile(value: str | None) -> str:
+    if value:
+        text_of(value)
+    return value or ""
 
 
 def _alpn(value: str) -> str:
@@ -114,11 +120,13 @@ class Settings:
     allow: tuple[Network, ...] = _option((), _each(_network))
     deny: tuple[Network, ...] = _option((), _each(_network))
     trust_proxy: tuple[Network, ...] = _option(LOCAL_NETWORKS, _each(_network))
-    prefix: bytes = _option(_RULES.replies.prefix, os.fsencode)
-    transform: Transform = _option(_RULES.replies.transform, choice(Transform))
-    framing: Framing = _option(_RULES.framing, choice(Framing))
+    prefix: bytes = _option(DEFAULT_PREFIX, os.fsencode)
+    transform: Transform = _option(Transform.NONE, choice(Transform))
+    script: str = _option(None, parser(_path, "a file"))
+    profile: str = _option(None, _profile)
+    framing: Framing | None = _option(None, _optional(choice(Framing)))
     pause: float = _option(DEFAULT_PAUSE, seconds(zero=False))
-    max_message: int = _option(_RULES.max_message, whole_number(1))
+    max_message: int = _option(DEFAULT_MAX_MESSAGE, whole_number(1))
     log_messages: int = _option(100, whole_number(0))
     idle_timeout: float = _option(DEFAULT_IDLE_TIMEOUT, seconds(zero=True))
     max_connections: int = _option(0, whole_number(0))
@@ -135,6 +143,8 @@ class Settings:
             for name in ("cert", "key", "client_ca", "alpn"):
                 if getattr(self, name):
                     raise ValueError(f"--{name.replace('_', '-')} is for --tls, which is not given")
+        if self.script and self.profile:
+            raise ValueError("--script and --profile are one or the other: a profile is a script that comes with us")
         if self.key and not self.cert:
             raise ValueError("--key takes the key of a certificate: give --cert, too")
         if self.workers > 1 and (self.listen or self.udp is not None):
@@ -170,12 +180,3 @@ class Settings:
     def access(self) -> AccessList:
         """Who may come."""
         return AccessList(self.allow, self.deny)
-
-    @property
-    def rules(self) -> Rules:
-        """Where a message ends, and what it is answered with."""
-        return Rules(
-            replies=Replies(prefix=self.prefix, transform=self.transform),
-            framing=self.framing,
-            max_message=self.max_message,
-        )

@@ -42,7 +42,7 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         return TwistdService(reactor, Workers(cast(IWorkersReactor, reactor), settings, options.engine))
     admission = Admission(connections_allowed(reactor, settings.max_connections), settings.max_per_host)
     observers = [admission, LogObserver(reactor, settings.log_messages)]
-    factory = reply_factory(reactor, settings, admission.refusal, observers)
     with told_in_a_line():
-        service = ReplyService(reactor, roads(reactor, settings, factory), factory, settings.drain)
+        factory, renewals = reply_factory(reactor, settings, admission.refusal, observers)
+        service = ReplyService(reactor, roads(reactor, settings, factory), factory, settings.drain, renewals)
     return TwistdService(reactor, service)

@@ -9,6 +9,8 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import IConsumer, IPushProducer, ISystemHandle, ITCPTransport, ITransport
 from zope.interface import Attribute, Interface
 
+from echoreply.circumstances import TLSDetails
+
 try:
     import fcntl
     import termios
@@ -31,7 +33,7 @@ class IRecordTransport(Interface):
 class ISecureTransport(Interface):
     """A transport that knows who the peer is once C{handshakeCompleted} has been called."""
 
-    identity: str = Attribute("Whom the peer's certificate names; empty if it has shown none.")
+    tls: TLSDetails = Attribute("What the handshake has led to.")
 
 
 _TCP_OPTIONS = {

@@ -112,14 +112,14 @@ def _service(reactor: IServerReactor, settings: Settings, number: int, tally: st
     def refusal(peer: IAddress) -> CloseReason | None:
         return next(filter(None, (ask(peer) for ask in refusals)), None)
 
-    factory = reply_factory(reactor, settings, refusal, observers)
+    factory, renewals = reply_factory(reactor, settings, refusal, observers)
     listeners = count(LISTENERS)
 
     def endpoint(_port: int) -> AdoptedServerEndpoint:
         return AdoptedServerEndpoint(reactor, next(listeners))
 
     roads = tcp_roads(settings, factory, endpoint, lambda: os.pread(CERTIFICATE, LONGEST_CERTIFICATE, 0))
-    return ReplyService(reactor, roads, factory, settings.drain)
+    return ReplyService(reactor, roads, factory, settings.drain, renewals)
 
 
 def _is_orphan() -> bool:

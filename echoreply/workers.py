@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 
 from echoreply.address import host_and_port
+from echoreply.circumstances import Ports
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine
 from echoreply.listeners import listening_sockets
@@ -36,8 +37,10 @@ from echoreply.log import LogObserver
 from echoreply.observer import Counts
 from echoreply.relay import Receiver
 from echoreply.roads import listening_on
+from echoreply.rulebook import rules_of
 from echoreply.scoreboard import Scoreboard, new_scoreboard
 from echoreply.settings import Settings
+from echoreply.starting import CannotStart
 from echoreply.tally import Tally
 from echoreply.worker import BOARD, CERTIFICATE, HURRY, LIFELINE, LISTENERS, REPORTS
 
@@ -176,7 +179,7 @@ class Workers(ProcessMonitor):
     @property
     def renewable(self) -> bool:
         """Whether there are files that can be read again."""
-        return self._settings.tls is not None
+        return self._settings.tls is not None or bool(self._settings.script)
 
     def renew(self) -> None:
         """Have the workers read them again."""
@@ -248,6 +251,10 @@ class Workers(ProcessMonitor):
 
     def _listen(self) -> None:
         settings = self._settings
+        try:
+            rules_of(settings, Ports())
+        except ValueError as error:
+            raise CannotStart(str(error)) from None
         shared = []
         for port, over in ((settings.tcp, ""), (settings.tls, "TLS")):
             if port is None:

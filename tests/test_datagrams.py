@@ -38,6 +38,8 @@ class Transport:
     def getHost(self) -> IPv4Address:
         return IPv4Address("UDP", "192.0.2.9", PORT)
 
+    asked = ""
+
     def write(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401
         if self.error:
             raise OSError(self.error, os.strerror(self.error))
@@ -57,7 +59,7 @@ class DatagramsTestCase(SynchronousTestCase):
     def begin(self, rules: Rules | None = None, rate: int = 1000) -> None:
         self.transport = Transport()
         self.protocol = ReplyDatagrams(
-            self.clock, rules or Rules(), self.observer, rate=rate, permits=lambda host: host not in self.denied
+            self.clock, lambda: rules or Rules(), self.observer, rate=rate, permits=lambda host: host not in self.denied
         )
         self.protocol.makeConnection(cast(Port, self.transport))
 
@@ -209,7 +211,7 @@ class PortTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.observer = Memory()
         reactor = cast(IReactorFDSet, MemoryReactorClock())
-        protocol = ReplyDatagrams(Clock(), Rules(Replies(prefix=b"")), self.observer, rate=1000)
+        protocol = ReplyDatagrams(Clock(), lambda: Rules(Replies(prefix=b"")), self.observer, rate=1000)
         self.port = DatagramPort(reactor, protocol, datagram_socket("127.0.0.1", 0))
         self.port.startListening()
         self.addCleanup(self.port.connectionLost)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.framing import Block
-from echoreply.replies import Replies, Transform, error_line, is_farewell, may_hold_farewell
+from echoreply.replies import Replies, Transform, error_line
 
 
 class RepliesTests(SynchronousTestCase):
@@ -42,29 +42,6 @@ class RepliesTests(SynchronousTestCase):
         upper, lower = Replies(b"Pre:", Transform.UPPER), Replies(b"Pre:", Transform.LOWER)
         self.assertEqual(upper.to(Block(message, 1)), b"Pre:" + "AZ1 ä中\xff".encode() + b"\xff\n")
         self.assertEqual(lower.to(Block(message, 1)), b"Pre:" + "az1 ä中\xff".encode() + b"\xff\n")
-
-
-class FarewellTests(SynchronousTestCase):
-    def test_exit_and_quit_are_farewells_once_cr_and_lf_are_stripped_from_both_ends(self) -> None:
-        for message in (b"exit", b"quit", b"exit\r\n", b"\r\nquit\n\r", b"\rexit"):
-            self.assertTrue(is_farewell(message), message)
-            self.assertTrue(may_hold_farewell(Block(message, 1)), message)
-
-    @given(
-        st.lists(
-            st.sampled_from([b"exit", b"quit", b"\rexit", b"quit\r", b"fine", b"longer", b"longer\r", b""]), min_size=1
-        )
-    )
-    def test_none_is_overlooked_among_others(self, messages: list[bytes]) -> None:
-        block = Block(b"".join(message + b"\n" for message in messages), len(messages))
-        if any(map(is_farewell, messages)):
-            self.assertTrue(may_hold_farewell(block))
-        if {*messages} <= {b"longer"} or {*messages} <= {b"fine", b""}:
-            self.assertFalse(may_hold_farewell(block))
-
-    def test_nothing_else_is(self) -> None:
-        for message in (b"", b"Exit", b"exit ", b" quit", b"exitquit", b"exit\0", b"exit\nquit"):
-            self.assertFalse(is_farewell(message), message)
 
 
 class ErrorLineTests(SynchronousTestCase):

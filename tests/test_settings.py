@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.access import network
+from echoreply.circumstances import Ports
 from echoreply.framing import Framing
 from echoreply.parsing import choice, seconds, whole_number
 from echoreply.replies import Transform
+from echoreply.rulebook import rules_of
 from echoreply.settings import DEFAULT_PORT, Settings, cores
 from echoreply.tap import Options
 
@@ -76,6 +78,8 @@ class SettingsTests(SynchronousTestCase):
         "trust_proxy": ["::1"],
         "prefix": "p\udcff",
         "transform": "upper",
+        "script": None,
+        "profile": "echo",
         "framing": "read",
         "pause": "0.5",
         "max_message": "10",
@@ -94,9 +98,10 @@ class SettingsTests(SynchronousTestCase):
         settings = Settings.parse(self.OPTIONS)
         self.assertEqual((settings.port, settings.interface, settings.prefix), (0, "::1", b"p\xff"))
         self.assertEqual((settings.pause, settings.log_messages, settings.drain), (0.5, 0, 0.0))
-        rules = settings.rules
+        rules = rules_of(settings, Ports())
         self.assertEqual((rules.framing, rules.max_message), (Framing.READ, 10))
-        self.assertEqual((rules.replies.prefix, rules.replies.transform), (b"p\xff", Transform.UPPER))
+        self.assertEqual((settings.prefix, rules.replies.prefix), (b"p\xff", b""))
+        self.assertEqual(rules.replies.transform, Transform.UPPER)
 
     def test_an_error_names_the_option_the_value_and_what_it_takes(self) -> None:
         with self.assertRaises(ValueError) as caught:

@@ -26,8 +26,9 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoreply.files import read
 from echoreply.quoting import quote
-from echoreply.tls.context import load_certificate, read
+from echoreply.tls.context import load_certificate
 from echoreply.tls.transport import TLSTransport
 
 # OpenSSL's X509_V_ERR_..., of x509_vfy.h: what is wrong with a certificate.

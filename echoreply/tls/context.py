@@ -3,9 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from ssl import CERT_REQUIRED, OP_NO_RENEGOTIATION, PROTOCOL_TLS_SERVER, SSLContext, SSLError, TLSVersion
+from ssl import (
+    CERT_REQUIRED,
+    OP_CIPHER_SERVER_PREFERENCE,
+    OP_NO_RENEGOTIATION,
+    PROTOCOL_TLS_SERVER,
+    SSLContext,
+    SSLError,
+    SSLObject,
+    TLSVersion,
+)
 from tempfile import NamedTemporaryFile
+
+from echoreply.files import read
+
+
+class ServerSession(SSLObject):
+    """
+    A server's side of a connection.
+
+    @ivar asked_for: the server that the client wants to speak to, if it has said so: RFC 6066, 3.
+    """
+
+    asked_for: str | None = None
+
+
+def _note_name(session: SSLObject, name: str | None, _context: SSLContext) -> None:
+    # A context serves sockets, too, whose sessions are others.
+    if isinstance(session, ServerSession):
+        session.asked_for = name
 
 
 def server_context(
@@ -14,7 +40,8 @@ def server_context(
     """
     Read the files of a server's certificate.
 
-    TLS 1.2 and 1.3 are spoken, with Python's choice of ciphers: L{ssl}.
+    TLS 1.2 and 1.3 are spoken, with Python's choice of ciphers (L{ssl}), of which the client's first is taken: it is
+    the one whose TLS is looked at. Its sessions are L{ServerSession}s.
 
     @param certificate: the path of the certificate in PEM, others of its chain may follow in the file.
     @param key: the path of the key; if empty, the same.
@@ -29,6 +56,9 @@ def server_context(
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.minimum_version = TLSVersion.TLSv1_2
     context.options |= OP_NO_RENEGOTIATION
+    context.options &= ~OP_CIPHER_SERVER_PREFERENCE
+    context.sslobject_class = ServerSession
+    context.sni_callback = _note_name
     load_certificate(context, certificate, key, chain)
     for path in filter(None, (certificate, chain)):
         check_dates(read(path), path)
@@ -76,18 +106,6 @@ def load_certificate(context: SSLContext, certificate: str, key: str = "", chain
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ValueError(f"{key} is not the key of the certificate in {certificate}") from None
         raise ValueError(f"{certificate} and {key} hold no certificate and its key in PEM") from None
-
-
-def read(path: str) -> bytes:
-    """
-    Read a file that somebody named.
-
-    @raise ValueError: it can't be read. The text says which and why, for people.
-    """
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
 
 
 def _no_password() -> str:

@@ -28,6 +28,9 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoreply.circumstances import TLSDetails
+from echoreply.tls.context import ServerSession
+from echoreply.tls.suites import suite_name
 from echoreply.transport import IDuplexTransport, IRecordTransport, ISecureTransport
 
 
@@ -306,12 +309,20 @@ class TLSTransport:
         return f"{name} (TLS)"
 
     @property
-    def identity(self) -> str:
-        """Say whom the peer's certificate names, once the handshake is done; nobody if it has shown none."""
+    def tls(self) -> TLSDetails:
+        """Say what the handshake has led to, once it is done."""
         from echoreply.tls.certificate import subject_of  # as in server_context
 
-        shown = self._session.getpeercert(binary_form=True)
-        return subject_of(shown) if shown else ""
+        session = self._session
+        shown = session.getpeercert(binary_form=True)
+        name, *_ = session.cipher() or ("",)
+        return TLSDetails(
+            version=session.version() or "",
+            cipher=suite_name(name),
+            server_name=(isinstance(session, ServerSession) and session.asked_for) or "",
+            alpn=session.selected_alpn_protocol() or "",
+            client=subject_of(shown) if shown else "",
+        )
 
     # Reading.
 

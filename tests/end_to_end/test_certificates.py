@@ -230,7 +230,7 @@ class TestSIGHUP:
             shutil.copy(new[0], cert)
             shutil.copy(new[1], key)
             server.process.send_signal(signal.SIGHUP)
-            server.log.wait_for(rb"\*:0: certificates were read again\n")
+            server.log.wait_for(rb"certificate of \*:0 was read again\n")
             assert shown_to(dial) == der_of(new[0])
             early.send(b"two\n")
             early.expect(b"server reply:two\n")
@@ -256,7 +256,7 @@ class TestSIGHUP:
         server = start(f"--listen=ssl:0:interface=127.0.0.1:privateKey={whole}")
         whole.write_text("".join(Path(path).read_text() for path in authority.sign("new")))
         server.process.send_signal(signal.SIGHUP)
-        server.log.wait_for(rb"ssl:0:\S+: certificates were read again\n")
+        server.log.wait_for(rb"certificate of ssl:0:\S+ was read again\n")
         assert shown_to(partial(TLSWire, "127.0.0.1", server.tls_port())) == der_of(str(whole))
 
     def test_without_anything_to_read_it_ends_the_process_as_it_does_any(self, start: Start) -> None:

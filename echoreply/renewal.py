@@ -1,0 +1,32 @@
+"""Files that are read again while the server runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+from twisted.logger import Logger
+
+_log = Logger("echoreply")
+
+
+@frozen
+class Renewal:
+    """
+    Something that was made of files, and can be made of them again, for those who come from now on.
+
+    @ivar what: what that is, as people know it.
+    @ivar read_again: does so; raises L{ValueError} if it can't be done, with a text for people, and changes nothing.
+    """
+
+    what: str
+    read_again: Callable[[], None]
+
+    def attempt(self) -> None:
+        """Read the files again if they can be used, and log what came of it."""
+        try:
+            self.read_again()
+        except ValueError as error:
+            _log.error("{what} goes on as it was: {reason}", what=self.what, reason=str(error))
+        else:
+            _log.info("{what} was read again", what=self.what)

@@ -1,0 +1,101 @@
+"""A conversation in which each message is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+from echoreply.circumstances import Circumstances
+from echoreply.conversation import BATCH, Batch, Conversation, Rules
+from echoreply.framing import too_long
+from echoreply.reasons import CloseReason
+from echoreply.replies import error_line
+
+
+@frozen
+class Answer:
+    """
+    What a message gets.
+
+    @ivar case: what of the script it is by, as people know it.
+    @ivar reply: may be empty.
+    @ivar fault: why there is no reply, if there should have been one. It is told to the client.
+    @ivar close: whether the conversation is over.
+    """
+
+    case: str
+    reply: bytes
+    fault: str
+    close: bool
+
+
+@frozen
+class ScriptedRules(Rules):
+    """
+    Rules by which each message is answered by itself.
+
+    @ivar answer: gives the answer to a message, terminator included, in its circumstances: the how manyth of this
+        client it is, from 1.
+    """
+
+    answer: Callable[[Circumstances, int, bytes], Answer] = field(kw_only=True)
+
+    def converse(self) -> Conversation:
+        return ScriptedConversation(self)
+
+    @property
+    def mark(self) -> bytes:
+        """Nothing: replies may be anything."""
+        return b""
+
+    def _replies_to(self, datagram: bytes, circumstances: Callable[[], Circumstances]) -> list[bytes]:
+        answer = self.answer(circumstances(), 1, datagram)
+        reply = error_line(answer.fault) if answer.fault else answer.reply
+        return [reply] if reply else []
+
+
+class ScriptedConversation(Conversation):
+    """A L{Conversation} by L{ScriptedRules}."""
+
+    __slots__ = ("_answer_to", "_circumstances", "_count")
+
+    _circumstances: Circumstances
+    wants_circumstances = True
+
+    def __init__(self, rules: ScriptedRules) -> None:
+        super().__init__(rules)
+        self._answer_to = rules.answer
+        self._count = 0
+
+    def begin(self, circumstances: Circumstances) -> Batch:
+        self._circumstances = circumstances
+        return super().begin(circumstances)
+
+    def answer(self, data: bytes) -> None:
+        """Answer no read at once."""
+        return
+
+    def _answer_next(self) -> Batch:
+        block, later = self._unanswered[0], self._unanswered[1:]
+        data, limit = block.data, self._rules.max_message
+        replies = b""
+        start = number = 0
+        while number < block.count and len(replies) < BATCH:
+            end = len(data) if block.count == 1 else data.index(b"\n", start) + 1
+            message = data[start:end]
+            if too_long(message.removesuffix(b"\n"), limit):
+                return self._finish(*self._too_long, Batch(data[:start], number, replies))
+            if message in self._farewells:
+                return self._finish(CloseReason.FAREWELL, "", Batch(data[:start], number, replies))
+            self._count += 1
+            answer = self._answer_to(self._circumstances, self._count, message)
+            replies += self._line_after(replies, answer.fault) if answer.fault else answer.reply
+            start = end
+            number += 1
+            if answer.close:
+                return self._finish(CloseReason.RULE, "", Batch(data[:start], number, replies))
+        if number < block.count:
+            later = (type(block)(data[start:], block.count - number), *later)
+        self._unanswered = later
+        return Batch(data[:start], number, replies)

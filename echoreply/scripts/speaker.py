@@ -1,0 +1,83 @@
+"""What a script says: the bytes that a message is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from attrs import field, frozen
+
+from echoreply.circumstances import Circumstances, Ports
+from echoreply.replies import Replies, error_line
+from echoreply.scripts.conversation import Answer
+from echoreply.scripts.script import REPLY, Script
+from echoreply.scripts.template import Moment
+
+
+@frozen(kw_only=True)
+class Speaker:
+    """
+    Says what a script has for an occasion, or why it can't be said.
+
+    @param replies: the prefix that the script may use, and what is done to messages in their replies.
+    @param ports: those that the script may tell of.
+    @param seconds: gives the time, in seconds since 1970, as a reactor does.
+    @param report: is told of each reply that it could not be made, and why; of each only once.
+    """
+
+    _script: Script
+    _replies: Replies
+    _ports: Ports
+    _seconds: Callable[[], float]
+    _report: Callable[[str], object]
+    _reported: set[str] = field(init=False, factory=set)
+
+    def greet(self, circumstances: Circumstances) -> bytes:
+        """Give what a client gets that has connected."""
+        if not self._script.greeting:
+            return b""
+        try:
+            return self._script.greeting.render(self._moment(circumstances))
+        except Exception as error:
+            return error_line(self._fault("greeting", error))
+
+    def answer(self, circumstances: Circumstances, count: int, message: bytes) -> Answer:
+        """Answer a message, terminator included, the how manyth of its client it is."""
+        text, end = split(message)
+        moment = self._moment(circumstances, self._replies.transformed(text), end, count)
+        name = REPLY
+        try:
+            for case in self._script.cases:
+                match = case.matches(text)
+                if match is None:
+                    continue
+                moment.match = match
+                name = case.name
+                if not case.when or case.when.render(moment):
+                    return Answer(name, case.reply.render(moment), "", case.close)
+            name = REPLY
+            return Answer(name, self._script.reply.render(moment), "", False)
+        except Exception as error:
+            return Answer(name, b"", self._fault(name, error), False)
+
+    def _moment(self, circumstances: Circumstances, message: bytes = b"", end: bytes = b"", count: int = 0) -> Moment:
+        return Moment(circumstances, self._ports, self._replies.prefix, self._now, message, end, count)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._seconds(), UTC)
+
+    def _fault(self, name: str, error: Exception) -> str:
+        """Say in a line what a template has run into, which is up to it, and report it if that is the first time."""
+        fault = f"{name}: {' '.join(str(error).split()) or type(error).__name__}"
+        if name not in self._reported:
+            self._reported.add(name)
+            self._report(fault)
+        return fault
+
+
+def split(message: bytes) -> tuple[bytes, bytes]:
+    """Part a message and its terminator: the LF at its end, and CRs before that."""
+    text = message.removesuffix(b"\n")
+    if text != message:
+        text = text.rstrip(b"\r")
+    return text, message[len(text) :]
