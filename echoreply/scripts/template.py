@@ -153,8 +153,11 @@ def _check(tree: nodes.Template, groups: Collection[str]) -> None:
     """See that a template asks for nothing that there is not."""
     for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
         raise BadTemplate("a template can't take in others", node.lineno)
-    unknown = find_undeclared_variables(tree) - {*_FIELDS, *_JINJA.globals}
-    for name in tree.find_all(nodes.Name):
+    names = list(tree.find_all(nodes.Name))
+    # What is set in one branch only counts as undeclared, too.
+    own = {name.name for name in names if name.ctx == "store"}
+    unknown = find_undeclared_variables(tree) - own - {*_FIELDS, *_JINJA.globals}
+    for name in names:
         if name.name in unknown:
             there_are = ", ".join(sorted({*_FIELDS, *_CONSTANTS}))
             raise BadTemplate(f"unknown field {name.name!r}; there are {there_are}", name.lineno)
