@@ -66,6 +66,7 @@ class Peer:
     most: int = sys.maxsize
     tls: bool = False
     workers: bool = False
+    scripts: bool = False
 
     def unfit(self, row: Row) -> str | None:
         """Say why it can't be asked for a row."""
@@ -142,6 +143,11 @@ def echoreply(name: str, options: str = "") -> Peer:
 def echoreply_workers(name: str, count: int) -> Peer:
     """Give ours with so many workers, for a row of theirs: a longest message that makes it look at each."""
     return evolve(echoreply(name, f"--max-message 1000 --workers {count}"), workers=True)
+
+
+def echoreply_script(name: str, options: str = "") -> Peer:
+    """Give ours by a script, for the rows of those."""
+    return evolve(echoreply(name, options), scripts=True)
 
 
 def echoreply_tls(engine: str, *needs: Need) -> Peer:
@@ -227,4 +233,8 @@ PEERS = [
     echoreply_workers("two-workers", 2),
     echoreply_tls("twisted"),
     echoreply_tls("uvloop", module("uvloop")),
+    echoreply_script("no-script"),
+    echoreply_script("plain-script", "--profile seed"),
+    echoreply_script("rules", "--script {here}/servers/rules.toml"),
+    echoreply_script("template", "--script {here}/servers/template.toml"),
 ]

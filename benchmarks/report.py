@@ -18,7 +18,7 @@ from benchmarks.peers import Peer
 from benchmarks.rows import Row
 
 BEGIN, END = "<!-- results -->", "<!-- end -->"
-BASES = ("original", "go-lines", "limit", "go-tls", "one-worker")
+BASES = ("original", "go-lines", "limit", "go-tls", "one-worker", "no-script")
 """Those that the others are compared with: the first that could do a row."""
 FULL, LOW = 0.95, 0.85
 """The shares of a core from which on one had better say that there was no more, and below which much was left."""
@@ -48,7 +48,8 @@ class Results:
         return [
             peer
             for peer in self.peers
-            if (peer.tls, peer.workers) == (row.tls, row.workers) and (not row.peers or peer.name in row.peers)
+            if (peer.tls, peer.workers, peer.scripts) == (row.tls, row.workers, row.scripts)
+            and (not row.peers or peer.name in row.peers)
         ]
 
     def median(self, row: Row, peer: Peer, value: Callable[[Measurement], float]) -> float | None:

@@ -15,6 +15,7 @@ class Row:
     @ivar reconnect: whether each message has a connection of its own; there are so many at a time, then.
     @ivar workers: whether servers may use the load generator's core, too. It is the row of those who do, and whose work
         is much beside the load generator's.
+    @ivar scripts: whether it is the row of those who show what a reply script costs, and of nobody else.
     @ivar tls: whether it is over TLS. It is the row of those who speak that, then, and of nobody else.
     @ivar peers: the names of those whose row this is; if empty, all.
     """
@@ -25,6 +26,7 @@ class Row:
     size: int = 64
     reconnect: bool = False
     tls: bool = False
+    scripts: bool = False
     workers: bool = False
     peers: frozenset[str] = frozenset()
 
@@ -36,6 +38,7 @@ class Row:
             f"{self.connections:,} × {self.depth}, {self.size:,} bytes"
             + ", TLS" * self.tls
             + ", on two cores" * self.workers
+            + ", reply scripts" * self.scripts
         )
 
 
@@ -51,4 +54,6 @@ ROWS = [
     Row("tls-100x1", 100, tls=True),
     Row("tls-100x64", 100, 64, tls=True),
     Row("tls-10x16", 10, 16, 1024, tls=True),
+    Row("scripts-100x1", 100, scripts=True),
+    Row("scripts-100x64", 100, 64, scripts=True),
 ]
