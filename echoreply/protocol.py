@@ -28,13 +28,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.address import plain_address
-from echoreply.circumstances import Circumstances
+from echoreply.circumstances import Circumstances, TLSDetails
 from echoreply.conversation import Batch, Conversation, Rules
 from echoreply.observer import Connection, Counts, IReplyObserver
 from echoreply.publisher import Publisher
 from echoreply.reasons import CloseReason
 from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport, ISecureTransport, at_end, taken, unread, unsent
+from echoreply.transport import IDuplexTransport, ISecureTransport, at_end, is_secure, taken, unread, unsent
 
 DEFAULT_PAUSE = 0.2
 
@@ -95,18 +95,17 @@ class ReplyProtocol(Protocol):
         self.transport.bufferSize = BUFFER
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
-        if not (
-            self._refused or ISecureTransport.providedBy(self.transport) or ISSLTransport.providedBy(self.transport)
-        ):
+        if self._conversation.wants_circumstances and not is_secure(self.transport):
             self._greet("unix" if isinstance(self.connection.host, UNIXAddress) else "tcp")
 
     def handshakeCompleted(self) -> None:
         """Tell who the client is, if it has said so by a certificate, and greet it."""
         if self._refused:
             return
-        if ISecureTransport.providedBy(self.transport) and (client := self.transport.tls.client):
-            self.factory.observer.identified(self.connection, client)
-        self._greet("tls")
+        details = self.transport.tls if ISecureTransport.providedBy(self.transport) else None
+        if details and details.client:
+            self.factory.observer.identified(self.connection, details.client)
+        self._greet("tls", details)
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what the client has sent, as far as it takes the replies."""
@@ -240,21 +239,13 @@ class ReplyProtocol(Protocol):
         self.closing = reason
         self.transport.abortConnection()
 
-    def _greet(self, transport: str) -> None:
+    def _greet(self, transport: str, tls: TLSDetails | None = None) -> None:
         """Let the conversation begin, if it wants to know with whom."""
         if self.closing or not self._conversation.wants_circumstances:
             return
-        self._write(
-            self._conversation.begin(
-                Circumstances(
-                    connection=self.connection.number,
-                    peer=plain_address(self.connection.peer),
-                    host=plain_address(self.connection.host),
-                    transport=transport,
-                    tls=self.transport.tls if ISecureTransport.providedBy(self.transport) else None,
-                )
-            )
-        )
+        connection = self.connection
+        peer, host = plain_address(connection.peer), plain_address(connection.host)
+        self._write(self._conversation.begin(Circumstances(connection.number, peer, host, transport, tls)))
 
     def _go_on(self) -> None:
         """Answer what can be answered now, then do what the state of the conversation asks for."""

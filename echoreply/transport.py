@@ -6,7 +6,14 @@ import socket
 import struct
 
 from twisted.internet import tcp
-from twisted.internet.interfaces import IConsumer, IPushProducer, ISystemHandle, ITCPTransport, ITransport
+from twisted.internet.interfaces import (
+    IConsumer,
+    IPushProducer,
+    ISSLTransport,
+    ISystemHandle,
+    ITCPTransport,
+    ITransport,
+)
 from zope.interface import Attribute, Interface
 
 from echoreply.circumstances import TLSDetails
@@ -84,6 +91,11 @@ class PromptServer(tcp.Server):
                 data = data[sent:]
         # The rest; or all of it, so that the reactor finds out what is wrong.
         super().write(data)  # type: ignore[no-untyped-call]
+
+
+def is_secure(transport: ITransport) -> bool:
+    """Tell whether there is a handshake before the first message."""
+    return ISecureTransport.providedBy(transport) or ISSLTransport.providedBy(transport)
 
 
 def taken(transport: ITransport, received: int) -> int:
