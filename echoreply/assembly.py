@@ -9,15 +9,14 @@ from typing import cast
 from twisted.internet.defer import execute
 from twisted.internet.interfaces import IAddress, IListeningPort, IReactorFDSet, IStreamServerEndpoint
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from echoreply.access import within
-from echoreply.address import host_and_port, host_of, plain_address
-from echoreply.circumstances import Ports
+from echoreply.address import host_and_port, host_of
 from echoreply.datagrams import DatagramPort, ReplyDatagrams
 from echoreply.endpoint import IServerReactor, described_road, server_endpoint
 from echoreply.listeners import datagram_socket
-from echoreply.observer import IReplyObserver, NoObserver
+from echoreply.observer import IReplyObserver
+from echoreply.ports import PortsObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.quoting import quote
 from echoreply.reasons import CloseReason
@@ -28,21 +27,6 @@ from echoreply.settings import Settings
 from echoreply.starting import CannotStart
 
 _log = Logger("echoreply")
-
-
-@implementer(IReplyObserver)
-class PortsObserver(NoObserver):
-    """Takes note of the ports that are listened on."""
-
-    def __init__(self) -> None:
-        self.ports = Ports()
-
-    def listening(self, host: IAddress, over: str) -> None:
-        """Keep the first port of each kind."""
-        port = plain_address(host).port
-        transport = "udp" if over == "UDP" else "tls" if over.endswith("TLS") else "tcp"
-        if port and getattr(self.ports, transport) is None:
-            setattr(self.ports, transport, port)
 
 
 def reply_factory(

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from echoreply.circumstances import Circumstances
 from echoreply.conversation import BATCH, Batch, Conversation, Rules
-from echoreply.framing import too_long
+from echoreply.framing import Block, too_long
 from echoreply.reasons import CloseReason
 from echoreply.replies import error_line
 
@@ -78,24 +78,37 @@ class ScriptedConversation(Conversation):
 
     def _answer_next(self) -> Batch:
         block, later = self._unanswered[0], self._unanswered[1:]
-        data, limit = block.data, self._rules.max_message
-        replies = b""
-        start = number = 0
-        while number < block.count and len(replies) < BATCH:
+        data = block.data
+        replies: list[bytes] = []
+        start = number = size = 0
+        ending: tuple[CloseReason, str] | None = None
+        while number < block.count and size < BATCH and not ending:
             end = len(data) if block.count == 1 else data.index(b"\n", start) + 1
             message = data[start:end]
-            if too_long(message.removesuffix(b"\n"), limit):
-                return self._finish(*self._too_long, Batch(data[:start], number, replies))
-            if message in self._farewells:
-                return self._finish(CloseReason.FAREWELL, "", Batch(data[:start], number, replies))
+            ending = self._objection(message)
+            if ending:
+                break
             self._count += 1
             answer = self._answer_to(self._circumstances, self._count, message)
-            replies += self._line_after(replies, answer.fault) if answer.fault else answer.reply
+            reply = answer.reply
+            if answer.fault:
+                reply = self._line_after(replies[-1] if replies else b"", answer.fault)
+            if reply:
+                replies.append(reply)
+                size += len(reply)
+            if answer.close:
+                ending = CloseReason.RULE, ""
             start = end
             number += 1
-            if answer.close:
-                return self._finish(CloseReason.RULE, "", Batch(data[:start], number, replies))
-        if number < block.count:
-            later = (type(block)(data[start:], block.count - number), *later)
-        self._unanswered = later
-        return Batch(data[:start], number, replies)
+        batch = Batch(data[:start], number, b"".join(replies))
+        if ending:
+            return self._finish(*ending, batch)
+        rest = (Block(data[start:], block.count - number),) if number < block.count else ()
+        self._unanswered = rest + later
+        return batch
+
+    def _objection(self, message: bytes) -> tuple[CloseReason, str] | None:
+        """Say why a message gets no reply and ends the conversation, if so."""
+        if too_long(message.removesuffix(b"\n"), self._rules.max_message):
+            return self._too_long
+        return (CloseReason.FAREWELL, "") if message in self._farewells else None

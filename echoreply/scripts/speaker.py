@@ -14,6 +14,10 @@ from echoreply.scripts.script import REPLY, Script
 from echoreply.scripts.template import Moment
 
 
+LONGEST_FAULT = 256
+"""Characters of what a template has run into, at most."""
+
+
 @frozen(kw_only=True)
 class Speaker:
     """
@@ -68,7 +72,9 @@ class Speaker:
 
     def _fault(self, name: str, error: Exception) -> str:
         """Say in a line what a template has run into, which is up to it, and report it if that is the first time."""
-        fault = f"{name}: {' '.join(str(error).split()) or type(error).__name__}"
+        # It may have the whole message in it.
+        why = " ".join(str(error)[:LONGEST_FAULT].split())
+        fault = f"{name}: {why or type(error).__name__}"
         if name not in self._reported:
             self._reported.add(name)
             self._report(fault)
