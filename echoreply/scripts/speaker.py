@@ -13,7 +13,6 @@ from echoreply.scripts.conversation import Answer
 from echoreply.scripts.script import REPLY, Script
 from echoreply.scripts.template import Moment
 
-
 LONGEST_FAULT = 256
 """Characters of what a template has run into, at most."""
 
