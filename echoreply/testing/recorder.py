@@ -1,0 +1,94 @@
+"""What a server has received, for a test to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+from twisted.internet.address import IPv4Address
+from zope.interface import implementer
+
+from echoreply.framing import Block
+from echoreply.observer import Connection, IReplyObserver, NoObserver
+from echoreply.reasons import CloseReason
+
+
+@frozen
+class ReceivedConnection:
+    """
+    A connection as it was when somebody looked.
+
+    @ivar peer: the client's IP address and port.
+    @ivar messages: those that have been answered, in order, without their terminators.
+    @ivar received: bytes that were read.
+    @ivar ended: why it ended, if it has.
+    """
+
+    peer: tuple[str, int]
+    messages: list[bytes]
+    received: int
+    ended: CloseReason | None = None
+
+
+@define
+class _Entry:
+    messages: list[bytes] = field(factory=list)
+    ended: CloseReason | None = None
+
+
+@implementer(IReplyObserver)
+class Recorder(NoObserver):
+    """
+    Keeps all that came from clients on TCP over IPv4.
+
+    @param changed: is called when there is something new.
+    """
+
+    def __init__(self, changed: Callable[[], object]) -> None:
+        self._changed = changed
+        self._messages: list[bytes] = []
+        self._entries: dict[Connection, _Entry] = {}
+
+    @property
+    def messages(self) -> list[bytes]:
+        """The messages that have been answered, in this order, without their terminators."""
+        return list(self._messages)
+
+    @property
+    def connections(self) -> list[ReceivedConnection]:
+        """The connections, in the order in which they came."""
+        return [
+            ReceivedConnection(_address(connection), list(entry.messages), connection.received, entry.ended)
+            for connection, entry in self._entries.items()
+        ]
+
+    def opened(self, connection: Connection) -> None:
+        """Keep it."""
+        self._entries[connection] = _Entry()
+        self._changed()
+
+    def answered(self, connection: Connection, messages: Block) -> None:
+        """Keep them."""
+        texts = _texts(messages)
+        self._messages += texts
+        self._entries[connection].messages += texts
+        self._changed()
+
+    def closed(self, connection: Connection, reason: CloseReason) -> None:
+        """Keep why."""
+        self._entries[connection].ended = reason
+        self._changed()
+
+
+def _texts(block: Block) -> list[bytes]:
+    """Give the messages of a block without their terminators, of which only the last may have none."""
+    *ended, last = block.messages()
+    texts = [message.rstrip(b"\r") for message in ended]
+    texts.append(last.rstrip(b"\r") if block.data.endswith(b"\n") else last)
+    return texts
+
+
+def _address(connection: Connection) -> tuple[str, int]:
+    peer = connection.peer
+    assert isinstance(peer, IPv4Address)
+    return peer.host, peer.port
