@@ -14,6 +14,7 @@ from echoreply.access import within
 from echoreply.address import host_and_port, host_of
 from echoreply.datagrams import DatagramPort, ReplyDatagrams
 from echoreply.endpoint import IServerReactor, described_road, server_endpoint
+from echoreply.files import read_text
 from echoreply.listeners import datagram_socket
 from echoreply.observer import IReplyObserver
 from echoreply.ports import PortsObserver
@@ -34,16 +35,18 @@ def reply_factory(
     settings: Settings,
     refusal: Callable[[IAddress], CloseReason | None],
     observers: Iterable[IReplyObserver],
+    read: Callable[[str], str] = read_text,
 ) -> tuple[ReplyFactory, list[Renewal]]:
     """
     Make the factory that all who connect to one process share.
 
+    @param read: gives the text in a file.
     @return: the factory, and what can be read again of what it was made of.
     @raise CannotStart: there is a script that can't be used.
     """
     access = settings.access
     listening = PortsObserver()
-    rules = partial(rules_of, settings, listening.ports, reactor.seconds, _report)
+    rules = partial(rules_of, settings, listening.ports, reactor.seconds, _report, read)
     try:
         factory = ReplyFactory(
             reactor,

@@ -5,40 +5,61 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from time import time
 
+from attrs import frozen
+
 from echoreply.circumstances import Address, Circumstances, Ports
 from echoreply.framing import too_long
 from echoreply.quoting import quote
 from echoreply.replies import Replies
+from echoreply.scripts.conversation import Answer
 from echoreply.scripts.script import Script
 from echoreply.scripts.speaker import Speaker, split
 
 _CLIENT = Circumstances(1, Address("127.0.0.1", 50000), Address("127.0.0.1", 8088), "tcp")
 
 
-def foretell(script: Script, replies: Replies, max_message: int, messages: Iterable[bytes]) -> Iterator[str]:
+@frozen
+class Foretold:
     """
-    Tell what becomes of messages, in a line each, and how their client is greeted: one by TCP on this machine.
+    What becomes of a message, or of a client that has connected.
+
+    @ivar words: say it, in a line.
+    @ivar fault: whether that is that something can't be said.
+    """
+
+    words: str
+    fault: bool = False
+
+
+def foretell(script: Script, replies: Replies, max_message: int, messages: Iterable[bytes]) -> Iterator[Foretold]:
+    """
+    Tell how a client is greeted, which comes by TCP on this machine, and what becomes of its messages.
 
     @param messages: with their terminators. After one that ends the connection, the next begins another.
     """
     speaker = Speaker(script=script, replies=replies, ports=Ports(), seconds=time, report=lambda _fault: None)
+    greeting = [_told(speaker.greeting(_CLIENT))] if script.greeting else []
+    yield from greeting
     count = 0
+    closed = False
     for message in messages:
-        if not count and script.greeting:
-            yield f"greeting: {quote(speaker.greet(_CLIENT))}"
-        count += 1
-        what, closes = _answer(script, speaker, max_message, count, message)
-        yield f"{quote(split(message)[0])}: {what}{', closes' if closes else ''}"
-        if closes:
+        if closed:
+            yield from greeting
             count = 0
+        count += 1
+        text = quote(split(message)[0])
+        closed = True
+        if too_long(message.removesuffix(b"\n"), max_message):
+            yield Foretold(f"{text}: longer than {max_message} bytes, closes")
+        elif message in script.farewells:
+            yield Foretold(f"{text}: close_on, closes")
+        else:
+            answer = speaker.answer(_CLIENT, count, message)
+            closed = answer.close
+            yield _told(answer, f"{text}: ", ", closes" if closed else "")
 
 
-def _answer(script: Script, speaker: Speaker, max_message: int, count: int, message: bytes) -> tuple[str, bool]:
-    if too_long(message.removesuffix(b"\n"), max_message):
-        return f"longer than {max_message} bytes", True
-    if message in script.farewells:
-        return "close_on", True
-    answer = speaker.answer(_CLIENT, count, message)
+def _told(answer: Answer, before: str = "", after: str = "") -> Foretold:
     if answer.fault:
-        return f"server error: {answer.fault}", answer.close
-    return f"{answer.case}: {quote(answer.reply) if answer.reply else 'nothing'}", answer.close
+        return Foretold(f"{before}server error: {answer.fault}{after}", fault=True)
+    return Foretold(f"{before}{answer.case}: {quote(answer.reply) if answer.reply else 'nothing'}{after}")

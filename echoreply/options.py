@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from twisted.python import usage
@@ -130,6 +131,13 @@ class Options(usage.Options):
             script = script_of(self.settings)
         except ValueError as error:
             sys.exit(str(error))
-        for line in foretell(script, replies_of(self.settings), self.settings.max_message, sys.stdin.buffer):
-            print(line, flush=True)
-        sys.exit(0)
+        status = 0
+        try:
+            for told in foretell(script, replies_of(self.settings), self.settings.max_message, sys.stdin.buffer):
+                print(told.words, flush=True)
+                status = status or told.fault
+        except KeyboardInterrupt:
+            status = 128 + signal.SIGINT
+        except OSError as error:
+            sys.exit(f"--check: {error.strerror}")
+        sys.exit(status)

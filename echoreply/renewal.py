@@ -22,11 +22,12 @@ class Renewal:
     what: str
     read_again: Callable[[], None]
 
-    def attempt(self) -> None:
-        """Read the files again if they can be used, and log what came of it."""
+    def attempt(self) -> bool:
+        """Read the files again, log what came of it, and tell whether they could be used."""
         try:
             self.read_again()
         except ValueError as error:
             _log.error("{what} goes on as it was: {reason}", what=self.what, reason=str(error))
-        else:
-            _log.info("{what} was read again", what=self.what)
+            return False
+        _log.info("{what} was read again", what=self.what)
+        return True

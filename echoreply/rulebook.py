@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from echoreply.scripts.script import Script
 
 
-def script_of(settings: Settings) -> Script:
+def script_of(settings: Settings, read: Callable[[str], str] = read_text) -> Script:
     """
     Read the script that the settings name.
 
+    @param read: gives the text in a file.
     @raise ValueError: it can't be read or is not right. The text says where and why, for people.
     """
     from echoreply.scripts.source import script_of_toml  # takes fourteen megabytes
 
     if settings.script:
-        return script_of_toml(read_text(settings.script), settings.script)
+        return script_of_toml(read(settings.script), settings.script)
     name = settings.profile or DEFAULT_PROFILE
     return script_of_toml(text_of(name), f"profile {name}")
 
@@ -42,9 +43,12 @@ def rules_of(
     ports: Ports,
     seconds: Callable[[], float] = time,
     report: Callable[[str], object] = lambda _fault: None,
+    read: Callable[[str], str] = read_text,
 ) -> Rules:
     """
-    Make the rules. The parameters are those of L{echoreply.scripts.rules.rules_of_script}.
+    Make the rules.
+
+    The parameters are those of L{rules_of_script <echoreply.scripts.rules.rules_of_script>} and of L{script_of}.
 
     @raise ValueError: the script can't be read or is not right. The text says where and why, for people.
     """
@@ -54,7 +58,7 @@ def rules_of(
     from echoreply.scripts.rules import rules_of_script
 
     return rules_of_script(
-        script_of(settings),
+        script_of(settings, read),
         replies,
         framing=settings.framing,
         max_message=settings.max_message,

@@ -35,10 +35,10 @@ from echoreply.service import ReplyService
 from echoreply.settings import Settings
 from echoreply.tally import SharedAdmission, Tally
 
-LIFELINE, BOARD, REPORTS, CERTIFICATE, LISTENERS = 0, 3, 4, 5, 6
+LIFELINE, BOARD, REPORTS, CERTIFICATE, SCRIPT, LISTENERS = 0, 3, 4, 5, 6, 7
 """
 The descriptors of a worker: a pipe that ends with the supervisor, what it tells by, the certificate that was made for
-this run, if there is one, and what it listens with, in the order of L{tcp_roads}.
+this run, if there is one, the script, if there is one, and what it listens with, in the order of L{tcp_roads}.
 """
 
 LONGEST_CERTIFICATE = 65536
@@ -112,7 +112,7 @@ def _service(reactor: IServerReactor, settings: Settings, number: int, tally: st
     def refusal(peer: IAddress) -> CloseReason | None:
         return next(filter(None, (ask(peer) for ask in refusals)), None)
 
-    factory, renewals = reply_factory(reactor, settings, refusal, observers)
+    factory, renewals = reply_factory(reactor, settings, refusal, observers, _script)
     listeners = count(LISTENERS)
 
     def endpoint(_port: int) -> AdoptedServerEndpoint:
@@ -120,6 +120,11 @@ def _service(reactor: IServerReactor, settings: Settings, number: int, tally: st
 
     roads = tcp_roads(settings, factory, endpoint, lambda: os.pread(CERTIFICATE, LONGEST_CERTIFICATE, 0))
     return ReplyService(reactor, roads, factory, settings.drain, renewals)
+
+
+def _script(_path: str) -> str:
+    """Give the script as the supervisor has last found it to be right, whatever is in its file by now."""
+    return os.pread(SCRIPT, os.fstat(SCRIPT).st_size, 0).decode()
 
 
 def _is_orphan() -> bool:

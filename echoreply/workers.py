@@ -32,17 +32,19 @@ from echoreply.address import host_and_port
 from echoreply.circumstances import Ports
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine
+from echoreply.files import read_text
 from echoreply.listeners import listening_sockets
 from echoreply.log import LogObserver
 from echoreply.observer import Counts
 from echoreply.relay import Receiver
+from echoreply.renewal import Renewal
 from echoreply.roads import listening_on
 from echoreply.rulebook import rules_of
 from echoreply.scoreboard import Scoreboard, new_scoreboard
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
 from echoreply.tally import Tally
-from echoreply.worker import BOARD, CERTIFICATE, HURRY, LIFELINE, LISTENERS, REPORTS
+from echoreply.worker import BOARD, CERTIFICATE, HURRY, LIFELINE, LISTENERS, REPORTS, SCRIPT
 
 KILL_SECONDS = 2
 """Seconds after C{--drain} that a worker has to end, as a server by itself does within one."""
@@ -107,6 +109,7 @@ class Workers(ProcessMonitor):
         self.killTime = ceil(settings.drain + KILL_SECONDS)
         self._listeners: list[tuple[socket.socket, ...]] = []
         self._certificate: int | None = None
+        self._script: int | None = None
         self._boards: dict[int, int] = {}
         self._directory: Path | None = None
         self._tally: Tally | None = None
@@ -182,7 +185,11 @@ class Workers(ProcessMonitor):
         return self._settings.tls is not None or bool(self._settings.script)
 
     def renew(self) -> None:
-        """Have the workers read them again."""
+        """Have the workers read them again, if they can be used."""
+        script = self._settings.script
+        usable = not script or Renewal(f"script {script}", self._keep_script).attempt()
+        if not usable and self._settings.tls is None:
+            return
         for protocol in self.protocols.values():
             # One that is just being started again reads them anyway.
             with suppress(ProcessExitedAlready):
@@ -204,6 +211,8 @@ class Workers(ProcessMonitor):
         }
         if self._certificate is not None:
             descriptors[CERTIFICATE] = self._certificate
+        if self._script is not None:
+            descriptors[SCRIPT] = self._script
         for descriptor, listener in enumerate(self._listeners[number - 1], LISTENERS):
             descriptors[descriptor] = listener.fileno()
         try:
@@ -251,10 +260,11 @@ class Workers(ProcessMonitor):
 
     def _listen(self) -> None:
         settings = self._settings
-        try:
-            rules_of(settings, Ports())
-        except ValueError as error:
-            raise CannotStart(str(error)) from None
+        if settings.script:
+            try:
+                self._keep_script()
+            except ValueError as error:
+                raise CannotStart(str(error)) from None
         shared = []
         for port, over in ((settings.tcp, ""), (settings.tls, "TLS")):
             if port is None:
@@ -276,10 +286,21 @@ class Workers(ProcessMonitor):
         made = b"" if settings.cert else certificate_for_this_run(settings.interface)
         told(settings.cert, settings.key, settings.client_ca, settings.alpn, lambda: made)()
         if made:
-            with tempfile.TemporaryFile() as file:
-                file.write(made)
-                file.flush()
-                self._certificate = os.dup(file.fileno())
+            self._certificate = _unnamed_file(made)
+
+    def _keep_script(self) -> None:
+        """
+        Read the script, and keep it for the workers, also for those that are started when its file is wrong.
+
+        @raise ValueError: it can't be read, or is not right.
+        """
+        text = read_text(self._settings.script)
+        rules_of(self._settings, Ports(), read=lambda _path: text)
+        if self._script is None:
+            self._script = _unnamed_file(b"")
+        # Those that run have it open, too.
+        os.ftruncate(self._script, 0)
+        os.pwrite(self._script, text.encode(), 0)
 
     def _command(self, number: int) -> list[str]:
         # With -P, since what lies in the working directory is not our code.
@@ -296,14 +317,23 @@ class Workers(ProcessMonitor):
         stopped, self._stopped = self._stopped, None
         for board in self._boards.values():
             os.close(board)
-        if self._certificate is not None:
-            os.close(self._certificate)
+        for descriptor in (self._certificate, self._script):
+            if descriptor is not None:
+                os.close(descriptor)
         if self._tally:
             self._tally.close()
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
         self._observer.stopped(self._counts)
         stopped.callback(None)
+
+
+def _unnamed_file(data: bytes) -> int:
+    """Give the descriptor of a file that nobody else can find."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return os.dup(file.fileno())
 
 
 def _name(number: int) -> str:

@@ -10,8 +10,8 @@ from echoreply.farewells import EXIT_OR_QUIT, Farewells
 from echoreply.framing import Framing
 from echoreply.scripts.template import Template
 
-REPLY = "reply"
-"""What people know the reply by that a message gets which is no case."""
+GREETING, REPLY = "greeting", "reply"
+"""What people know what is sent first by, and the reply that a message gets which is no case."""
 
 Matches = Callable[[bytes], Mapping[str, str] | None]
 """Tells whether a message, without its terminator, is meant: if so, by the named groups that it has found."""

@@ -13,7 +13,7 @@ from attrs import frozen
 from echoreply.farewells import EXIT_OR_QUIT, Farewells
 from echoreply.framing import Framing
 from echoreply.scripts.script import Case, Matches, Script
-from echoreply.scripts.template import BadTemplate, Template, bytes_of, condition, text_of
+from echoreply.scripts.template import BadTemplate, Template, bytes_of, condition, greeting, template, text_of
 
 DEFAULT_REPLY = "{{ prefix }}{{ message }}{{ end }}"
 
@@ -41,7 +41,9 @@ def script_of_toml(text: str, where: str = "script") -> Script:
     except tomllib.TOMLDecodeError as error:
         # Newer Pythons have the place as attributes, all have it in the text.
         why, _, place = str(error).removesuffix(")").partition(" (at ")
-        raise ValueError(f"{where}, {place or 'line 1'}: {why}") from None
+        if not place.startswith("line"):
+            place = f"line {len(text.splitlines())}, its end"
+        raise ValueError(f"{where}, {place}: {why}") from None
     return _Reader(text, where).script(document)
 
 
@@ -61,12 +63,13 @@ class _Reader:
         if not isinstance(rules, list):
             raise self._fault(("rule",), "takes tables, each of them [[rule]]")
         cases = [self._case(number, rule, farewells) for number, rule in enumerate(rules)]
-        reply = self._template((), document, "reply", DEFAULT_REPLY)
-        greeting = self._template((), document, "greeting", "")
+        self._check_messages(rules)
+        reply = self._template((), document, "reply", DEFAULT_REPLY, template)
+        greets = self._template((), document, "greeting", "", greeting)
         return Script(
             cases=tuple(cases),
             reply=reply,
-            greeting=greeting if greeting.parts != [] else None,
+            greeting=greets if greets.parts != [] else None,
             farewells=farewells,
             framing=self._framing(document),
         )
@@ -106,18 +109,30 @@ class _Reader:
         return Case(
             name=_name(path),
             matches=matches,
-            when=self._template(path, rule, "when", "", groups, condition) if "when" in rule else None,
-            reply=self._template(path, rule, "reply", "", groups),
+            when=self._template(path, rule, "when", "", partial(condition, groups=groups)) if "when" in rule else None,
+            reply=self._template(path, rule, "reply", "", partial(template, groups=groups)),
             close=self._get(path, rule, "close", bool, False),
         )
 
     def _message(self, path: Path, rule: Mapping[str, Any], farewells: Farewells) -> bytes:
         message = bytes_of(self._get(path, rule, "message", str))
         if message in farewells:
-            raise self._fault((*path, "message"), "is in close_on, so this rule would never be used")
+            raise self._fault(
+                (*path, "message"), "is in close_on, which is asked first, so this rule would never be used"
+            )
         if b"\n" in message:
             raise self._fault((*path, "message"), "takes a message without its end, \\n")
         return message
+
+    def _check_messages(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """See that no rule takes the messages of a later one."""
+        taken: dict[str, str] = {}
+        for number, rule in enumerate(rules):
+            message = rule.get("message")
+            if message in taken:
+                raise self._fault(("rule", number, "message"), f"is {taken[message]}'s, so this one is never used")
+            if message is not None and "when" not in rule:
+                taken[message] = _name(("rule", number))
 
     def _pattern(self, path: Path, rule: Mapping[str, Any]) -> Any:  # noqa: ANN401  # re2 has no types
         source = self._get(path, rule, "pattern", str)
@@ -125,7 +140,10 @@ class _Reader:
             return re2.compile(bytes_of(source), _OPTIONS)
         except re2.error as error:
             why = error.args[0] if error.args else "not a pattern"
-            raise self._fault((*path, "pattern"), text_of(why) if isinstance(why, bytes) else str(why)) from None
+            why = text_of(why) if isinstance(why, bytes) else str(why)
+            if why.startswith(("invalid perl operator", "invalid escape sequence")):
+                why += "; patterns are RE2's, which have no look-around and no back-references"
+            raise self._fault((*path, "pattern"), why) from None
 
     def _template(
         self,
@@ -133,12 +151,11 @@ class _Reader:
         table: Mapping[str, Any],
         key: str,
         default: str,
-        groups: Collection[str] = (),
-        make: Callable[[str, Collection[str]], Template] = Template,
+        make: Callable[[str], Template],
     ) -> Template:
         source = self._get(path, table, key, str, default)
         try:
-            return make(source, groups)
+            return make(source)
         except BadTemplate as error:
             line = f"in line {error.line} of the text, " if error.line > 1 else ""
             raise self._fault((*path, key), f"{line}{error}") from None
@@ -146,7 +163,8 @@ class _Reader:
     def _check_keys(self, path: Path, table: Mapping[str, Any], known: Sequence[str]) -> None:
         for key in table:
             if key not in known:
-                raise self._fault((*path, key), f"unknown key; there are {', '.join(known)}")
+                where = "; it belongs above the first [[rule]]" if key in _KEYS else ""
+                raise self._fault((*path, key), f"unknown key; there are {', '.join(known)}{where}")
 
     def _get(self, path: Path, table: Mapping[str, Any], key: str, kind: type, *default: Any) -> Any:  # noqa: ANN401
         value = table.get(key, *default)

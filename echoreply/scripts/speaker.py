@@ -10,7 +10,7 @@ from attrs import field, frozen
 from echoreply.circumstances import Circumstances, Ports
 from echoreply.replies import Replies, error_line
 from echoreply.scripts.conversation import Answer
-from echoreply.scripts.script import REPLY, Script
+from echoreply.scripts.script import GREETING, REPLY, Script
 from echoreply.scripts.template import Moment
 
 LONGEST_FAULT = 256
@@ -37,12 +37,16 @@ class Speaker:
 
     def greet(self, circumstances: Circumstances) -> bytes:
         """Give what a client gets that has connected."""
-        if not self._script.greeting:
-            return b""
+        greeting = self.greeting(circumstances)
+        return error_line(greeting.fault) if greeting.fault else greeting.reply
+
+    def greeting(self, circumstances: Circumstances) -> Answer:
+        """Give the same as if it were an answer."""
+        template = self._script.greeting
         try:
-            return self._script.greeting.render(self._moment(circumstances))
+            return Answer(GREETING, template.render(self._moment(circumstances)) if template else b"", "", False)
         except Exception as error:
-            return error_line(self._fault("greeting", error))
+            return Answer(GREETING, b"", self._fault(GREETING, error), False)
 
     def answer(self, circumstances: Circumstances, count: int, message: bytes) -> Answer:
         """Answer a message, terminator included, the how manyth of its client it is."""

@@ -11,13 +11,16 @@ import json
 import os
 import re
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from attrs import asdict, define
-from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
+from jinja2.parser import Parser
+from jinja2.sandbox import SandboxedEnvironment
 
 from echoreply.circumstances import Address, Circumstances, Ports, TLSDetails
 
@@ -84,8 +87,13 @@ _PARTS: dict[str, Collection[str]] = {
 }
 """The parts of fields that have no others."""
 
-_CR = "\ud800"
-"""Stands for CR, which Jinja would make an LF of. It can't be in a text that comes from UTF-8."""
+_GREETING_LACKS = {"message", "end", "match"}
+
+_CR, _OTHER = "\u2029", "\ud800"
+"""
+What stands for CR, of which Jinja would make an LF: another white space, so that C{{%-} strips it, too; and what stands
+for that one meanwhile, which can't be in a text that comes from UTF-8.
+"""
 
 
 class _Variables(dict[str, str]):
@@ -107,33 +115,15 @@ class BadTemplate(ValueError):  # noqa: N818
         self.line = line
 
 
-def condition(expression: str, groups: Collection[str] = ()) -> Template:
-    """
-    Make a template that is empty unless an expression is true.
-
-    @raise BadTemplate: it is not right.
-    """
-    return Template(f"{{% if {expression}\n%}}yes{{% endif %}}", groups)
-
-
 class Template:
     """
-    A text with fields in it.
+    A text with fields in it. Made by L{template}, L{greeting} and L{condition}.
 
-    @param source: the text, as Jinja has it.
-    @param groups: the parts that C{match} has.
-    @raise BadTemplate: it is not right.
     @ivar parts: what is put together, if it is no more than that: bytes, and the names of fields that are bytes.
     """
 
-    def __init__(self, source: str, groups: Collection[str] = ()) -> None:
-        try:
-            tree = _JINJA.parse(source.replace("\r", _CR))
-            _check(tree, groups)
-            _restore(tree)
-            code = _JINJA.compile(tree)
-        except TemplateSyntaxError as error:
-            raise BadTemplate(error.message or "not a template", error.lineno) from None
+    def __init__(self, tree: nodes.Template) -> None:
+        code = _JINJA.compile(tree)
         self.parts = _parts(tree)
         self._jinja = _JINJA.template_class.from_code(_JINJA, code, dict(_JINJA.globals))
         self._fields = {name: _FIELDS[name] for name in find_undeclared_variables(tree) if name in _FIELDS}
@@ -149,17 +139,70 @@ class Template:
         return bytes_of(self._jinja.render({name: get(moment) for name, get in self._fields.items()}))
 
 
-def _check(tree: nodes.Template, groups: Collection[str]) -> None:
+def template(source: str, groups: Collection[str] = ()) -> Template:
+    """
+    Make a template of its text.
+
+    @param groups: the parts that C{match} has.
+    @raise BadTemplate: it is not right.
+    """
+    with _faults_told():
+        tree = _JINJA.parse(_hidden(source))
+        _check(tree, _FIELDS, groups)
+        return Template(_restored(tree))
+
+
+def greeting(source: str) -> Template:
+    """
+    Make one for a client that has not said anything.
+
+    @raise BadTemplate: it is not right.
+    """
+    with _faults_told():
+        tree = _JINJA.parse(_hidden(source))
+        _check(tree, _FIELDS.keys() - _GREETING_LACKS, ())
+        return Template(_restored(tree))
+
+
+def condition(expression: str, groups: Collection[str] = ()) -> Template:
+    """
+    Make a template that is empty unless an expression is true.
+
+    @raise BadTemplate: it is not right.
+    """
+    with _faults_told("an expression, such as count > 3: "):
+        parser = Parser(_JINJA, _hidden(expression), state="variable")
+        value = parser.parse_expression()
+        if not parser.stream.eos:
+            raise BadTemplate(
+                f"takes an expression, such as count > 3, and nothing after it: {parser.stream.current}", 1
+            )
+        tree = nodes.Template([nodes.If(value, [nodes.Output([nodes.TemplateData("yes")])], [], [])])
+        tree.set_environment(_JINJA)
+        tree.set_lineno(1)
+        _check(tree, _FIELDS, groups)
+        return Template(_restored(tree))
+
+
+@contextmanager
+def _faults_told(takes: str = "") -> Iterator[None]:
+    try:
+        yield
+    except TemplateSyntaxError as error:
+        raise BadTemplate(f"{takes and 'takes '}{takes}{error.message}", error.lineno) from None
+
+
+def _check(tree: nodes.Template, fields: Collection[str], groups: Collection[str]) -> None:
     """See that a template asks for nothing that there is not."""
     for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
         raise BadTemplate("a template can't take in others", node.lineno)
     names = list(tree.find_all(nodes.Name))
     # What is set in one branch only counts as undeclared, too.
     own = {name.name for name in names if name.ctx == "store"}
-    unknown = find_undeclared_variables(tree) - own - {*_FIELDS, *_JINJA.globals}
+    unknown = find_undeclared_variables(tree) - own - {*fields, *_JINJA.globals}
     for name in names:
         if name.name in unknown:
-            there_are = ", ".join(sorted({*_FIELDS, *_CONSTANTS}))
+            there_are = ", ".join(sorted({*fields, *_CONSTANTS}))
             raise BadTemplate(f"unknown field {name.name!r}; there are {there_are}", name.lineno)
     parts = {**_PARTS, "match": groups}
     accesses: list[nodes.Getattr | nodes.Getitem] = [*tree.find_all(nodes.Getattr), *tree.find_all(nodes.Getitem)]
@@ -172,13 +215,19 @@ def _check(tree: nodes.Template, groups: Collection[str]) -> None:
                 raise BadTemplate(f"unknown field '{whole}.{part}'; there are {there_are}", access.lineno)
 
 
-def _restore(tree: nodes.Template) -> None:
-    """Put CR back where it stood."""
+def _hidden(source: str) -> str:
+    """Hide CR from Jinja."""
+    return source.replace(_CR, _OTHER).replace("\r", _CR)
+
+
+def _restored(tree: nodes.Template) -> nodes.Template:
+    """Put back what was hidden."""
     for data in tree.find_all(nodes.TemplateData):
-        data.data = data.data.replace(_CR, "\r")
+        data.data = data.data.replace(_CR, "\r").replace(_OTHER, _CR)
     for constant in tree.find_all(nodes.Const):
         if isinstance(constant.value, str):
-            constant.value = constant.value.replace(_CR, "\r")
+            constant.value = constant.value.replace(_CR, "\r").replace(_OTHER, _CR)
+    return tree
 
 
 def _parts(tree: nodes.Template) -> list[bytes | str] | None:
@@ -204,6 +253,11 @@ def _to_json(value: object) -> str:
     return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):x}", text)
 
 
+def _octets(text: object) -> int:
+    """Count the bytes that a text is."""
+    return len(bytes_of(str(text)))
+
+
 def _as_json(value: object) -> Any:  # noqa: ANN401
     if isinstance(value, datetime):
         return value.isoformat()
@@ -214,7 +268,8 @@ def _as_json(value: object) -> Any:  # noqa: ANN401
 
 _CONSTANTS: dict[str, object] = {"env": _Variables(os.environ), "hostname": socket.gethostname()}
 
-_JINJA = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+_JINJA = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
 _JINJA.filters["tojson"] = _to_json
+_JINJA.filters["octets"] = _octets
 _JINJA.globals.pop("lipsum")
 _JINJA.globals.update(_CONSTANTS)
