@@ -215,6 +215,18 @@ class TestIdentity:
             assert (answer["transport"], answer["message"], answer["tls"]) == ("udp", "hello", None)
             assert (answer["connection"], answer["count"]) == (0, 1)
 
+    def test_it_tells_of_a_unix_socket(self, start: Start, tmp_path: Path) -> None:
+        path = str(tmp_path / "socket")
+        server = start("--profile=identity", f"--listen=unix:{path}")
+        server.log.wait_for(rb"listening on \S*/socket\n")
+        with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as answers:
+            client.settimeout(PATIENCE)
+            client.connect(path)
+            client.sendall(b"hello\n")
+            answer = json.loads(answers.readline())
+        assert (answer["transport"], answer["message"], answer["tls"]) == ("unix", "hello", None)
+        assert answer["host"] == self.address((path, 0))
+
     def test_connections_and_messages_are_counted(self, profile: Profile) -> None:
         dial = profile("identity")
         with dial() as first, dial() as second:
