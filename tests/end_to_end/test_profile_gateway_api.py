@@ -44,20 +44,10 @@ def is_tls(transport: str) -> bytes:
     return b"true\n" if transport == "tls" else b"false\n"
 
 
-def line(connection: Wire) -> bytes:
-    """Read a line, and no more."""
-    text = b""
-    while not text.endswith(b"\n"):
-        byte = connection.read(1)
-        assert byte, f"the server closed after {text!r}"
-        text += byte
-    return text
-
-
 def told(connection: Wire) -> dict[str, Any]:
     """Ask for C{TEST}; give what comes."""
     connection.send(b"TEST\n")
-    answer: dict[str, Any] = json.loads(line(connection))
+    answer: dict[str, Any] = json.loads(connection.read_line())
     return answer
 
 
