@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,14 @@ class TestLines:
             for byte in b"PING\nIS_TLS\n":
                 connection.send(bytes([byte]))
             connection.expect(WELCOME + b"PONG\n" + is_tls)
+
+    def test_no_silence_ends_a_line(self, dial: Dial) -> None:
+        with dial() as connection:
+            connection.expect(WELCOME)
+            connection.send(b"PI")
+            time.sleep(0.1)  # The pause passes; that it is too short could only let a wrong server pass.
+            connection.send(b"NG\n")
+            connection.expect(b"PONG\n")
 
     def test_a_line_may_end_with_cr_lf_or_with_the_connection(self, dial: Dial, is_tls: bytes) -> None:
         exchange(dial, b"PING\r\nIS_TLS", WELCOME + b"PONG\n" + is_tls)
