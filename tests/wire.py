@@ -55,6 +55,15 @@ class Wire(AbstractContextManager["Wire"]):
             data += more
         return bytes(data)
 
+    def read_line(self) -> bytes:
+        """Read a line, and no more."""
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = self.read(1)
+            assert byte, f"the server closed after {line!r}"
+            line += byte
+        return line
+
     def read_all(self) -> bytes:
         """Read until the server closes."""
         data = bytearray()

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,18 @@ from pathlib import Path
 import pytest
 
 from tests.programs import Server, Transcript
+from tests.tls import TLSWire
+from tests.wire import Dial
 
 Start = Callable[..., Server]
+Profile = Callable[..., Dial]
+SetOnly = Callable[[Mapping[str, str]], None]
+
+TOLD = [
+    *("NODE_NAME", "POD_NAME", "POD_NAMESPACE", "POD_IP", "SERVICE_ACCOUNT"),
+    *("NAMESPACE", "INGRESS_NAME", "SERVICE_NAME"),
+]
+"""The environment's variables that profiles tell."""
 
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's /proc")
@@ -86,3 +96,45 @@ def engine(request: pytest.FixtureRequest) -> str:
 def start(start_as_told: Start, engine: str) -> Start:
     """Give a function that starts a server with some options, on each engine."""
     return partial(start_as_told, engine)
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """Give each of the transports that connections are made by."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def profile(start: Start, transport: str) -> Profile:
+    """Give a function that starts a server with a profile and some options, and gives what dials it by a transport."""
+
+    def profile(name: str, *options: str) -> Dial:
+        server = start(f"--profile={name}", *options, *(["--tls=0"] if transport == "tls" else []))
+        return partial(TLSWire, "127.0.0.1", server.tls_port()) if transport == "tls" else server.dial()
+
+    return profile
+
+
+@pytest.fixture
+def set_only(monkeypatch: pytest.MonkeyPatch) -> SetOnly:
+    """Give a function that sets these of the environment's variables that profiles tell, and none of the others."""
+
+    def set_only(variables: Mapping[str, str]) -> None:
+        for name in TOLD:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return set_only
+
+
+@pytest.fixture(scope="session")
+def go_client(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the path of the client in Go, built. If Go is not installed, the test is skipped."""
+    go = installed("go")
+    directory = tmp_path_factory.mktemp("go")
+    environment = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(directory / "cache")}
+    source = Path(__file__).parent / "go" / "client.go"
+    subprocess.run([go, "build", "-o", str(directory / "client"), str(source)], env=environment, check=True)
+    return str(directory / "client")

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests import wire
+from tests.datagrams import ask, client_of, udp_port
 from tests.end_to_end.conftest import Start, on_linux
 from tests.programs import Server, Transcript, free_port, outliving, serve_as_daemon, stop_and_count, twistd
 from tests.wire import PATIENCE, PREFIX
@@ -31,26 +32,6 @@ def if_permitted() -> Iterator[None]:
         yield
     except PermissionError as error:
         pytest.skip(f"takes CAP_NET_RAW or CAP_NET_BIND_SERVICE: {error.strerror}")
-
-
-def udp_port(log: Transcript) -> int:
-    return int(log.wait_for(rb"listening on \S+:(\d+) for UDP\n")[1])
-
-
-@contextmanager
-def client_of(port: int, host: str = "127.0.0.1", own: tuple[str, int] | None = None) -> Iterator[socket.socket]:
-    """Give a socket that sends to a server, and receives from nobody else."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(PATIENCE)
-        if own:
-            client.bind(own)
-        client.connect((host, port))
-        yield client
-
-
-def ask(client: socket.socket, message: bytes) -> bytes:
-    client.send(message)
-    return client.recv(65536)
 
 
 def is_answered(server: Server, host: str = "127.0.0.1") -> None:
