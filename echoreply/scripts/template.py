@@ -84,8 +84,13 @@ _PARTS: dict[str, Collection[str]] = {
 }
 """The parts of fields that have no others."""
 
-_CR = "\ud800"
-"""Stands for CR, which Jinja would make an LF of. It can't be in a text that comes from UTF-8."""
+_STAND_INS = "\u1680\u205f\u2006\ud800"
+"""
+What may stand for CR, which Jinja would make an LF of: the first that is not in the text.
+
+They are spaces as CR is one, which matters where a template strips them, but for the last, which can't be in a text
+that comes from UTF-8.
+"""
 
 
 class _Variables(dict[str, str]):
@@ -113,7 +118,10 @@ def condition(expression: str, groups: Collection[str] = ()) -> Template:
 
     @raise BadTemplate: it is not right.
     """
-    return Template(f"{{% if {expression}\n%}}yes{{% endif %}}", groups)
+    try:
+        return Template(f"{{% if {expression}\n%}}yes{{% endif %}}", groups)
+    except BadTemplate as error:
+        raise BadTemplate(str(error), min(error.line, expression.count("\n") + 1)) from None
 
 
 class Template:
@@ -127,10 +135,11 @@ class Template:
     """
 
     def __init__(self, source: str, groups: Collection[str] = ()) -> None:
+        stand_in = next(character for character in _STAND_INS if character not in source)
         try:
-            tree = _JINJA.parse(source.replace("\r", _CR))
+            tree = _JINJA.parse(source.replace("\r", stand_in))
             _check(tree, groups)
-            _restore(tree)
+            _restore(tree, stand_in)
             code = _JINJA.compile(tree)
         except TemplateSyntaxError as error:
             raise BadTemplate(error.message or "not a template", error.lineno) from None
@@ -161,7 +170,7 @@ def _check(tree: nodes.Template, groups: Collection[str]) -> None:
         if name.name in unknown:
             there_are = ", ".join(sorted({*_FIELDS, *_CONSTANTS}))
             raise BadTemplate(f"unknown field {name.name!r}; there are {there_are}", name.lineno)
-    parts = {**_PARTS, "match": groups}
+    parts = {name: known for name, known in {**_PARTS, "match": groups}.items() if name not in own}
     accesses: list[nodes.Getattr | nodes.Getitem] = [*tree.find_all(nodes.Getattr), *tree.find_all(nodes.Getitem)]
     for access in accesses:
         part = access.attr if isinstance(access, nodes.Getattr) else getattr(access.arg, "value", None)
@@ -172,13 +181,13 @@ def _check(tree: nodes.Template, groups: Collection[str]) -> None:
                 raise BadTemplate(f"unknown field '{whole}.{part}'; there are {there_are}", access.lineno)
 
 
-def _restore(tree: nodes.Template) -> None:
+def _restore(tree: nodes.Template, stand_in: str) -> None:
     """Put CR back where it stood."""
     for data in tree.find_all(nodes.TemplateData):
-        data.data = data.data.replace(_CR, "\r")
+        data.data = data.data.replace(stand_in, "\r")
     for constant in tree.find_all(nodes.Const):
         if isinstance(constant.value, str):
-            constant.value = constant.value.replace(_CR, "\r")
+            constant.value = constant.value.replace(stand_in, "\r")
 
 
 def _parts(tree: nodes.Template) -> list[bytes | str] | None:
