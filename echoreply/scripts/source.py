@@ -61,6 +61,7 @@ class _Reader:
         if not isinstance(rules, list):
             raise self._fault(("rule",), "takes tables, each of them [[rule]]")
         cases = [self._case(number, rule, farewells) for number, rule in enumerate(rules)]
+        self._check_reached(rules)
         reply = self._template((), document, "reply", DEFAULT_REPLY)
         greeting = self._template((), document, "greeting", "")
         return Script(
@@ -110,6 +111,18 @@ class _Reader:
             reply=self._template(path, rule, "reply", "", groups),
             close=self._get(path, rule, "close", bool, False),
         )
+
+    def _check_reached(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """See that no rule is after one that takes all its messages."""
+        taken: dict[tuple[str, str], int] = {}
+        for number, rule in enumerate(rules):
+            for key in {"message", "pattern"} & set(rule):
+                what = key, rule[key]
+                if what in taken:
+                    why = f"is that of rule {taken[what] + 1}, so this rule would never be used"
+                    raise self._fault(("rule", number, key), why)
+                if "when" not in rule:
+                    taken[what] = number
 
     def _message(self, path: Path, rule: Mapping[str, Any], farewells: Farewells) -> bytes:
         message = bytes_of(self._get(path, rule, "message", str))
@@ -186,11 +199,11 @@ def _line_of(text: str, path: Path) -> int:
     The parser does not tell. But as many lines as make a document either have it or not, and it begins after the most
     of them that have not.
     """
-    lines = text.splitlines(keepends=True)
+    lines = text.replace("\r\n", "\n").split("\n")
     begins = 0
     for number in range(1, len(lines) + 1):
         try:
-            document: Any = tomllib.loads("".join(lines[:number]))
+            document: Any = tomllib.loads("\n".join(lines[:number]))
         except tomllib.TOMLDecodeError:
             continue
         try:
