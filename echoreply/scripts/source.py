@@ -41,7 +41,10 @@ def script_of_toml(text: str, where: str = "script") -> Script:
     except tomllib.TOMLDecodeError as error:
         # Newer Pythons have the place as attributes, all have it in the text.
         why, _, place = str(error).removesuffix(")").partition(" (at ")
-        raise ValueError(f"{where}, {place or 'line 1'}: {why}") from None
+        if not place.startswith("line "):
+            # It is at the end of the document.
+            place = f"line {len(text.rstrip().encode().splitlines()) or 1}"
+        raise ValueError(f"{where}, {place}: {why}") from None
     return _Reader(text, where).script(document)
 
 
