@@ -331,6 +331,8 @@ class TestSIGHUP:
             result = twistd(tmp_path, *options, *arguments, pass_fds=[process])
             assert result.returncode == 0, result.stdout + result.stderr
             try:
+                # All of them do, once that is said.
+                wait_until(lambda: log.exists() and "listening on" in log.read_text(), "it does not serve")
                 exchange(dial, b"a\n", b"one\n")
                 script.write_text("reply = 'two{{ end }}'")
                 os.kill(int(pidfile.read_text()), signal.SIGHUP)
