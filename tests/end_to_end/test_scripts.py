@@ -317,6 +317,26 @@ class TestSIGHUP:
                 connection.expect(b"%d %d\n" % (processes(server)[worker], server.port))
         stop_and_count(server)
 
+    def test_a_worker_that_dies_while_it_is_broken_says_why_and_comes_back_when_it_is_right(
+        self, serve: Serve, script: Path
+    ) -> None:
+        server = serve("reply = 'one{{ end }}'", "--workers=2")
+        script.write_text("reply = 1")
+        os.kill(processes(server)[1], signal.SIGKILL)
+        server.log.wait_for(rb"worker 1: \S+script\.toml, line 1: reply: takes a text, not 1\n")
+        # At once, since an empty file is a script, too.
+        script.with_suffix(".new").write_text("reply = 'two{{ end }}'")
+        script.with_suffix(".new").replace(script)
+        with ExitStack() as stack:
+            for _ in range(1000):
+                connection = stack.enter_context(server.dial()())
+                connection.send(b"a\n")
+                if connection.read(4) == b"two\n":
+                    break
+            else:
+                raise AssertionError("it does not come back")
+        stop_and_count(server)
+
     @pytest.mark.parametrize("workers", ["--workers=1", "--workers=2"])
     def test_a_daemon_finds_it_again_wherever_it_runs(
         self, workers: str, engine: str, script: Path, tmp_path: Path
