@@ -134,6 +134,7 @@ class Conversation:
         """Give what is sent before all replies."""
         greeting = self._rules.greeting(circumstances) if self._rules.greeting else b""
         self._inside_line = bool(greeting) and not greeting.endswith(b"\n")
+        self._in_step = self._in_step and not self._inside_line
         return Batch(b"", 0, greeting)
 
     def answer(self, data: bytes) -> Batch | None:

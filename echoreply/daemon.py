@@ -95,6 +95,8 @@ class TwistdService(MultiService):
                 signal.signal(number, self._signalled)
         if self._reply_service.renewable and hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reply_service.renew))
+            # A worker has it held back until now.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 
     def _put_handlers_back(self, _: None) -> None:
         for number, handler in self._handlers.items():

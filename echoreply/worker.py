@@ -33,6 +33,7 @@ from echoreply.relay import Sender
 from echoreply.scoreboard import Scoreboard
 from echoreply.service import ReplyService
 from echoreply.settings import Settings
+from echoreply.starting import CannotStart
 from echoreply.tally import SharedAdmission, Tally
 
 LIFELINE, BOARD, REPORTS, CERTIFICATE, SCRIPT, LISTENERS = 0, 3, 4, 5, 6, 7
@@ -148,7 +149,11 @@ def main(arguments: list[str]) -> None:
     sender = Sender(os.fdopen(REPORTS, "wb"))
     globalLogBeginner.beginLoggingTo([sender], redirectStandardIO=False)
     tally = options["tally"] or ""
-    server = _service(reactor, options.settings, int(options["number"]), tally, sender)
+    try:
+        server = _service(reactor, options.settings, int(options["number"]), tally, sender)
+    except CannotStart as error:
+        # A file has become another since the supervisor looked at it.
+        sys.exit(str(error))
     service = TwistdService(reactor, server)
 
     def stop() -> None:

@@ -216,7 +216,7 @@ class Workers(ProcessMonitor):
         for descriptor, listener in enumerate(self._listeners[number - 1], LISTENERS):
             descriptors[descriptor] = listener.fileno()
         try:
-            with _without_interrupts():
+            with _without_signals():
                 process = self._reactor.spawnProcess(protocol, command[0], command, env=None, childFDs=descriptors)
         except OSError:
             if not self._started:
@@ -350,13 +350,14 @@ def _how_it_ended(reason: Failure) -> str:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
+def _without_signals() -> Iterator[None]:
     """
-    Hold SIGINT back, for good in a process that is started meanwhile, as signal(7) has it.
+    Hold signals back, also in a process that is started meanwhile, as signal(7) has it.
 
-    Ctrl-C reaches the whole group on a terminal, and the workers are stopped by their supervisor.
+    SIGINT for good: Ctrl-C reaches the whole group on a terminal, and the workers are stopped by their supervisor.
+    SIGHUP until a worker knows what it means.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
     try:
         yield
     finally:

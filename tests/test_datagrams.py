@@ -23,6 +23,7 @@ from echoreply.listeners import datagram_socket
 from echoreply.reasons import DropReason
 from echoreply.replies import Replies, Transform
 from tests.observers import Memory
+from tests.scripts import rules_of_toml
 
 PORT = 8088
 CLIENT = ("192.0.2.1", 4000)
@@ -34,11 +35,10 @@ class Transport:
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, Any]] = []
         self.error = 0
+        self.asked = ""
 
     def getHost(self) -> IPv4Address:
         return IPv4Address("UDP", "192.0.2.9", PORT)
-
-    asked = ""
 
     def write(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401
         if self.error:
@@ -95,6 +95,60 @@ class ReplyTests(DatagramsTestCase):
         self.send(b"hello\n")
         self.send(b"", ("::ffff:192.0.2.7", 4001, 0, 0))
         self.assertEqual(self.observer.datagrams, [(CLIENT, b"hello\n", 19), (("192.0.2.7", 4001), b"", 13)])
+
+
+class ScriptTests(DatagramsTestCase):
+    """Datagrams that are answered by a script."""
+
+    def sent(self, datagram: bytes) -> list[bytes]:
+        self.protocol.datagramReceived(datagram, CLIENT)
+        sent, self.transport.sent[:] = [reply for reply, _ in self.transport.sent], []
+        return sent
+
+    def test_a_greeting_goes_before_each_reply(self) -> None:
+        self.begin(rules_of_toml("greeting = 'hello'"))
+        for _ in range(2):
+            self.assertEqual(self.sent(b"a"), [b"hello", b">a"])
+        self.assertEqual(self.observer.datagrams, [(CLIENT, b"a", 7)] * 2)
+
+    def test_it_knows_who_came_and_how(self) -> None:
+        who = "{{ peer.host }}:{{ peer.port }} {{ host.host }}:{{ host.port }}"
+        self.begin(
+            rules_of_toml(f"reply = '{{{{ connection }}}} {{{{ count }}}} {{{{ transport }}}} {who} {{{{ tls }}}}'")
+        )
+        self.assertEqual(self.sent(b"a"), [b"0 1 udp 192.0.2.1:4000 192.0.2.9:8088 None"])
+        self.transport.asked = "::ffff:192.0.2.7"
+        self.assertEqual(self.sent(b"a"), [b"0 1 udp 192.0.2.1:4000 192.0.2.7:8088 None"])
+
+    def test_what_gets_no_reply_is_answered_all_the_same(self) -> None:
+        self.begin(rules_of_toml("reply = ''"))
+        self.assertEqual(self.sent(b"a"), [])
+        self.assertEqual(self.observer.datagrams, [(CLIENT, b"a", 0)])
+        self.assertEqual(self.observer.drops, [])
+
+    def test_farewells_are_the_scripts(self) -> None:
+        self.begin(rules_of_toml("close_on = ['bye']"))
+        self.assertEqual(self.sent(b"exit"), [b">exit"])
+        self.assert_dropped(DropReason.FAREWELL, b"bye\n")
+
+    def test_a_fault_is_told_to_the_client(self) -> None:
+        self.begin(rules_of_toml("reply = '{{ tls.version }}'"))
+        self.assertEqual(self.sent(b"a"), [b"server error: reply: 'None' has no attribute 'version'\n"])
+
+    def test_what_another_server_has_answered_is_known_by_what_all_replies_begin_with(self) -> None:
+        self.begin(rules_of_toml("reply = 're: {{ message }}{{ end }}'"))
+        self.assert_dropped(DropReason.PREFIX, b"re: a")
+        self.assertEqual(self.sent(b">a"), [b"re: >a"])
+        self.begin(rules_of_toml("reply = '{{ count }}'"))
+        self.assertEqual(self.sent(b">a"), [b"1"])
+
+    def test_the_rules_are_those_of_now(self) -> None:
+        rules = [rules_of_toml("reply = 'one'")]
+        self.protocol = ReplyDatagrams(self.clock, lambda: rules[0], self.observer, rate=1000)
+        self.protocol.makeConnection(cast(Port, self.transport))
+        self.assertEqual(self.sent(b"a"), [b"one"])
+        rules[0] = rules_of_toml("reply = 'two'")
+        self.assertEqual(self.sent(b"a"), [b"two"])
 
 
 class DropTests(DatagramsTestCase):

@@ -1,13 +1,15 @@
 """The server's options."""
 
 import io
+import os
+import sys
 from contextlib import redirect_stdout
 
 from attrs import fields_dict
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply import __version__
+from echoreply import __version__, profiles
 from echoreply.engine import Engine
 from echoreply.options import Options
 from echoreply.settings import Settings
@@ -53,3 +55,61 @@ class OptionsTests(SynchronousTestCase):
         with self.assertRaises(UsageError) as caught:
             parsed("--engine", "fast")
         self.assertEqual(str(caught.exception), "--engine takes auto, twisted or uvloop, not 'fast'")
+
+
+class ScriptTests(SynchronousTestCase):
+    def displayed(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Give what is displayed instead of serving."""
+        output = io.StringIO()
+        self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with redirect_stdout(output), self.assertRaises(SystemExit) as caught:
+            parsed(*arguments)
+        self.assertEqual(caught.exception.code, 0)
+        return output.getvalue()
+
+    def test_the_profiles_are_listed_with_what_they_are(self) -> None:
+        lines = self.displayed("--list-profiles").splitlines()
+        self.assertEqual([line.split()[0] for line in lines], list(profiles.names()))
+        for name, line in zip(profiles.names(), lines, strict=True):
+            self.assertTrue(line.endswith(f" {profiles.summary(name)}"), line)
+
+    def test_a_profile_is_shown_as_it_is(self) -> None:
+        for name in profiles.names():
+            self.assertEqual(self.displayed(f"--show-profile={name}"), profiles.text_of(name))
+
+    def test_one_that_there_is_not_is_a_usage_error(self) -> None:
+        for option in ("--profile", "--show-profile"):
+            with self.assertRaises(UsageError) as caught:
+                parsed(f"{option}=nobody")
+            self.assertEqual(str(caught.exception), f"{option} takes {', '.join(profiles.names())}, not 'nobody'")
+
+    def test_a_script_is_one_or_a_profile_is(self) -> None:
+        with self.assertRaises(UsageError) as caught:
+            parsed("--script=a.toml", "--profile=echo")
+        self.assertIn("--script and --profile are one or the other", str(caught.exception))
+
+    def test_a_script_is_found_from_where_the_command_was_given(self) -> None:
+        self.assertEqual(parsed("--script=a.toml").settings.script, os.path.abspath("a.toml"))
+        with self.assertRaises(UsageError) as caught:
+            parsed("--script=")
+        self.assertEqual(str(caught.exception), "--script takes a file, not ''")
+
+    def test_check_tells_what_each_message_would_get(self) -> None:
+        said = self.displayed("--check", "--profile=gateway-api", stdin=b"PING\nhello\n")
+        self.assertEqual(
+            said,
+            'greeting: "Gateway API Test TCP Server\\n"\n"PING": rule 2: "PONG\\n"\n"hello": reply: nothing\n',
+        )
+
+    def test_without_a_script_it_tells_what_the_options_do(self) -> None:
+        said = self.displayed(
+            "--check", "--prefix=p:", "--transform=upper", "--max-message=5", stdin=b"a\r\nlonger\nexit"
+        )
+        self.assertEqual(
+            said, '"a": reply: "p:A\\r\\n"\n"longer": longer than 5 bytes, closes\n"exit": close_on, closes\n'
+        )
+
+    def test_check_of_a_script_that_can_not_be_used_ends_with_why(self) -> None:
+        with self.assertRaises(SystemExit) as caught:
+            parsed("--check", "--script=/no/such/file")
+        self.assertEqual(caught.exception.code, "/no/such/file: No such file or directory")

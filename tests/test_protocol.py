@@ -5,7 +5,7 @@ import socket
 import weakref
 from collections.abc import Callable
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer
 from twisted.internet.task import Clock
@@ -26,6 +26,7 @@ from echoreply.protocol import (
 from echoreply.reasons import CloseReason
 from echoreply.replies import Replies
 from tests.observers import Memory
+from tests.scripts import rules_of_toml
 from tests.transports import SocketStringTransport, TCPStringTransport, built, receive_queue
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
@@ -47,8 +48,9 @@ class ProtocolTestCase(SynchronousTestCase):
         self,
         framing: Framing = Framing.AUTO,
         refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
+        rules: Rules | None = None,
     ) -> ReplyFactory:
-        rules = Rules(Replies(b">"), framing, max_message=100_000)
+        rules = rules or Rules(Replies(b">"), framing, max_message=100_000)
         return ReplyFactory(
             self.clock, rules, pause=0.2, idle_timeout=self.idle_timeout, refusal=refusal, observers=[self.observer]
         )
@@ -648,3 +650,165 @@ class DrainTests(ProtocolTestCase):
         self.drain()
         self.transport.lose(ConnectionLost())
         self.assert_ended(CloseReason.RESET)
+
+
+class GreetingTests(ProtocolTestCase):
+    """What a client is told before it has said anything."""
+
+    TEXT = r'greeting = "{{ connection }} {{ peer.host }}:{{ peer.port }} {{ host.host }} {{ transport }}\n"'
+
+    def test_a_client_is_greeted_at_once(self) -> None:
+        for rest in ("", "\nreply = '{{ count }}{{ end }}'"):
+            self.factory = self.make_factory(rules=rules_of_toml(self.TEXT + rest))
+            _, transport = self.connect()
+            self.assertEqual(transport.take(), b"1 192.168.1.1:54321 10.0.0.1 tcp\n")
+
+    def test_a_greeting_is_sent_but_answers_nothing(self) -> None:
+        self.factory = self.make_factory(rules=rules_of_toml("greeting = 'hello'"))
+        protocol, transport = self.connect()
+        self.assertEqual((protocol.connection.sent, protocol.connection.messages), (5, 0))
+        self.assertEqual(self.observer.messages, [])
+        protocol.dataReceived(b"a\n")
+        self.assertEqual(transport.take(), b"hello>a\n")
+        self.assertEqual((protocol.connection.sent, protocol.connection.messages), (8, 1))
+
+    def test_by_a_unix_socket_it_says_so(self) -> None:
+        self.factory = self.make_factory(rules=rules_of_toml(self.TEXT))
+        protocol = built(self.factory)
+        transport = TCPStringTransport(protocol)
+        transport.hostAddr = UNIXAddress("/run/echoreply.sock")
+        transport.peerAddr = UNIXAddress(None)
+        protocol.makeConnection(transport)
+        self.assertEqual(transport.take(), b"1 :0 /run/echoreply.sock unix\n")
+
+    def test_one_too_many_is_not_greeted(self) -> None:
+        for text in ("greeting = 'hello'", "greeting = 'hello'\nreply = '{{ count }}'"):
+            self.factory = self.make_factory(refusal=lambda _: CloseReason.TOO_MANY, rules=rules_of_toml(text))
+            protocol, transport = self.connect()
+            protocol.dataReceived(b"a\n")
+            self.assertEqual(transport.take(), b"server error: too many connections\n")
+
+    def test_one_longer_than_a_client_takes_waits_and_so_does_what_follows(self) -> None:
+        self.factory = self.make_factory(rules=rules_of_toml(f"greeting = '{'x' * 70_000}'"))
+        protocol, transport = self.connect()
+        self.assertFalse(transport.reading)
+        protocol.dataReceived(b"a\n")
+        self.assertEqual(transport.take(), b"x" * 70_000)
+        transport.flush()
+        self.assertTrue(transport.reading)
+        self.assertEqual(transport.take(), b">a\n")
+
+    def test_a_client_that_has_only_been_greeted_is_let_go_like_others(self) -> None:
+        self.factory = self.make_factory(rules=rules_of_toml("greeting = 'hello'"))
+        protocol, transport = self.connect()
+        self.factory.drain()
+        self.clock.advance(0.2)
+        self.assertTrue(transport.write_closed)
+        self.assertEqual(transport.take(), b"hello")
+        protocol.readConnectionLost()
+        transport.flush()
+        self.assertEqual(self.observer.reasons, [CloseReason.SHUTDOWN])
+
+
+class ScriptTests(ProtocolTestCase):
+    """A conversation in which each message is looked at ends, waits and is bounded as any other."""
+
+    TEXT = """
+        reply = "{{ count }} {{ message }}{{ end }}"
+        [[rule]]
+        message = "last"
+        reply = "goodbye\\n"
+        close = true
+        [[rule]]
+        message = "fault"
+        reply = "{{ tls.version }}"
+        [[rule]]
+        message = "long"
+        reply = "{{ 'x' * 50000 }}\\n"
+    """
+
+    def make_factory(
+        self,
+        framing: Framing = Framing.AUTO,
+        refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
+        rules: Rules | None = None,
+    ) -> ReplyFactory:
+        rules = rules or rules_of_toml(self.TEXT, framing=framing, max_message=1000)
+        return super().make_factory(framing, refusal, rules)
+
+    def test_messages_are_answered_and_told_as_they_come(self) -> None:
+        self.protocol.dataReceived(b"a\nb\nhel")
+        self.assertEqual(self.transport.take(), b"1 a\n2 b\n")
+        self.protocol.dataReceived(b"lo\n")
+        self.assertEqual(self.transport.take(), b"3 hello\n")
+        self.assertEqual(self.observer.messages, [b"a", b"b", b"hello"])
+
+    def test_a_rule_that_closes_has_its_reply_sent_and_waits_for_the_client(self) -> None:
+        self.protocol.dataReceived(b"a\nlast\nb\n")
+        self.assertEqual(self.transport.take(), b"1 a\ngoodbye\n")
+        self.assertTrue(self.transport.write_closed)
+        self.assertFalse(self.transport.disconnecting)
+        self.transport.flush()
+        self.protocol.dataReceived(b"c\n")
+        self.protocol.readConnectionLost()
+        self.transport.flush()
+        self.assertEqual(self.transport.take(), b"")
+        self.assert_ended(CloseReason.RULE)
+        self.assertEqual(self.observer.messages, [b"a", b"last"])
+
+    def test_after_a_fault_the_connection_lives(self) -> None:
+        self.protocol.dataReceived(b"fault\na\n")
+        self.assertEqual(self.transport.take(), b"server error: rule 2: 'None' has no attribute 'version'\n2 a\n")
+        self.protocol.dataReceived(b"b\n")
+        self.assertEqual(self.transport.take(), b"3 b\n")
+
+    def test_a_silence_ends_a_message_before_the_first_newline_only(self) -> None:
+        self.protocol.dataReceived(b"hello")
+        self.clock.advance(0.2)
+        self.assertEqual(self.transport.take(), b"1 hello")
+        self.protocol.dataReceived(b"a\nb")
+        self.clock.advance(3600)
+        self.assertEqual(self.transport.take(), b"2 a\n")
+
+    def test_a_client_that_closes_its_sending_side_gets_what_it_is_owed(self) -> None:
+        self.protocol.dataReceived(b"a\nrest")
+        self.protocol.readConnectionLost()
+        self.assertEqual(self.transport.take(), b"1 a\n2 rest")
+        self.transport.flush()
+        self.assert_ended(CloseReason.CLIENT)
+
+    def test_a_message_too_long_is_told_after_the_replies_owed(self) -> None:
+        self.protocol.dataReceived(b"a\n" + b"x" * 1001)
+        self.assertEqual(self.transport.take(), b"1 a\nserver error: message longer than 1000 bytes\n")
+
+    def test_a_client_that_does_not_take_long_replies_costs_no_more_than_one_and_a_batch(self) -> None:
+        self.transport.room = 1000
+        self.protocol.dataReceived(b"long\n" * 1000)
+        self.assertFalse(self.transport.reading)
+        received = b""
+        while not self.transport.reading:
+            taken = self.transport.take()
+            self.assertLessEqual(len(taken), 50_001 + protocol_module.BUFFER)
+            received += taken
+            self.transport.flush()
+        received += self.transport.take()
+        self.assertEqual(received, (b"x" * 50_000 + b"\n") * 1000)
+
+    def test_what_has_arrived_is_answered_when_the_server_stops(self) -> None:
+        with receive_queue() as (ours, theirs):
+            protocol, transport = self.connect_by(ours)
+            protocol.dataReceived(b"a\n")
+            theirs.sendall(b"b\nrest")
+            self.factory.drain()
+            protocol.dataReceived(ours.recv(100))
+            self.assertEqual(transport.take(), b"1 a\n2 b\n")
+            self.assertTrue(transport.write_closed)
+
+    def test_rules_are_those_that_held_when_the_connection_began(self) -> None:
+        self.protocol.dataReceived(b"a\n")
+        self.factory.rules = rules_of_toml("greeting = 'new '", b"p:")
+        self.protocol.dataReceived(b"b\n")
+        self.assertEqual(self.transport.take(), b"1 a\n2 b\n")
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"c\n")
+        self.assertEqual(transport.take(), b"new p:c\n")

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.address import IPv4Address
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.protocol import ReplyFactory, ReplyProtocol
 from echoreply.reasons import CloseReason
+from echoreply.renewal import Renewal
 from echoreply.roads import CannotListen, Road
 from echoreply.service import ABORT_SECONDS, ReplyService
 from tests.observers import Memory
@@ -135,3 +137,22 @@ class StopTests(ServiceTestCase):
     def test_a_service_that_never_started_can_be_stopped(self) -> None:
         service = ReplyService(self.reactor, [road(self.reactor, 1, self.factory)], self.factory, drain=5)
         self.successResultOf(service.stopService())
+
+
+class RenewalTests(ServiceTestCase):
+    def test_without_files_there_is_nothing_to_read_again(self) -> None:
+        self.assertFalse(self.service.renewable)
+
+    def test_all_files_are_read_again_whichever_of_them_can_not_be_used(self) -> None:
+        read: list[str] = []
+
+        def broken() -> None:
+            raise ValueError("no such file")
+
+        of_a_road = Renewal("certificate", partial(read.append, "certificate"))
+        roads = [evolve(road(self.reactor, 8088, self.factory), renewal=of_a_road)]
+        renewals = [Renewal("first", broken), Renewal("script", partial(read.append, "script"))]
+        service = ReplyService(self.reactor, roads, self.factory, drain=5, renewals=renewals)
+        self.assertTrue(service.renewable)
+        service.renew()
+        self.assertEqual(sorted(read), ["certificate", "script"])

@@ -1,5 +1,6 @@
 """The service that is made from the options."""
 
+import sys
 from typing import Any
 
 from twisted.application.service import IService, IServiceMaker
@@ -10,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.options import Options
 from echoreply.reasons import CloseReason
+from echoreply.starting import CannotStart
 from echoreply.tap import makeService
 from tests.test_options import parsed
 from tests.transports import TCPStringTransport
@@ -48,6 +50,25 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(factory.counts.endings, {})
         reactor.pump([1] * 4)
         self.assertEqual(factory.counts.endings, {CloseReason.IDLE: 2})
+
+
+class ScriptTests(SynchronousTestCase):
+    def test_a_profile_answers(self) -> None:
+        reactor: Any = MemoryReactorClock()
+        makeService(parsed("--port=0", "--profile=istio", "--prefix=hello"), reactor).startService()
+        protocol = reactor.adoptedPorts[0][2].buildProtocol(None)
+        transport = TCPStringTransport(protocol)
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"a\n")
+        self.assertEqual(transport.take(), b"hello a\n")
+
+    def test_a_script_that_can_not_be_used_keeps_it_from_starting(self) -> None:
+        self.addCleanup(delattr, sys, "tracebacklimit")
+        reactor: Any = MemoryReactorClock()
+        with self.assertRaises(CannotStart) as caught:
+            makeService(parsed("--port=0", "--script=/no/such/file"), reactor)
+        self.assertEqual(str(caught.exception), "/no/such/file: No such file or directory")
+        self.assertEqual(sys.tracebacklimit, 0)
 
 
 class PluginTests(SynchronousTestCase):

@@ -12,14 +12,20 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from echoreply.protocol import ReplyFactory
+from echoreply.reasons import CloseReason
 from echoreply.tls.context import server_context
 from echoreply.tls.factory import TLSFactory
+from echoreply.tls.suites import suite_name
 from echoreply.tls.transport import TLSTransport
-from echoreply.transport import IDuplexTransport, IRecordTransport, taken
-from tests.tls import Session, client_context, make_certificate
+from echoreply.transport import IDuplexTransport, IRecordTransport, ISecureTransport, taken
+from tests.observers import Memory
+from tests.scripts import rules_of_toml
+from tests.tls import Authority, Session, client_context, make_certificate
 from tests.transports import Remembering, TCPStringTransport
 
 CONTEXTS: list[ssl.SSLContext] = []
@@ -399,3 +405,84 @@ def test_a_key_with_a_password_is_not_asked_for(tmp_path: Path) -> None:
     subprocess.run(["openssl", "ec", "-aes128", "-passout", "pass:x", "-in", key, "-out", locked], check=True)
     with pytest.raises(ValueError, match="the key has a password"):
         server_context(certificate, locked)
+
+
+class TestDetails:
+    """What is known of a client once the handshake is done."""
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda v: v.name)
+    def test_they_are_what_both_have_agreed_on(self, version: ssl.TLSVersion, tmp_path: Path) -> None:
+        authority = Authority(tmp_path, "authority")
+        server = server_context(*authority.sign("server"), client_ca=authority.path, alpn=["echo/2", "echo/1"])
+        context = client_context(authority.sign("client"))
+        context.minimum_version = context.maximum_version = version
+        context.set_alpn_protocols(["echo/1"])
+        pair = Pair(factory=TLSFactory(Factory.forProtocol(Upper), server, lambda *_: None))
+        pair.client = Session(context, "server.test")
+        pair.shake_hands()
+        details = pair.tls.tls
+        assert verifyObject(ISecureTransport, pair.tls)
+        assert (
+            details.version == pair.client.tls.version() == {"TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}[version.name]
+        )
+        assert details.cipher == suite_name((pair.client.tls.cipher() or ("",))[0])
+        assert details.cipher.startswith("TLS_")
+        assert (details.server_name, details.alpn, details.client) == ("server.test", "echo/1", "CN=client")
+
+    def test_what_a_client_has_not_said_is_empty(self) -> None:
+        pair = Pair()
+        pair.shake_hands()
+        details = pair.tls.tls
+        assert (details.server_name, details.alpn, details.client) == ("", "", "")
+
+    def test_the_clients_first_cipher_is_taken(self) -> None:
+        offered = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384"]
+        for _ in offered:
+            offered.append(offered.pop(0))
+            context = client_context()
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(":".join(offered))
+            pair = Pair()
+            pair.client = Session(context)
+            pair.shake_hands()
+            assert pair.tls.tls.cipher == suite_name(offered[0])
+
+
+class TestGreeting:
+    """A reply server's greeting over TLS."""
+
+    TEXT = r'greeting = "{{ transport }} {{ tls.version }} {{ tls.server_name }}\n"'
+
+    def pair(self, observer: Memory, refusal: CloseReason | None = None) -> Pair:
+        factory = ReplyFactory(Clock(), rules_of_toml(self.TEXT), refusal=lambda _: refusal, observers=[observer])
+        pair = Pair(factory=TLSFactory(factory, CONTEXTS[0], lambda *_: None))
+        pair.client = Session(client_context(), "server.test")
+        return pair
+
+    def test_it_comes_once_the_handshake_is_done(self) -> None:
+        pair = self.pair(Memory())
+        assert not pair.lower.value()
+        assert pair.shake_hands() == b"tls TLSv1.3 server.test\n"
+        pair.tls.dataReceived(pair.client.send(b"a\n"))
+        assert pair.take() == b">a\n"
+
+    def test_it_comes_before_the_reply_to_what_came_with_the_end_of_the_handshake(self) -> None:
+        pair = self.pair(Memory())
+        assert not pair.client.shake_hands()
+        pair.tls.dataReceived(pair.client.take())
+        assert pair.client.shake_hands(pair.lower.take())
+        pair.tls.dataReceived(pair.client.take() + pair.client.send(b"a\n") + pair.client.goodbye())
+        assert pair.take() == b"tls TLSv1.3 server.test\n>a\n"
+
+    def test_who_does_not_shake_hands_gets_none(self) -> None:
+        observer = Memory()
+        pair = self.pair(observer)
+        pair.tls.dataReceived(b"hello\n")
+        assert b"server.test" not in pair.lower.value()
+        assert [connection.sent for connection in observer.open] == [0]
+
+    def test_nor_does_one_too_many(self) -> None:
+        observer = Memory()
+        pair = self.pair(observer, CloseReason.TOO_MANY)
+        assert pair.shake_hands() == b"server error: too many connections\n"
+        assert observer.refusals == [CloseReason.TOO_MANY]

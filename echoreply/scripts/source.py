@@ -38,11 +38,14 @@ def script_of_toml(text: str, where: str = "script") -> Script:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ValueError(f"{where}: nested too deeply") from None
+    except ValueError as error:
         # Newer Pythons have the place as attributes, all have it in the text.
         why, _, place = str(error).removesuffix(")").partition(" (at ")
-        if not place.startswith("line"):
-            place = f"line {len(text.splitlines())}, its end"
+        if not place.startswith("line "):
+            # It is at the end of the document.
+            place = f"line {len(text.rstrip().encode().splitlines()) or 1}"
         raise ValueError(f"{where}, {place}: {why}") from None
     return _Reader(text, where).script(document)
 
@@ -63,7 +66,7 @@ class _Reader:
         if not isinstance(rules, list):
             raise self._fault(("rule",), "takes tables, each of them [[rule]]")
         cases = [self._case(number, rule, farewells) for number, rule in enumerate(rules)]
-        self._check_messages(rules)
+        self._check_reached(rules)
         reply = self._template((), document, "reply", DEFAULT_REPLY, template)
         greets = self._template((), document, "greeting", "", greeting)
         return Script(
@@ -114,25 +117,27 @@ class _Reader:
             close=self._get(path, rule, "close", bool, False),
         )
 
+    def _check_reached(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """See that no rule is after one that takes all its messages."""
+        taken: dict[tuple[str, str], int] = {}
+        for number, rule in enumerate(rules):
+            for key in {"message", "pattern"} & set(rule):
+                what = key, rule[key]
+                if what in taken:
+                    why = f"is that of rule {taken[what] + 1}, so this rule would never be used"
+                    raise self._fault(("rule", number, key), why)
+                if "when" not in rule:
+                    taken[what] = number
+
     def _message(self, path: Path, rule: Mapping[str, Any], farewells: Farewells) -> bytes:
         message = bytes_of(self._get(path, rule, "message", str))
         if message in farewells:
             raise self._fault(
                 (*path, "message"), "is in close_on, which is asked first, so this rule would never be used"
             )
-        if b"\n" in message:
+        if message.endswith(b"\n"):
             raise self._fault((*path, "message"), "takes a message without its end, \\n")
         return message
-
-    def _check_messages(self, rules: Sequence[Mapping[str, Any]]) -> None:
-        """See that no rule takes the messages of a later one."""
-        taken: dict[str, str] = {}
-        for number, rule in enumerate(rules):
-            message = rule.get("message")
-            if message in taken:
-                raise self._fault(("rule", number, "message"), f"is {taken[message]}'s, so this one is never used")
-            if message is not None and "when" not in rule:
-                taken[message] = _name(("rule", number))
 
     def _pattern(self, path: Path, rule: Mapping[str, Any]) -> Any:  # noqa: ANN401  # re2 has no types
         source = self._get(path, rule, "pattern", str)
@@ -204,11 +209,11 @@ def _line_of(text: str, path: Path) -> int:
     The parser does not tell. But as many lines as make a document either have it or not, and it begins after the most
     of them that have not.
     """
-    lines = text.splitlines(keepends=True)
+    lines = text.replace("\r\n", "\n").split("\n")
     begins = 0
     for number in range(1, len(lines) + 1):
         try:
-            document: Any = tomllib.loads("".join(lines[:number]))
+            document: Any = tomllib.loads("\n".join(lines[:number]))
         except tomllib.TOMLDecodeError:
             continue
         try:

@@ -62,7 +62,7 @@ class Speaker:
                 name = case.name
                 if not case.when or case.when.render(moment):
                     return Answer(name, case.reply.render(moment), "", case.close)
-            name = REPLY
+            name, moment.match = REPLY, {}
             return Answer(name, self._script.reply.render(moment), "", False)
         except Exception as error:
             return Answer(name, b"", self._fault(name, error), False)

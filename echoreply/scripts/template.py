@@ -89,10 +89,12 @@ _PARTS: dict[str, Collection[str]] = {
 
 _GREETING_LACKS = {"message", "end", "match"}
 
-_CR, _OTHER = "\u2029", "\ud800"
+_STAND_INS = "\u1680\u205f\u2006\ud800"
 """
-What stands for CR, of which Jinja would make an LF: another white space, so that C{{%-} strips it, too; and what stands
-for that one meanwhile, which can't be in a text that comes from UTF-8.
+What may stand for CR, which Jinja would make an LF of: the first that is not in the text.
+
+They are spaces as CR is one, which matters where a template strips them, but for the last, which can't be in a text
+that comes from UTF-8.
 """
 
 
@@ -147,9 +149,10 @@ def template(source: str, groups: Collection[str] = ()) -> Template:
     @raise BadTemplate: it is not right.
     """
     with _faults_told():
-        tree = _JINJA.parse(_hidden(source))
+        cr = _stand_in(source)
+        tree = _JINJA.parse(source.replace("\r", cr))
         _check(tree, _FIELDS, groups)
-        return Template(_restored(tree))
+        return Template(_restored(tree, cr))
 
 
 def greeting(source: str) -> Template:
@@ -159,9 +162,10 @@ def greeting(source: str) -> Template:
     @raise BadTemplate: it is not right.
     """
     with _faults_told():
-        tree = _JINJA.parse(_hidden(source))
+        cr = _stand_in(source)
+        tree = _JINJA.parse(source.replace("\r", cr))
         _check(tree, _FIELDS.keys() - _GREETING_LACKS, ())
-        return Template(_restored(tree))
+        return Template(_restored(tree, cr))
 
 
 def condition(expression: str, groups: Collection[str] = ()) -> Template:
@@ -171,7 +175,8 @@ def condition(expression: str, groups: Collection[str] = ()) -> Template:
     @raise BadTemplate: it is not right.
     """
     with _faults_told("an expression, such as count > 3: "):
-        parser = Parser(_JINJA, _hidden(expression), state="variable")
+        cr = _stand_in(expression)
+        parser = Parser(_JINJA, expression.replace("\r", cr), state="variable")
         value = parser.parse_expression()
         if not parser.stream.eos:
             raise BadTemplate(
@@ -181,7 +186,7 @@ def condition(expression: str, groups: Collection[str] = ()) -> Template:
         tree.set_environment(_JINJA)
         tree.set_lineno(1)
         _check(tree, _FIELDS, groups)
-        return Template(_restored(tree))
+        return Template(_restored(tree, cr))
 
 
 @contextmanager
@@ -204,7 +209,7 @@ def _check(tree: nodes.Template, fields: Collection[str], groups: Collection[str
         if name.name in unknown:
             there_are = ", ".join(sorted({*fields, *_CONSTANTS}))
             raise BadTemplate(f"unknown field {name.name!r}; there are {there_are}", name.lineno)
-    parts = {**_PARTS, "match": groups}
+    parts = {name: known for name, known in {**_PARTS, "match": groups}.items() if name not in own}
     accesses: list[nodes.Getattr | nodes.Getitem] = [*tree.find_all(nodes.Getattr), *tree.find_all(nodes.Getitem)]
     for access in accesses:
         part = access.attr if isinstance(access, nodes.Getattr) else getattr(access.arg, "value", None)
@@ -215,18 +220,17 @@ def _check(tree: nodes.Template, fields: Collection[str], groups: Collection[str
                 raise BadTemplate(f"unknown field '{whole}.{part}'; there are {there_are}", access.lineno)
 
 
-def _hidden(source: str) -> str:
-    """Hide CR from Jinja."""
-    return source.replace(_CR, _OTHER).replace("\r", _CR)
+def _stand_in(source: str) -> str:
+    return next(character for character in _STAND_INS if character not in source)
 
 
-def _restored(tree: nodes.Template) -> nodes.Template:
-    """Put back what was hidden."""
+def _restored(tree: nodes.Template, stand_in: str) -> nodes.Template:
+    """Put CR back where it stood."""
     for data in tree.find_all(nodes.TemplateData):
-        data.data = data.data.replace(_CR, "\r").replace(_OTHER, _CR)
+        data.data = data.data.replace(stand_in, "\r")
     for constant in tree.find_all(nodes.Const):
         if isinstance(constant.value, str):
-            constant.value = constant.value.replace(_CR, "\r").replace(_OTHER, _CR)
+            constant.value = constant.value.replace(stand_in, "\r")
     return tree
 
 
