@@ -165,7 +165,9 @@ class FaultTests(SynchronousTestCase):
             "line 2: rule 1, message: is in close_on, which is asked first, so this rule would never be used",
         )
         self.assert_fault(
-            "[[rule]]\nmessage = 'a'\nreply = 'b'\nclose_on = ['a']", "line 4: rule 1, close_on: unknown key"
+            "[[rule]]\nmessage = 'a'\nreply = 'b'\nclose_on = ['a']",
+            "line 4: rule 1, close_on: unknown key; there are message, pattern, when, reply, close; it belongs above the"
+            " first [[rule]]",
         )
         self.assert_fault(
             '[[rule]]\nmessage = "a\\n"\nreply = "x"', "line 2: rule 1, message: takes a message without its end, \\n"
@@ -190,6 +192,11 @@ class FaultTests(SynchronousTestCase):
             "[[rule]]\npattern = '(?P<y>a)'\nreply = '{{ match.x }}'",
             "line 3: rule 1, reply: unknown field 'match.x'; there are y",
         )
+        for wrong in ("", "count >", "count = 3", "{{ count }}", "count > 3 x"):
+            self.assert_fault(
+                f"[[rule]]\nwhen = '{wrong}'\nreply = 'x'",
+                "line 2: rule 1, when: takes an expression, such as count > 3",
+            )
         self.assert_fault("[[rule]]\nwhen = 'nobody'\nreply = 'x'", "line 2: rule 1, when: unknown field 'nobody'")
 
     def test_a_field_in_a_text_of_several_lines(self) -> None:

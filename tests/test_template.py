@@ -14,10 +14,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
+from jinja2.sandbox import SecurityError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.circumstances import Circumstances, Ports
-from echoreply.scripts.template import BadTemplate, Moment, bytes_of, condition, template, text_of
+from echoreply.scripts.template import BadTemplate, Moment, bytes_of, condition, greeting, template, text_of
 from tests.scripts import BY_TCP, BY_TLS
 
 NOW = datetime(2026, 11, 23, 4, 5, 6, 789000, UTC)
@@ -116,6 +117,10 @@ class BytesTests(SynchronousTestCase):
     def test_escapes_within_an_expression_are_pythons(self) -> None:
         self.assertEqual(said(r"{{ 'a\r\n\x41' }}"), b"a\r\nA")
 
+    def test_octets_are_counted_as_they_are_sent(self) -> None:
+        self.assertEqual(said("{{ message | octets }}", message="中".encode() + b"\xff"), b"4")
+        self.assertEqual(said("{{ message | length }}", message="中".encode() + b"\xff"), b"2")
+
 
 class PartsTests(SynchronousTestCase):
     def test_what_is_only_put_together_is_known_by_its_parts(self) -> None:
@@ -181,12 +186,32 @@ class BadTemplateTests(SynchronousTestCase):
             self.assert_bad(source, "a template can't take in others")
 
 
+class GreetingTests(SynchronousTestCase):
+    def test_it_knows_who_comes(self) -> None:
+        self.assertEqual(greeting("{{ peer.host }}\r\n").render(moment()), b"192.0.2.1\r\n")
+
+    def test_there_is_no_message_yet(self) -> None:
+        for field in ("message", "end", "match"):
+            with self.assertRaises(BadTemplate) as caught:
+                greeting(f"{{{{ {field} }}}}")
+            self.assertTrue(str(caught.exception).startswith(f"unknown field {field!r}; there are connection, "))
+
+
 class RenderTests(SynchronousTestCase):
     def test_what_goes_wrong_only_then_is_raised_then(self) -> None:
         telling = template("{{ 6 // (count - 2) }}")
         with self.assertRaises(ZeroDivisionError):
             telling.render(moment())
         self.assertEqual(telling.render(moment(count=4)), b"3")
+
+    def test_there_is_no_way_into_python(self) -> None:
+        for source in (
+            "{{ cycler.__init__.__globals__ }}",
+            "{{ message.__class__.__mro__ }}",
+            "{{ '{0.__class__}'.format(1) }}",
+        ):
+            with self.assertRaises(SecurityError):
+                said(source)
 
     def test_nothing_of_one_rendering_is_left_to_the_next(self) -> None:
         telling = template("{% if count == 1 %}{% set name = message %}{% endif %}{{ name | default('nobody') }}")
