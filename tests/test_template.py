@@ -13,8 +13,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jinja2 import UndefinedError
-from jinja2.sandbox import SecurityError
+from jinja2.exceptions import SecurityError, UndefinedError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.circumstances import Circumstances, Ports
