@@ -166,8 +166,8 @@ class FaultTests(SynchronousTestCase):
         )
         self.assert_fault(
             "[[rule]]\nmessage = 'a'\nreply = 'b'\nclose_on = ['a']",
-            "line 4: rule 1, close_on: unknown key; there are message, pattern, when, reply, close; it belongs above the"
-            " first [[rule]]",
+            "line 4: rule 1, close_on: unknown key; there are message, pattern, when, reply, close; it belongs above"
+            " the first [[rule]]",
         )
         self.assert_fault(
             '[[rule]]\nmessage = "a\\n"\nreply = "x"', "line 2: rule 1, message: takes a message without its end, \\n"
