@@ -20,6 +20,11 @@ from echoreply.address import host_of
 from echoreply.observer import Connection, NoObserver
 from echoreply.reasons import CloseReason
 
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _log = Logger("echoreply")
 
 _ALL = "*"
@@ -87,11 +92,12 @@ class Tally:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         # SQLite's own way to wait for its turn is to try again later, and later still, and in the end to fail.
-        os.lockf(self._lock, os.F_LOCK, 0)
+        # Not os.lockf, which a signal interrupts: PEP 475.
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            os.lockf(self._lock, os.F_ULOCK, 0)
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

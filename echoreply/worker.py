@@ -106,7 +106,8 @@ def _service(reactor: IServerReactor, settings: Settings, number: int, tally: st
     refusals = [own.refusal]
     if tally:
         shared = SharedAdmission(Tally(Path(tally)), number, settings.max_connections, settings.max_per_host)
-        observers.append(shared)
+        # Its place is free before anybody is told that a client has gone.
+        observers.insert(0, shared)
         # It has taken a place when it says yes, so it comes last.
         refusals.append(shared.refusal)
 

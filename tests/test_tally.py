@@ -1,6 +1,9 @@
 """Who may have a connection, where several processes serve."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,6 +41,25 @@ class SharedAdmissionTests(SynchronousTestCase):
     def workers(self, most: int = 0, most_per_host: int = 0) -> list[SharedAdmission]:
         """Give two, each with what it would have in a process of its own."""
         return [SharedAdmission(self.tally(), worker, most, most_per_host) for worker in (1, 2)]
+
+    def test_a_signal_does_not_end_the_wait_for_its_turn(self) -> None:
+        tally = self.tally()
+        hold = (
+            "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.lockf(file, fcntl.LOCK_EX);"
+            "print('held', flush=True); sys.stdin.read()"
+        )
+        command = [sys.executable, "-c", hold, str(self.path.with_suffix(".lock"))]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            assert holder.stdin
+            assert holder.stdout
+            self.assertEqual(holder.stdout.readline(), b"held\n")
+            end_of_input = holder.stdin
+            before = signal.signal(signal.SIGALRM, lambda *_: end_of_input.close())
+            self.addCleanup(signal.signal, signal.SIGALRM, before)
+            # Should it come before the wait begins, the next one comes in it, or nobody waits any more.
+            signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+            self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+            self.assertIsNone(tally.take(1, "192.0.2.1", 1, 1))
 
     def test_one_too_many_is_so_wherever_the_others_are(self) -> None:
         first, second = self.workers(most=2)
