@@ -50,7 +50,7 @@ class Transcript:
         while more:
             try:
                 more = self._read()
-            except OSError:  # How a pseudo-terminal ends.
+            except (OSError, ValueError):  # How a pseudo-terminal ends, and a file that is closed.
                 more = b""
             with self._changed:
                 self._text += more
