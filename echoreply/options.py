@@ -15,6 +15,40 @@ from echoreply.settings import DEFAULT_PORT, Settings
 
 _DEFAULTS = Settings()
 
+HELP = f"""\
+Usage: twistd [options of twistd] echoreply [options]
+
+A reply server for TCP, TLS and UDP, for testing whatever lies between two
+machines. With twistd's -n it stays in the foreground.
+
+Where it listens:
+  -p, --port=PORT       TCP [{DEFAULT_PORT}, if nothing else is given]; 0 is a free one
+  --tls=PORT  --udp=PORT
+  -l, --listen=ENDPOINT Twisted's, such as unix:/run/echoreply.sock; repeatable
+  -i, --interface=ADDR  of these ports [all, IPv6 and IPv4]
+  --cert=FILE  --key=FILE  --client-ca=FILE  --alpn=NAME   for --tls, in PEM
+  --workers=N|auto      processes that share the port [{_DEFAULTS.workers}]
+Who may come:
+  --allow=CIDR  --deny=CIDR  --trust-proxy=CIDR   repeatable
+  --max-connections=N  --max-per-host=N  --udp-rate=N   0 is no limit
+  --idle-timeout=SECONDS [{_DEFAULTS.idle_timeout:g}]  --drain=SECONDS on a stop [{_DEFAULTS.drain:g}]
+What it answers:
+  --prefix=TEXT         before each message [{os.fsdecode(_DEFAULTS.prefix)}]
+  --transform=none|upper|lower   of the message
+  --script=FILE  --profile=NAME  --check   other replies
+  --list-profiles  --show-profile=NAME
+  --framing=auto|line|read  --pause=SECONDS [{_DEFAULTS.pause:g}]  --max-message=BYTES [{_DEFAULTS.max_message}]
+How it runs:
+  --engine=auto|twisted|uvloop  --log-messages=N a second [{_DEFAULTS.log_messages}]
+  --help  --version
+
+  twistd -n echoreply --port 8088 --udp 8088
+  twistd -n echoreply --tls 8443 --cert cert.pem --key key.pem
+  twistd -n echoreply --profile echo --port 7 --udp 7
+
+All of it: man twistd-echoreply, and README.md.
+"""
+
 
 class Options(usage.Options):
     """
@@ -23,9 +57,6 @@ class Options(usage.Options):
     @ivar settings: what they say, once they are parsed.
     @ivar engine: which engine that is, if C{AUTO} was said.
     """
-
-    synopsis = "[options]"
-    longdesc = "A reply server for TCP, TLS and UDP, for testing whatever lies between two machines."
 
     optParameters = [  # noqa: RUF012  # as Twisted declares it
         ["port", "p", None, f"TCP port; 0 takes a free one, and the log says which [default: {DEFAULT_PORT}, if nothing"
@@ -65,6 +96,10 @@ class Options(usage.Options):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.update({"listen": [], "alpn": [], "allow": [], "deny": [], "trust-proxy": []})
+
+    def getUsage(self, width: int | None = None) -> str:
+        """Give the help, which fits a screen."""
+        return HELP
 
     def opt_listen(self, endpoint: str) -> None:
         """a Twisted server endpoint to listen on, too, such as unix:/run/echoreply.sock; repeatable"""
