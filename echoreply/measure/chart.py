@@ -43,7 +43,8 @@ def draw(results: Sequence[tuple[str, Result]], target: Path) -> None:
     last = max(max(percentiles(result)[0], default=1.0) for _, result in results)
     named = [percentile for percentile in NINES if nine(percentile) <= max(last, 1.0) + 0.1]
     times.set_xticks([nine(percentile) for percentile in named], [f"{percentile:g} %" for percentile in named])
-    times.set_yscale("log")
+    if any(result.answered for _, result in results):
+        times.set_yscale("log")
     times.yaxis.set_major_formatter("{x:g}")
     times.set_title("time of a reply in ms, by percentile", loc="left", fontsize=9)
     rates.set_title("replies a second, over seconds", loc="left", fontsize=9)

@@ -42,13 +42,13 @@ Messages, and what comes of them:
   --chart FILE.svg   draw it: times by percentile, and throughput
   --compare A B      draw two results that --json wrote, with --chart
   -h, --help, --version
-Roads, as {"echoreply-client"} has them:
+Roads, as echoreply-client has them:
   -4, -6, --udp, --unix PATH, --connect ENDPOINT, --connect-timeout SECONDS,
   --tls, --ca FILE, --insecure, --servername NAME, --cert FILE, --key FILE
 
   {PROGRAM} -c 5 gateway.example 8088
   {PROGRAM} --connections 100 --duration 30 --json a.json 192.0.2.1
-  {PROGRAM} --rate 2000 --prefix '' --chart echo.svg --tls echo.example 7
+  {PROGRAM} --rate 2000 --prefix '' --chart echo.svg --tls example.net 7
 """
 
 LOAD_OPTIONS = ("connections", "depth", "duration", "rate")

@@ -39,7 +39,7 @@ class Load:
     @param clock: where time comes from.
     @param schedule: when messages are due.
     @param depth: messages of one connection that are on their way at once, at most.
-    @param told: is called with the number and the time, in seconds, of each reply that is right.
+    @param told: is called with the number, from 1, and the time, in seconds, of each reply that is right.
     @param wrong: is called with each that is not.
     @ivar idle: connections that may ask, each as often as it has places for another message.
     @ivar answered: is called when all has been asked, and nothing is awaited any more.
@@ -66,6 +66,7 @@ class Load:
         self.answered: Callable[[], object] = lambda: None
         self.lost: Callable[[Failure], object] = lambda _: None
         self._places = 0
+        self._done = False
         self._alarm = best_alarm(clock, self.ask_due)
 
     def begin(self) -> None:
@@ -85,8 +86,11 @@ class Load:
             self._wait()
 
     def check(self) -> None:
-        """Tell if nothing is awaited any more."""
-        if self.schedule.over and len(self.idle) >= self._places and not any(c.unanswered for c in self.connections):
+        """Tell if nothing is awaited any more, once."""
+        if self._done or not self.schedule.over or len(self.idle) < self._places:
+            return
+        if not any(connection.unanswered for connection in self.connections):
+            self._done = True
             self.answered()
 
     def give_up(self) -> None:
@@ -124,7 +128,7 @@ class LoadConnection(Protocol):
     """
     One connection, that asks and compares. Made by L{LoadFactory}.
 
-    @param messages: what it asks; None for the replies takes any.
+    @param messages: what it asks, and what is to come.
     @param whole: whether each read is a reply, as datagrams are; if not, a reply ends with LF.
     @param any_reply: whether any reply is right.
     """
@@ -141,8 +145,8 @@ class LoadConnection(Protocol):
         self._times = load.recording.times
         self._take = load.schedule.take
         self._message, self._reply, self._modulus = messages.message, messages.reply, messages.modulus
-        self._longest = len(messages.answer(0)) + LONGEST_REST
-        self._next = 0
+        self._longest = len(messages.answer(1)) + LONGEST_REST
+        self._next = 1
         # Numbers, and the times from which they are counted, in the order in which they were asked.
         self._flight: deque[tuple[int, float]] = deque()
         # How many of them have given up their place: the first ones.

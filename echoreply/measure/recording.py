@@ -11,7 +11,7 @@ import json
 from collections import defaultdict
 from typing import Any, Self
 
-from attrs import asdict, field, frozen
+from attrs import asdict, frozen
 from hdrh.histogram import HdrHistogram
 
 FORMAT = "echoreply-measure 1"
@@ -24,6 +24,12 @@ DIGITS = 3
 """Significant digits that a histogram keeps."""
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+
+BUSY = 0.95
+"""The share of a core that is about all of it."""
+
+BUSY_SECONDS = 0.5
+"""A shorter run says nothing of that."""
 
 MOST_SAMPLES = 600
 """Points of throughput over time that are kept: twice as far apart whenever there are more."""
@@ -65,7 +71,7 @@ class Recording:
     @ivar samples: throughput over time: seconds since the beginning, and how many replies had come.
     """
 
-    __slots__ = ("_skip", "_skipped", "answered", "first_wrong", "last", "samples", "times", "wrong")
+    __slots__ = ("_every", "_looks", "answered", "first_wrong", "last", "samples", "times", "wrong")
 
     def __init__(self) -> None:
         self.answered = 0
@@ -74,7 +80,8 @@ class Recording:
         self.last = 0.0
         self.first_wrong: Wrong | None = None
         self.samples: list[tuple[float, int]] = []
-        self._skip = self._skipped = 0
+        self._looks = 0
+        self._every = 1
 
     def take_wrong(self, wrong: Wrong) -> None:
         """Count a wrong reply."""
@@ -83,14 +90,13 @@ class Recording:
 
     def sample(self, seconds: float) -> None:
         """Note how many replies have come so many seconds after the beginning."""
-        if self._skipped < self._skip:
-            self._skipped += 1
+        self._looks += 1
+        if self._looks % self._every:
             return
-        self._skipped = 0
         self.samples.append((round(seconds, 6), self.answered))
         if len(self.samples) > MOST_SAMPLES:
             del self.samples[::2]
-            self._skip = 2 * self._skip + 1
+            self._every *= 2
 
     def histogram(self) -> HdrHistogram:
         """Give the times as a histogram, in microseconds."""
@@ -117,6 +123,15 @@ class Latency:
     mean: float
     maximum: float
     percentiles: dict[float, float]
+
+    def members(self) -> dict[str, float]:
+        """Give it as a file has it."""
+        return {
+            "min": self.minimum,
+            "mean": round(self.mean, 3),
+            **{f"p{percentile:g}": value for percentile, value in self.percentiles.items()},
+            "max": self.maximum,
+        }
 
 
 @frozen(eq=False)
@@ -156,7 +171,6 @@ class Result:
     throughput: list[tuple[float, int]]
     first_wrong: Wrong | None = None
     first_lost: bytes | None = None
-    _busy: float = field(default=0.95, init=False, repr=False)
 
     @property
     def right(self) -> bool:
@@ -171,7 +185,7 @@ class Result:
     @property
     def busy(self) -> bool:
         """Whether measuring took about all of a core, so that the server may be faster than this says."""
-        return self.cpu >= self._busy
+        return self.cpu >= BUSY and self.seconds >= BUSY_SECONDS
 
     @property
     def latency(self) -> Latency | None:
@@ -188,36 +202,30 @@ class Result:
 
     def to_json(self) -> str:
         """Give it as a text in JSON, in the format of C{docs/measure.md}."""
-        latency = self.latency
-        return json.dumps(
-            {
-                "format": FORMAT,
-                "target": self.target,
-                "began": self.began,
-                "settings": self.settings,
-                "seconds": round(self.seconds, 6),
-                "sent": self.sent,
-                "answered": self.answered,
-                "lost": self.lost,
-                "wrong": self.wrong,
-                "on_their_way": self.on_their_way,
-                "unsent": self.unsent,
-                "replies_per_second": round(self.rate, 3),
-                "latency_us": latency
-                and {
-                    "min": latency.minimum,
-                    "mean": round(latency.mean, 3),
-                    **{f"p{percentile:g}": value for percentile, value in latency.percentiles.items()},
-                    "max": latency.maximum,
-                },
-                "histogram": self.histogram.encode().decode("ascii"),
-                "throughput": self.throughput,
-                "generator": {"cpu": round(self.cpu, 4), "bottleneck": self.busy},
-                "first_wrong": self.first_wrong
-                and {name: _text(value) for name, value in asdict(self.first_wrong).items()},
-                "first_lost": None if self.first_lost is None else _text(self.first_lost),
-            },
-            indent=2,
+        latency, wrong, lost = self.latency, self.first_wrong, self.first_lost
+        members = {
+            "format": FORMAT,
+            "target": self.target,
+            "began": self.began,
+            "settings": self.settings,
+            "seconds": round(self.seconds, 6),
+            "sent": self.sent,
+            "answered": self.answered,
+            "lost": self.lost,
+            "wrong": self.wrong,
+            "on_their_way": self.on_their_way,
+            "unsent": self.unsent,
+            "replies_per_second": round(self.rate, 3),
+            "latency_us": latency and latency.members(),
+            "generator": {"cpu": round(self.cpu, 4), "bottleneck": self.busy},
+            "first_wrong": wrong and {name: _text(value) for name, value in asdict(wrong).items()},
+            "first_lost": None if lost is None else _text(lost),
+            "throughput": self.throughput,
+            "histogram": self.histogram.encode().decode("ascii"),
+        }
+        # A line each, which can be read, though the last two are long.
+        return (
+            "{\n" + ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in members.items()) + "\n}"
         )
 
     @classmethod

@@ -45,7 +45,7 @@ def milliseconds(microseconds: float) -> str:
 
 def reply_line(number: int, seconds: float, where: str) -> str:
     """Tell of one reply, as ping does."""
-    return f"reply {number + 1} from {where}: {milliseconds(seconds * 1e6)} ms"
+    return f"reply {number} from {where}: {milliseconds(seconds * 1e6)} ms"
 
 
 def wrong_line(wrong: Wrong) -> str:
@@ -59,7 +59,8 @@ def summary(result: Result) -> list[str]:
     lines = [
         f"{result.sent:,} sent, {result.answered:,} answered, {result.lost:,} lost, {result.wrong:,} wrong"
         + (f", {result.on_their_way:,} on their way" if result.on_their_way else "")
-        + f" in {result.seconds:,.3f} s: {result.rate:,.1f} replies a second"
+        + f" in {result.seconds:,.3f} s"
+        + ("" if "interval" in result.settings else f": {result.rate:,.1f} replies a second")
     ]
     if latency := result.latency:
         lines.append(f"ms: min {milliseconds(latency.minimum)}, median {milliseconds(latency.percentiles[50.0])}, ")

@@ -206,7 +206,6 @@ class Run:
         now = self._reactor.seconds()
         asked = now if self._asked is None else self._asked
         seconds = max(asked, recording.last) - self._begun
-        recording.sample(seconds)
         histogram = recording.histogram()
         since = None
         if self._interrupted:
@@ -227,7 +226,7 @@ class Run:
             unsent=plan.schedule.untaken,
             cpu=self._used / (asked - self._begun) if asked > self._begun else 0.0,
             histogram=histogram,
-            throughput=recording.samples,
+            throughput=[*recording.samples, (round(seconds, 6), recording.answered)],
             first_wrong=recording.first_wrong,
             first_lost=min(lost)[1] if lost else None,
         )
