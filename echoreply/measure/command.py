@@ -48,7 +48,7 @@ Roads, as echoreply-client has them:
 
   {PROGRAM} -c 5 gateway.example 8088
   {PROGRAM} --connections 100 --duration 30 --json a.json 192.0.2.1
-  {PROGRAM} --rate 2000 --prefix '' --chart echo.svg --tls example.net 7
+  {PROGRAM} --rate 500 --prefix '' --chart echo.svg --tls example.net 7
 """
 
 LOAD_OPTIONS = ("connections", "depth", "duration", "rate")
