@@ -12,9 +12,6 @@ from echoreply.quoting import quote
 LONGEST_SHOWN = 256
 """Bytes of a message that are shown."""
 
-NARROWEST = 8
-"""Columns of the longest bar, at least."""
-
 _LABELS = 34
 """Columns of a histogram beside its bars."""
 
@@ -59,18 +56,16 @@ def summary(result: Result) -> list[str]:
     lines = [
         f"{result.sent:,} sent, {result.answered:,} answered, {result.lost:,} lost, {result.wrong:,} wrong"
         + (f", {result.on_their_way:,} on their way" if result.on_their_way else "")
-        + f" in {result.seconds:,.3f} s"
-        + ("" if "interval" in result.settings else f": {result.rate:,.1f} replies a second")
     ]
+    if "interval" not in result.settings:
+        lines.append(f"{result.rate:,.1f} replies a second, for {result.seconds:,.3f} s")
     if latency := result.latency:
-        lines.append(f"ms: min {milliseconds(latency.minimum)}, median {milliseconds(latency.percentiles[50.0])}, ")
-        lines[-1] += f"mean {milliseconds(latency.mean)}, "
-        lines[-1] += "".join(
-            f"p{percentile:g} {milliseconds(value)}, "
-            for percentile, value in latency.percentiles.items()
-            if percentile > 50
-        )
-        lines[-1] += f"max {milliseconds(latency.maximum)}"
+        slow = {f"p{percentile:g}": value for percentile, value in latency.percentiles.items() if percentile > 50}
+        for times in (
+            {"min": latency.minimum, "median": latency.percentiles[50.0], "mean": latency.mean},
+            {**slow, "max": latency.maximum},
+        ):
+            lines.append("ms: " + ", ".join(f"{name} {milliseconds(value)}" for name, value in times.items()))
     return lines
 
 
@@ -83,8 +78,8 @@ def faults(result: Result) -> list[str]:
         lines.append(f"the first message lost: asked {quote(result.first_lost, LONGEST_SHOWN)}, nothing came")
     if result.unsent:
         lines.append(
-            f"the rate was not held: {result.unsent:,} messages that were due were not sent, since those before them "
-            "were not answered; more --connections or --depth would let more be on their way"
+            f"the rate was not held: {result.unsent:,} messages that were due could not be sent, "
+            "with so few --connections and such a --depth"
         )
     if result.busy:
         lines.append(
@@ -100,7 +95,7 @@ def histogram(result: Result, style: Style) -> list[str]:
         return []
     most = max(count for _, _, count in counts)
     total = sum(count for _, _, count in counts)
-    room = max(NARROWEST, style.columns - _LABELS - 1)
+    room = max(1, style.columns - _LABELS - 1)
     return [
         f"{milliseconds(low):>8} - {milliseconds(high):>8} ms {count / total:>9.3%}  {bar(count / most, room, style)}"
         for low, high, count in counts

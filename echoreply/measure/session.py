@@ -10,6 +10,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 from time import perf_counter
 from typing import IO, Any, NoReturn, cast
@@ -265,6 +266,12 @@ def unwritable(path: str) -> str:
 
 def measure(options: Namespace, say: Say) -> NoReturn:
     """Measure, and end the process with the status that says how it was."""
+    if sys.stdout is None:
+        say(f"standard output is closed; give a file, such as {os.devnull}")
+        sys.exit(2)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A path may have what the terminal's encoding has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
     reactor = start_reactor()
     session = Session(reactor, options, say)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,16 +67,14 @@ def server(start_as_told: Start) -> Server:
 class TestAsPing:
     def test_each_reply_is_told_and_then_what_came_of_all(self, server: Server) -> None:
         status, output, said = measure("-c", 3, "-i", 0.01, "127.0.0.1", server.port)
-        *replies, nothing, counts, times = output.splitlines()
+        *replies, nothing, counts, quick, slow = output.splitlines()
         assert [reply[: reply.rindex(":")] for reply in replies] == [
             f"reply {number} from 127.0.0.1:{server.port}" for number in (1, 2, 3)
         ]
         assert nothing == ""
-        assert counts.startswith("3 sent, 3 answered, 0 lost, 0 wrong in ")
-        assert times.startswith("ms: min ")
-        assert [word.split()[0] for word in times[4:].split(", ")] == [
-            *("min", "median", "mean", "p90", "p99", "p99.9", "max")
-        ]
+        assert counts == "3 sent, 3 answered, 0 lost, 0 wrong"
+        assert [word.split()[0] for word in quick.removeprefix("ms: ").split(", ")] == ["min", "median", "mean"]
+        assert [word.split()[0] for word in slow.removeprefix("ms: ").split(", ")] == ["p90", "p99", "p99.9", "max"]
         assert (status, said) == (0, "")
         server.log.wait_for(rb"ended: closed by the client; messages 3")
 
@@ -110,6 +109,22 @@ class TestAsPing:
             status, output, _ = measure("-c", 3, "-i", 0.01, *where)
         assert output.splitlines()[1].startswith('wrong, it differs: asked "0:0000000002 ')
         assert status == 1
+
+    def test_ctrl_c_before_it_is_connected_ends_it_as_any_program(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            with self.pinging("--tls", "--insecure", "127.0.0.1", port) as (process, output):
+                client, _ = listener.accept()
+                with client:
+                    assert client.recv(1)
+                    process.send_signal(signal.SIGINT)
+                    assert process.wait(PATIENCE) == 130
+                assert b"Traceback" not in output.all()
+
+    def test_without_standard_output_there_is_a_line(self) -> None:
+        closed = ("sh", "-c", 'exec "$0" "$@" >&-', MEASURE)
+        status, _, said = measure("-c", 1, command=closed)
+        assert (status, said) == (2, "echoreply-measure: standard output is closed; give a file, such as /dev/null\n")
 
     def test_it_is_ended_by_a_signal_as_any_program(self, server: Server) -> None:
         with self.pinging("127.0.0.1", server.port) as (process, output):
@@ -159,7 +174,7 @@ class TestAsALoad:
 
     def test_what_came_of_it_is_drawn(self, server: Server) -> None:
         status, output, said = measure("--connections", 2, "--count", 100, "127.0.0.1", server.port)
-        assert output.startswith("100 sent, 100 answered, 0 lost, 0 wrong in ")
+        assert output.startswith("100 sent, 100 answered, 0 lost, 0 wrong\n")
         assert " ms  " in output
         assert "█" in output
         assert (status, said) == (0, "")
@@ -177,7 +192,7 @@ class TestAsALoad:
         without = (sys.executable, "-c", WITHOUT, "uvloop")
         options = ("--connections", 3, "--depth", 5, "--count", 1000, "127.0.0.1", server.port)
         status, output, said = measure(*options, command=without)
-        assert output.startswith("1,000 sent, 1,000 answered, 0 lost, 0 wrong in ")
+        assert output.startswith("1,000 sent, 1,000 answered, 0 lost, 0 wrong\n")
         assert (status, said) == (0, "")
 
 
@@ -291,7 +306,7 @@ class TestFaults:
         with faulty_server(fault, "100") as where:
             status, output, said = measure("--connections", 1, "--count", 1000, *where)
         assert (status, said) == (1, f"echoreply-measure: {words}\n")
-        assert output.startswith("100 sent, 99 answered, 1 lost, 0 wrong in ")
+        assert output.startswith("100 sent, 99 answered, 1 lost, 0 wrong\n")
 
     def test_a_server_that_never_answers_is_not_awaited_for_ever(self) -> None:
         with faulty_server("silent") as where:
