@@ -156,13 +156,24 @@ class RunTests(SynchronousTestCase):
         self.assertEqual((result.sent, result.answered, result.lost, result.on_their_way), (3, 2, 0, 1))
         self.assertTrue(result.right)
 
-    def test_what_a_person_has_waited_for_longer_than_for_any_reply_is_lost(self) -> None:
+    def test_what_a_person_has_waited_for_too_long_is_lost(self) -> None:
         self.begin(Spaced(1), depth=10)
-        for _ in range(30):
+        for _ in range(75):
             self.clock.advance(0.1)
         self.run_.interrupt()
         result = self.result()
-        self.assertEqual((result.sent, result.answered, result.lost, result.on_their_way), (4, 0, 3, 1))
+        self.assertEqual((result.sent, result.answered, result.lost, result.on_their_way), (8, 0, 3, 5))
+
+    def test_what_has_waited_for_no_longer_than_a_reply_took_is_not(self) -> None:
+        self.begin(Flood(2), depth=2)
+        self.clock.advance(0.1)
+        transport = self.endpoint.transports[0]
+        first = transport.take().splitlines(keepends=True)[0]
+        for _ in range(30):
+            self.clock.advance(0.1)
+        transport.protocol.dataReceived(PREFIX + first)
+        self.run_.interrupt()
+        self.assertEqual(self.result().on_their_way, 1)
 
     def test_a_lost_connection_ends_it_and_is_told(self) -> None:
         self.begin(Flood(), connections=2)

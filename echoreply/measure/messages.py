@@ -7,8 +7,6 @@ meant for another message, or for somebody else, is never taken for the right on
 
 from __future__ import annotations
 
-import re
-
 NUMBER = 10
 """Digits of a message's number, if there is room for them."""
 
@@ -33,7 +31,7 @@ class Messages:
     @ivar reply: likewise, its reply.
     """
 
-    __slots__ = ("_pattern", "message", "modulus", "reply")
+    __slots__ = ("_digits", "message", "modulus", "reply")
 
     def __init__(self, connection: int, size: int, prefix: bytes) -> None:
         room = size - 1
@@ -46,7 +44,8 @@ class Messages:
         self.modulus: int = 10**digits
         self.message: bytes = head + b"%%0%dd" % digits + tail
         self.reply: bytes = prefix.replace(b"%", b"%%") + self.message
-        self._pattern = re.compile(re.escape(prefix + head) + b"([0-9]{%d})" % digits + re.escape(tail))
+        before = len(prefix + head)
+        self._digits = slice(before, before + digits)
 
     def ask(self, number: int) -> bytes:
         """Give a message."""
@@ -58,5 +57,5 @@ class Messages:
 
     def answered_by(self, reply: bytes) -> int | None:
         """Give the number, less than C{modulus}, of the message that this is the reply to; None if it is of none."""
-        found = self._pattern.fullmatch(reply)
-        return int(found[1]) if found else None
+        digits = reply[self._digits]
+        return int(digits) if digits.isdigit() and reply == self.answer(int(digits)) else None

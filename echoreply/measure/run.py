@@ -28,16 +28,13 @@ TICKS_A_TURN = 10
 """Of these, how many there are to a turn of L{Load.give_up}."""
 
 DRAIN = 5.0
-"""Seconds for the replies that are still awaited when all is asked."""
+"""
+Seconds for the replies that are still awaited when all is asked. When a person ends the run, those that have waited for
+less are still on their way, and so are those that have waited for no longer than some reply took.
+"""
 
 FAREWELL = 1.0
 """Seconds for the connections to close."""
-
-ON_ITS_WAY = 1.0
-"""
-Seconds for which a message is taken to be on its way when a person ends the run, if no reply took longer. Those who
-wait for longer are lost.
-"""
 
 
 @frozen
@@ -209,7 +206,7 @@ class Run:
         histogram = recording.histogram()
         since = None
         if self._interrupted:
-            since = now - max(ON_ITS_WAY, histogram.get_max_value() / 1e6)
+            since = now - max(DRAIN, histogram.get_max_value() / 1e6)
         connections = self._load.connections
         on_their_way = sum(connection.end(since) for connection in connections)
         lost = [connection.first_lost for connection in connections if connection.first_lost]

@@ -323,8 +323,8 @@ class TestFaults:
     def test_a_stall_is_seen_by_all_that_were_due_meanwhile(self) -> None:
         """Two stalls of 0.2 s at 500 a second: of each, those that are due in its first half wait for 0.1 s or more."""
         with faulty_server("stall") as where:
-            status, result, _ = measured("--rate", 500, "--count", 1250, *where)
-        assert (status, result["answered"]) == (0, 1250)
+            status, result, _ = measured("--rate", 500, "--count", 1750, *where)
+        assert (status, result["answered"]) == (0, 1750)
         histogram = HdrHistogram.decode(result["histogram"])
         slow = sum(
             item.count_added_in_this_iter_step
