@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -11,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.measure.recording import LONGEST_TIME, MOST_SAMPLES, Recording, Result, Wrong, coarse, new_histogram
+from echoreply.measure.recording import (
+    FORMAT,
+    LONGEST_TIME,
+    MOST_SAMPLES,
+    Recording,
+    Result,
+    Wrong,
+    coarse,
+    new_histogram,
+)
 
 
 def result(times: dict[int, int] | None = None, **members: Any) -> Result:  # noqa: ANN401
@@ -86,6 +97,12 @@ class ResultTests(SynchronousTestCase):
         for name in ("first_wrong", "first_lost", "lost", "wrong", "on_their_way", "unsent", "seconds", "throughput"):
             self.assertEqual(getattr(after, name), getattr(before, name))
         self.assertEqual((after.first_wrong, after.rate, after.right), (wrong, 50.0, False))
+
+    def test_the_page_names_every_member(self) -> None:
+        page = (Path(__file__).parents[1] / "docs" / "measure.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| (.*?) \|", page.split("## The file")[1], re.MULTILINE)
+        self.assertEqual(set(re.findall(r"`(\w+)`", " ".join(rows))), set(json.loads(result().to_json())))
+        self.assertIn(f'"{FORMAT}"', page)
 
     def test_what_is_no_result_is_told(self) -> None:
         for text, words in (
