@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -37,7 +38,7 @@ class LinesTests(SynchronousTestCase):
 @skipUnless(matplotlib, "matplotlib is not installed")
 class PictureTests(SynchronousTestCase):
     def drawn(self, *results: object) -> str:
-        target = Path(self.mktemp())
+        target = Path(self.enterContext(TemporaryDirectory())) / "chart.svg"
         draw([(f"run {number}", one) for number, one in enumerate(results)], target)  # type: ignore[misc]
         return target.read_text(encoding="utf-8")
 
