@@ -25,6 +25,7 @@ from tests.wire import PATIENCE, Dial, Wire, exchange
 SCRIPTS = Path(sys.executable).parent
 TWISTD = str(SCRIPTS / "twistd")
 CLIENT = str(SCRIPTS / "echoreply-client")
+MEASURE = str(SCRIPTS / "echoreply-measure")
 
 
 def client(*arguments: str | int, typed: bytes = b"") -> tuple[int, bytes, bytes]:

@@ -17,7 +17,8 @@ class NativeReactor(AsyncioSelectorReactor):
     """
     Twisted's reactor on an asyncio event loop, with L{NativePort} in place of L{twisted.internet.tcp.Port}.
 
-    Connections that it makes, and sockets of other kinds, are Twisted's own.
+    Connections that it makes, and sockets of other kinds, are Twisted's own. L{ConnectingReactor
+    <echoreply.native.client.ConnectingReactor>} makes native ones, too.
     """
 
     def __init__(self, loop: AbstractEventLoop) -> None:

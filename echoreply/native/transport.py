@@ -259,10 +259,7 @@ class NativeTransport(Protocol):
                 producer.stopProducing()
         except Exception:
             _log.failure("in {producer}.stopProducing", producer=type(producer).__name__)
-        try:
-            protocol.connectionLost(reason)
-        except Exception:
-            _log.failure("in {protocol}.connectionLost", protocol=type(protocol).__name__)
+        self._tell_lost(protocol, reason)
 
     # What the protocol asks.
 
@@ -419,6 +416,12 @@ class NativeTransport(Protocol):
         else:
             name = type(protocol).__name__ if protocol is not None else "-"
         return f"{name},{self.sessionno},{self._peer.host}"
+
+    def _tell_lost(self, protocol: IProtocol, reason: Failure) -> None:
+        try:
+            protocol.connectionLost(reason)
+        except Exception:
+            _log.failure("in {protocol}.connectionLost", protocol=type(protocol).__name__)
 
     def _stop_reading(self) -> None:
         if self._native:

@@ -7,6 +7,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from unittest import SkipTest, TestCase
 
+from echoreply.native.client import ConnectingReactor
 from echoreply.native.reactor import NativeReactor
 
 try:
@@ -33,16 +34,22 @@ def close(loop: AbstractEventLoop) -> None:
     loop.close()
 
 
-def _reactor_on(make_loop: Callable[[], AbstractEventLoop]) -> Callable[[TestCase], NativeReactor]:
+def _reactor_on(
+    make_loop: Callable[[], AbstractEventLoop], make_reactor: type[NativeReactor] = NativeReactor
+) -> Callable[[TestCase], NativeReactor]:
     def factory(case: TestCase) -> NativeReactor:
         loop = make_loop()
         case.addCleanup(close, loop)
-        return NativeReactor(loop)
+        return make_reactor(loop)
 
     return factory
 
 
 AsyncioReactor = _reactor_on(asyncio_loop)
 UvloopReactor = _reactor_on(uvloop_loop)
+AsyncioConnectingReactor = _reactor_on(asyncio_loop, ConnectingReactor)
+UvloopConnectingReactor = _reactor_on(uvloop_loop, ConnectingReactor)
 REACTORS = [f"{__name__}.AsyncioReactor", f"{__name__}.UvloopReactor"]
 """What Twisted's L{ReactorBuilder <twisted.internet.test.reactormixins.ReactorBuilder>} makes test cases for."""
+CONNECTING = [f"{__name__}.AsyncioConnectingReactor", f"{__name__}.UvloopConnectingReactor"]
+"""Likewise, those on which the client's connections are native, too."""

@@ -18,7 +18,7 @@ from twisted.internet.test import test_core, test_socket, test_tcp, test_threads
 from twisted.internet.test.connectionmixins import StreamClientTestsMixin, runProtocolsWithReactor
 from twisted.internet.test.reactormixins import ReactorBuilder
 
-from tests.native.loops import REACTORS
+from tests.native.loops import CONNECTING, REACTORS
 
 
 class AcceptedTransportTestsBuilder(test_tcp.WriteSequenceTestsMixin, ReactorBuilder):
@@ -76,6 +76,25 @@ DIFFERENT = {
     "test_clientConnectionFailedStopsReactor": "is about connectors",
 }
 """Tests that native transports don't pass, and why. Those about connectors are run where the client is Twisted's."""
+DIFFERENT_WHEN_CONNECTING = {
+    **{name: reason for name, reason in DIFFERENT.items() if "connectors" not in reason},
+    "test_addresses": "reads addr, which is no interface's",
+    "test_nonStreamingProducer": "a pull producer may be asked for more once more than a reactor's transport does",
+}
+"""Likewise, those that only a client's native transport does not pass."""
+
+
+def add_cases(builder: Any, reactors: list[str], *, different: dict[str, str], name: str = "") -> None:
+    """Add Twisted's test cases of one builder for some reactors."""
+    attributes = {"_reactors": reactors, "__module__": __name__, "timeout": 20}
+    native: Any = type(name or builder.__name__, (builder,), attributes)
+    for case_name, case in native.makeTestCaseClasses().items():
+        case.__module__ = __name__
+        for test, reason in different.items():
+            if hasattr(case, test) and not ("connectors" in reason and "Accepted" not in case_name):
+                setattr(case, test, unittest.skip(reason)(getattr(case, test)))
+        globals()[case_name] = case
+
 
 for _builder in (
     AcceptedTransportTestsBuilder,
@@ -95,10 +114,13 @@ for _builder in (
     test_threads.ThreadTestsBuilder,
     test_time.TimeTestsBuilder,
 ):
-    _native: Any = type(_builder.__name__, (_builder,), {"_reactors": REACTORS, "__module__": __name__, "timeout": 20})
-    for _name, _case in _native.makeTestCaseClasses().items():
-        _case.__module__ = __name__
-        for _test, _reason in DIFFERENT.items():
-            if hasattr(_case, _test) and not ("connectors" in _reason and "Accepted" not in _name):
-                setattr(_case, _test, unittest.skip(_reason)(getattr(_case, _test)))
-        globals()[_name] = _case
+    add_cases(_builder, REACTORS, different=DIFFERENT)
+
+for _builder in (
+    test_tcp.AbortConnectionTests,
+    test_tcp.TCP4ClientTestsBuilder,
+    test_tcp.TCP6ClientTestsBuilder,
+    test_tcp.TCPConnectionTestsBuilder,
+    test_tcp.TCPTransportTestsBuilder,
+):
+    add_cases(_builder, CONNECTING, different=DIFFERENT_WHEN_CONNECTING, name=f"Connecting{_builder.__name__}")
