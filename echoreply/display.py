@@ -13,8 +13,6 @@ SENT_MARK, RECEIVED_MARK = "> ", "< "
 SENT_COLOUR, WORDS_COLOUR = 36, 33
 """Cyan and yellow: ECMA-48, 8.3.117. What is received has the terminal's own colour."""
 
-_TIME_WIDTH = len("[12345.67 ms] ")
-
 
 @frozen
 class Unfinished:
@@ -91,13 +89,10 @@ class Display:
         """
         time = self._time(piece) if self._times else ""
         if self._dump:
-            # In a dump rows are aligned.
-            blank = " " * _TIME_WIDTH if self._times else ""
-            rows = self._dumped(RECEIVED_MARK, piece.data)
-            times = [time or blank] + [blank] * (len(rows) - 1)
-            return b"".join(
-                self._row(self._received_row(RECEIVED_MARK, *both)) for both in zip(times, rows, strict=True)
-            )
+            # On a row of its own, so that the others have room on a terminal of eighty columns.
+            heads = [self._row(self._received_row(RECEIVED_MARK, time.rstrip(), ""))] if time else []
+            rows = [self._row(RECEIVED_MARK + row) for row in self._dumped(RECEIVED_MARK, piece.data)]
+            return b"".join(heads + rows)
         if self._raw:
             head = self._received_row(RECEIVED_MARK, time, "").encode()
             return head + piece.data + (b"" if piece.data.endswith(b"\n") else b"\r\n")
@@ -129,7 +124,7 @@ class Display:
         return self._row(self._received_row(row.mark, row.time, row.text)) if row else b""
 
     def _received_row(self, mark: str, time: str, text: str) -> str:
-        return mark + (self._coloured(time, WORDS_COLOUR) if time.strip() else time) + text
+        return mark + (self._coloured(time, WORDS_COLOUR) if time else "") + text
 
     @staticmethod
     def _row(text: str) -> bytes:

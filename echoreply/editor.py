@@ -21,7 +21,7 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History as ToolkitHistory
-from prompt_toolkit.input import Input
+from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import AnyContainer, ConditionalContainer, HSplit, Layout, Window
@@ -41,6 +41,8 @@ from echoreply.history import History
 
 PAUSE = 0.03
 """Seconds between two times that something is written above, so that the line is drawn again only so often."""
+DELAY = 0.01
+"""Seconds until anything is drawn: who has just sent a line first listens for its reply, and tells its time rightly."""
 MOST_HELD = 65536
 """Bytes that wait for that, at most."""
 
@@ -72,6 +74,11 @@ class ITypist(Protocol):
         """Say which keys there are."""
 
 
+def keys_of(terminal: TextIO) -> Input:
+    """Give what a terminal's keys are read by."""
+    return create_input(terminal)
+
+
 class _Kept(ToolkitHistory):
     """A history as prompt_toolkit has it."""
 
@@ -84,6 +91,23 @@ class _Kept(ToolkitHistory):
 
     def store_string(self, string: str) -> None:
         self._history.add(string)
+
+
+class _Application(Application[None]):
+    """Draws a little later."""
+
+    clock: IReactorTime
+    _drawing = False
+
+    def invalidate(self) -> None:
+        """Draw soon."""
+        if not self._drawing:
+            self._drawing = True
+            self.clock.callLater(DELAY, self._draw)
+
+    def _draw(self) -> None:
+        self._drawing = False
+        super().invalidate()
 
 
 class Editor:
@@ -113,7 +137,7 @@ class Editor:
         self._buffer = Buffer(history=_Kept(history), accept_handler=self._accept, multiline=False)
         # A terminal's answer that comes when we have left would look as if it had been typed.
         self._output = Vt100_Output(screen, self._size, term, enable_cpr=False)
-        self._app: Application[None] = Application(
+        self._app = _Application(
             layout=self._layout(),
             key_bindings=self._bindings(),
             style=_STYLE,
@@ -122,6 +146,7 @@ class Editor:
             input=keys,
             output=self._output,
         )
+        self._app.clock = clock
 
     # What the conversation asks.
 
@@ -160,7 +185,7 @@ class Editor:
             self._flush()
         elif not self._flushing:
             wait = self._flushed + PAUSE - self._clock.seconds()
-            self._flushing = self._clock.callLater(min(max(wait, 0), PAUSE), self._flush)
+            self._flushing = self._clock.callLater(min(max(wait, DELAY), PAUSE), self._flush)
 
     def prompt(self, text: str) -> None:
         """Show this before the line."""

@@ -348,7 +348,8 @@ class Interactive:
         self._show(self._display.ended())
         broken = parting in (Parting.CLOSED, Parting.RESET)
         if broken and self._round_trips.owed:
-            self.say(f"lost: the replies to {_counted(self._round_trips.owed)}")
+            replies = "reply" if self._round_trips.owed == 1 else "replies"
+            self.say(f"lost: the {replies} to {_counted(self._round_trips.owed)}")
         if self._habits.backoff and self._clock.seconds() - self._connected_at >= HELD:
             self._habits.backoff.reset()
         outcome = outcome_of(parting, to_person=True, to_pipe=False, lost=why_lost)

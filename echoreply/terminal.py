@@ -8,16 +8,15 @@ import sys
 from collections.abc import Mapping
 from random import SystemRandom
 
-from prompt_toolkit.input.vt100 import Vt100Input
 from twisted.internet.task import deferLater
 
 from echoreply.backoff import Backoff
 from echoreply.destination import IClientReactor, destination
 from echoreply.display import Display
-from echoreply.editor import HELP_KEY, KEYS, Editor
+from echoreply.editor import HELP_KEY, KEYS, Editor, keys_of
 from echoreply.history import History, history_path
 from echoreply.interactive import Habits, Interactive, SentLines
-from echoreply.session import PERSON_WAITS, Outcome, Say, run_reactor
+from echoreply.session import PERSON_WAITS, STDERR, Outcome, Say, run_reactor
 from echoreply.transcript import Transcript
 from echoreply.typed import Eol
 
@@ -54,7 +53,7 @@ def run(
     history = History(None if options.no_history else history_path(environment), report)
     colour = not environment.get("NO_COLOR")
     term = environment.get("TERM", "")
-    editor = Editor(reactor, Vt100Input(sys.stdin), sys.stdout, term, history, colour=colour)
+    editor = Editor(reactor, keys_of(sys.stdin), sys.stdout, term, history, colour=colour)
     habits = Habits(
         lines=lambda: typed_lines(options),
         eol=options.eol,
@@ -75,6 +74,10 @@ def run(
         edited = editor.run(conversation, conversation.begin)
         edited.addErrback(lambda _: conversation.end(Outcome(1, "the terminal is gone")))
         outcome = await conversation.done
+        if outcome.words and os.isatty(STDERR):
+            # So it has the colour of our words.
+            conversation.say(outcome.words)
+            outcome = Outcome(outcome.status)
         editor.close()
         await edited
         return outcome
