@@ -69,6 +69,11 @@ class Transcript:
             assert len(found()) >= count, f"{pattern!r} did not come, but {self._text!r}"
             return found()[count - 1]
 
+    def wait_until(self, condition: Callable[[bytes], bool]) -> None:
+        """Wait until what has come meets a condition."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self._text), PATIENCE), f"not so: {self._text!r}"
+
     def so_far(self) -> bytes:
         """Give what has come."""
         return self._text

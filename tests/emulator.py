@@ -1,0 +1,82 @@
+"""A terminal emulator around a program, so that a test sees what a person would."""
+
+from __future__ import annotations
+
+import fcntl
+import struct
+import termios
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pyte
+
+from tests.programs import Terminal
+
+
+class Emulator(AbstractContextManager["Emulator"]):
+    """
+    A program on a terminal of 80 columns and 24 rows.
+
+    @ivar terminal: what the program is on.
+    """
+
+    def __init__(self, *command: str) -> None:
+        self.terminal = Terminal(*command)
+        self._screen = pyte.HistoryScreen(80, 24, history=10_000, ratio=0.5)
+        self._stream = pyte.ByteStream(self._screen)
+        self._seen = 0
+
+    def __exit__(self, *_: object) -> None:
+        self.terminal.__exit__(*_)
+
+    def type(self, keys: str) -> None:
+        self.terminal.type(keys.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Do what a window does: the program is told."""
+        self._screen.resize(rows, columns)
+        fcntl.ioctl(self.terminal.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def rows(self) -> list[str]:
+        """Give what is on the screen, and what was before it has scrolled away, without empty rows."""
+        gone = ["".join(line[x].data for x in range(self._screen.columns)) for line in self._screen.history.top]
+        return [row.rstrip() for row in [*gone, *self._screen.display] if row.strip()]
+
+    def cursor(self) -> tuple[str, int]:
+        """Give the row that the cursor is on, and its column."""
+        return self._screen.display[self._screen.cursor.y].rstrip(), self._screen.cursor.x
+
+    def colour_of(self, text: str) -> str:
+        """Give the colour of the row that begins with a text."""
+        y = next(y for y, row in enumerate(self._screen.display) if row.startswith(text))
+        return str(self._screen.buffer[y][0].fg)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the screen meets a condition."""
+
+        def met(text: bytes) -> bool:
+            self._stream.feed(text[self._seen :])
+            self._seen = len(text)
+            return condition()
+
+        try:
+            self.terminal.screen.wait_until(met)
+        except AssertionError:
+            raise AssertionError("the screen has\n" + "\n".join([*self.rows(), repr(self.cursor())])) from None
+
+    def wait_for_rows(self, *rows: str) -> None:
+        """Wait until these are the last rows."""
+        self.wait_until(lambda: self.rows()[-len(rows) :] == list(rows))
+
+    def wait_for(self, part: str) -> None:
+        """Wait until a row has this."""
+        self.wait_until(lambda: any(part in row for row in self.rows()))
+
+    def wait(self) -> int:
+        """Wait until the program ends; give its status, and check that the terminal is as it was, also to look at."""
+        status = self.terminal.wait()
+        self.wait_until(lambda: self._screen.cursor.x == 0 and not self._screen.cursor.hidden)
+        written = self.terminal.screen.so_far()
+        for mode in (b"?2004", b"?1", b"?1000", b"?1049"):
+            assert written.rfind(b"\x1b[" + mode + b"h") <= written.rfind(b"\x1b[" + mode + b"l")
+        return status
