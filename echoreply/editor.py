@@ -48,11 +48,12 @@ MOST_HELD = 65536
 
 HELP_KEY = "Ctrl-]"
 KEYS = (
-    "Enter sends the line; Up and Down look through earlier ones, Ctrl-R searches them",
-    "Ctrl-A, Ctrl-E go to the line's ends; Ctrl-W, Ctrl-U, Ctrl-K delete a word, to the left, to the right; Ctrl-Y"
-    " puts it back",
-    "Ctrl-Q and a key types that key; Ctrl-L clears the screen; Ctrl-Z stops the program until fg",
-    "Ctrl-D on an empty line, or quit, ends what is sent and waits for replies; Ctrl-C leaves at once",
+    "Enter sends; Up and Down show earlier lines, Ctrl-R searches",
+    "Ctrl-A and Ctrl-E go to its ends; Ctrl-W deletes a word,",
+    "Ctrl-U and Ctrl-K all to the left or right; Ctrl-Y inserts it",
+    "Ctrl-Q and a key inserts that key; Ctrl-L clears the screen",
+    "Ctrl-Z stops this program until fg; Ctrl-C leaves at once",
+    "quit, or Ctrl-D on an empty line, takes the replies and leaves",
 )
 
 _STYLE = Style.from_dict({"sent": "ansicyan", "words": "ansiyellow", "search-toolbar": "ansiyellow"})

@@ -62,7 +62,7 @@ def run(
         connect_timeout=options.connect_timeout,
         backoff=Backoff(SystemRandom()) if options.retry else None,
         transcript=transcript,
-        hint=f"type lines to send them; quit or Ctrl-D leaves, {HELP_KEY} tells the keys",
+        hint=f"type lines to send them; quit or Ctrl-D leaves, {HELP_KEY} helps",
         keys=KEYS,
     )
     display = Display(program, colour=colour, dump=options.hex, times=options.time, raw=options.raw)

@@ -39,8 +39,11 @@ class Emulator(AbstractContextManager["Emulator"]):
 
     def rows(self) -> list[str]:
         """Give what is on the screen, and what was before it has scrolled away, without empty rows."""
+        return [row.rstrip() for row in self._full_rows() if row.strip()]
+
+    def _full_rows(self) -> list[str]:
         gone = ["".join(line[x].data for x in range(self._screen.columns)) for line in self._screen.history.top]
-        return [row.rstrip() for row in [*gone, *self._screen.display] if row.strip()]
+        return [*gone, *self._screen.display]
 
     def cursor(self) -> tuple[str, int]:
         """Give the row that the cursor is on, and its column."""
@@ -69,8 +72,8 @@ class Emulator(AbstractContextManager["Emulator"]):
         self.wait_until(lambda: self.rows()[-len(rows) :] == list(rows))
 
     def wait_for(self, part: str) -> None:
-        """Wait until a row has this."""
-        self.wait_until(lambda: any(part in row for row in self.rows()))
+        """Wait until this is to be seen, on one row or more."""
+        self.wait_until(lambda: part in "".join(self._full_rows()))
 
     def wait(self) -> int:
         """Wait until the program ends; give its status, and check that the terminal is as it was, also to look at."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -132,6 +132,10 @@ class InteractiveTestCase(SynchronousTestCase):
     def reply(self, socket: TCPStringTransport, data: bytes) -> None:
         socket.protocol.dataReceived(data)
 
+    def close(self, socket: TCPStringTransport) -> None:
+        """Close the server's sending side."""
+        IHalfCloseableProtocol(socket.protocol).readConnectionLost()
+
     def assert_ended(self, status: int, words: str = "") -> None:
         self.assertEqual(self.successResultOf(self.conversation.done), Outcome(status, words))
 
@@ -191,7 +195,7 @@ class LeavingTests(InteractiveTestCase):
         socket.flush()
         self.reply(socket, b"server reply:a\n")
         self.assertEqual(self.editor.take()[-1], "< server reply:a")
-        socket.protocol.readConnectionLost()
+        self.close(socket)
         self.assert_ended(0, "closed by the server")
 
     def test_the_end_of_the_input_does_so_too(self) -> None:
@@ -208,7 +212,7 @@ class LeavingTests(InteractiveTestCase):
         self.type("exit")
         self.assertEqual(socket.take(), b"exit\n")
         self.assertFalse(self.editor.over)
-        socket.protocol.readConnectionLost()
+        self.close(socket)
         self.assert_ended(0, "closed by the server")
 
     def test_ctrl_c_leaves_at_once_and_without_words(self) -> None:
@@ -244,7 +248,7 @@ class LeavingTests(InteractiveTestCase):
         socket = self.connect()
         self.type("a", "b", "c")
         self.reply(socket, b"server reply:a\nserver err")
-        socket.protocol.readConnectionLost()
+        self.close(socket)
         self.assertEqual(self.editor.take()[-2:], ["< server err", "client: lost: the reply to 1 line"])
         self.assert_ended(1, "the server closed the connection")
 
@@ -352,12 +356,12 @@ class RetryTests(InteractiveTestCase):
         socket = self.connect()
         self.assertEqual(socket.take(), b"a\n")
         socket.flush()
-        socket.protocol.readConnectionLost()
+        self.close(socket)
         self.assert_ended(0, "closed by the server")
 
 
 class TimeTests(InteractiveTestCase):
-    options = {"times": True}
+    options: ClassVar = {"times": True}
 
     def test_a_reply_has_the_time_since_its_line_was_sent(self) -> None:
         socket = self.connect()
@@ -379,7 +383,7 @@ class TimeTests(InteractiveTestCase):
 
 class EolNoneTests(InteractiveTestCase):
     eol = Eol.NONE
-    options = {"dump": True, "times": True}
+    options: ClassVar = {"dump": True, "times": True}
 
     def test_what_is_dumped_and_kept_is_what_was_sent(self) -> None:
         socket = self.connect()
