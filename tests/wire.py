@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Self
 
-PATIENCE = 8.0
+PATIENCE = 60.0
 PAUSE = 0.5
 """The pause for a server that the cases are tried on: a slow machine may take this long between two segments."""
 
