@@ -278,14 +278,17 @@ class Editor:
     # What is typed.
 
     def _accept(self, buffer: Buffer) -> bool:
-        self._typist.typed(buffer.text)
+        # Ctrl-Q can put a line's end into a line.
+        for line in buffer.text.split("\n"):
+            self._typist.typed(line)
         return False
 
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()
         add = bindings.add
+        unquoted = Condition(lambda: not self._app.quoted_insert)
 
-        @add("c-c", eager=True)
+        @add("c-c", eager=True, filter=unquoted)
         def interrupt(_: KeyPressEvent) -> None:
             self._typist.interrupted()
 
@@ -294,11 +297,11 @@ class Editor:
             if not self._over:
                 self._typist.ended()
 
-        @add("c-]", eager=True)
+        @add("c-]", eager=True, filter=unquoted)
         def ask(_: KeyPressEvent) -> None:
             self._typist.asked()
 
-        @add("c-z", eager=True)
+        @add("c-z", eager=True, filter=unquoted)
         def suspend(_: KeyPressEvent) -> None:
             self._suspended = True
             stopped = run_in_terminal(lambda: os.kill(0, signal.SIGTSTP))

@@ -162,6 +162,12 @@ class TestEditing:
         emulator.type("y\r")
         emulator.wait_for_rows("< server reply:" + "x" * 60 + "y", ">")
 
+    def test_any_key_can_be_part_of_a_line(self, emulator: Emulator) -> None:
+        emulator.type("a\x11" + CTRL_C + "\x11" + CTRL_BRACKET + "\x11" + CTRL_Z + "\x11\x1b\r")
+        emulator.wait_for_rows(r"> a\x03\x1d\x1a\x1b", r"< server reply:a\x03\x1d\x1a\x1b", ">")
+        emulator.type("one\x11\ntwo\r")
+        emulator.wait_for_rows("> one", "> two", "< server reply:one", "< server reply:two", ">")
+
     def test_a_key_tells_the_keys(self, emulator: Emulator) -> None:
         emulator.type("half" + CTRL_BRACKET)
         emulator.wait_for("Ctrl-R searches")
