@@ -13,7 +13,7 @@ import select
 import signal
 from asyncio import ensure_future
 from collections.abc import Callable, Iterable
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, TypeVar
 
 from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.buffer import Buffer
@@ -55,6 +55,8 @@ KEYS = (
     "Ctrl-Z stops this program until fg; Ctrl-C leaves at once",
     "quit, or Ctrl-D on an empty line, takes the replies and leaves",
 )
+
+T = TypeVar("T")
 
 _STYLE = Style.from_dict({"sent": "ansicyan", "words": "ansiyellow", "search-toolbar": "ansiyellow"})
 
@@ -167,7 +169,7 @@ class Editor:
                 began()
 
         running = self._app.run_async(pre_run=begin, handle_sigint=False, set_exception_handler=False)
-        return Deferred.fromFuture(ensure_future(running))
+        return Deferred.fromFuture(ensure_future(running)).addBoth(self._show_cursor)
 
     def columns(self) -> int:
         """Give the terminal's width."""
@@ -207,6 +209,12 @@ class Editor:
         self._closed = True
         if self._app.is_running:
             self._app.exit()
+
+    def _show_cursor(self, result: T) -> T:
+        # Older prompt_toolkits leave it hidden if there was no line to be seen in the end.
+        self._output.show_cursor()
+        self._output.flush()
+        return result
 
     # How it looks.
 

@@ -65,7 +65,9 @@ class Emulator(AbstractContextManager["Emulator"]):
         try:
             self.terminal.screen.wait_until(met)
         except AssertionError:
-            raise AssertionError("the screen has\n" + "\n".join([*self.rows(), repr(self.cursor())])) from None
+            last = self.terminal.screen.so_far()[-300:]
+            said = "\n".join(["the screen has", *self.rows(), repr(self.cursor()), repr(last)])
+            raise AssertionError(said) from None
 
     def wait_for_rows(self, *rows: str) -> None:
         """Wait until these are the last rows."""

@@ -420,7 +420,7 @@ class TestRoads:
                 emulator.wait_until(
                     lambda: [row.split("] ")[-1] for row in emulator.rows() if "ms]" in row] == ["ONE", "TWO"]
                 )
-                emulator.type("x" * 70_000 + "\r")
+                emulator.type(paste("x" * 70_000 + "\r"))
                 emulator.wait_for("no datagram holds")
                 emulator.type("quit\r")
                 assert emulator.wait() == 1
