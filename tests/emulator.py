@@ -80,8 +80,11 @@ class Emulator(AbstractContextManager["Emulator"]):
     def wait(self) -> int:
         """Wait until the program ends; give its status, and check that the terminal is as it was, also to look at."""
         status = self.terminal.wait()
-        self.wait_until(lambda: self._screen.cursor.x == 0 and not self._screen.cursor.hidden)
-        written = self.terminal.screen.so_far()
-        for mode in (b"?2004", b"?1", b"?1000", b"?1049"):
-            assert written.rfind(b"\x1b[" + mode + b"h") <= written.rfind(b"\x1b[" + mode + b"l")
+        self.wait_until(self._is_as_it_was)
         return status
+
+    def _is_as_it_was(self) -> bool:
+        written = self.terminal.screen.so_far()
+        on_and_off = [(b"\x1b[?%dh" % mode, b"\x1b[?%dl" % mode) for mode in (1, 1000, 1049, 2004)]
+        modes_left = all(written.rfind(on) <= written.rfind(off) for on, off in on_and_off)
+        return modes_left and self._screen.cursor.x == 0 and not self._screen.cursor.hidden
