@@ -301,7 +301,7 @@ class TestColour:
     ) -> None:
         monkeypatch.setenv("TERM", term)
         with Emulator(CLIENT, *options, "127.0.0.1", str(server.port)) as emulator:
-            emulator.wait_for("echoreply-client: type lines to send them; quit or Ctrl-D leaves")
+            emulator.terminal.screen.wait_for(rb"type lines to send them; quit or Ctrl-D leaves\r\n")
             emulator.type("hello\n")
             emulator.wait_for_rows("hello", "server reply:hello")
             emulator.type("exit\n")
