@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,7 +23,9 @@ class PathTests(SynchronousTestCase):
 
 class HistoryTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.path = Path(self.mktemp(), "echoreply", "history")
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.path = Path(temporary.name, "state", "echoreply", "history")
         self.said: list[str] = []
 
     def history(self) -> History:

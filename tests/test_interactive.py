@@ -5,6 +5,7 @@ from __future__ import annotations
 from errno import ECONNREFUSED
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from twisted.internet.address import IPv4Address
@@ -102,7 +103,9 @@ class InteractiveTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.endpoint = Endpoint()
         self.editor = RememberingEditor()
-        self.path = Path(self.mktemp())
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.path = Path(temporary.name, "transcript")
         transcript = Transcript(str(self.path), self.fail)
         self.addCleanup(transcript.close)
         habits = Habits(

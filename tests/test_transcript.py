@@ -3,6 +3,7 @@
 import ast
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import given, strategies
 from twisted.trial.unittest import SynchronousTestCase
@@ -29,7 +30,9 @@ class RecordTests(SynchronousTestCase):
 
 class TranscriptTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.path = Path(self.mktemp())
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.path = Path(temporary.name, "transcript")
         self.said: list[str] = []
 
     def test_each_line_has_a_record_and_is_there_at_once(self) -> None:
