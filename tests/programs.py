@@ -15,7 +15,7 @@ import termios
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -292,10 +292,7 @@ class Terminal(AbstractContextManager["Terminal"]):
     """
 
     def __init__(self, *command: str, stdin: int | None = None, stdout: int | IO[bytes] | None = None) -> None:
-        self._stack = ExitStack()
         self._master, self.slave = pty.openpty()
-        self._stack.callback(os.close, self._master)
-        self._stack.callback(os.close, self.slave)
         self.before = self.state()
         self.process = subprocess.Popen(
             command,
@@ -311,7 +308,10 @@ class Terminal(AbstractContextManager["Terminal"]):
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE)
-        self._stack.close()
+        os.close(self.slave)
+        # A thread that still read would read from whoever gets the descriptor's number next.
+        self.screen.all()
+        os.close(self._master)
 
     def state(self) -> object:
         """Give all that a program could leave changed: the terminal's attributes, and its descriptor's flags."""
