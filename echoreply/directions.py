@@ -36,7 +36,8 @@ def taken_by(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
 
 def add_destination(parser: argparse.ArgumentParser) -> None:
     """Let a parser take what L{destination <echoreply.destination.destination>} needs."""
-    add = parser.add_argument
+    where = parser.add_argument_group("where to")
+    add = where.add_argument
     add(
         "host",
         metavar="HOST",
@@ -45,14 +46,26 @@ def add_destination(parser: argparse.ArgumentParser) -> None:
         help=f"name or IP address [{LOOPBACK[4]}; with -6 {LOOPBACK[6]}]",
     )
     add("port", metavar="PORT", nargs="?", type=taken_by(whole_number(1, 65535)), help=f"[{PORT}]")
-    family = parser.add_mutually_exclusive_group()
+    family = where.add_mutually_exclusive_group()
     for number in LOOPBACK:
         help_text = f"use HOST's IPv{number} addresses only"
         family.add_argument(f"-{number}", action="store_const", const=number, dest="family", help=help_text)
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--udp", action="store_true", help="send each line as a datagram, and show each that comes")
+    kind = where.add_mutually_exclusive_group()
+    kind.add_argument("--udp", action="store_true", help="send datagrams, one a line, and show those that come")
     kind.add_argument("--unix", type=taken_by(given), metavar="PATH", help="connect to a UNIX socket")
     kind.add_argument("--connect", type=taken_by(given), metavar="ENDPOINT", help="connect to a Twisted endpoint")
+    add(
+        "--connect-timeout",
+        default=10.0,
+        type=taken_by(seconds(zero=False)),
+        metavar="SECONDS",
+        help="give up connecting after so long [10]",
+    )
+
+
+def add_tls(parser: argparse.ArgumentParser) -> None:
+    """Let a parser take what of that is about TLS."""
+    add = parser.add_argument_group("TLS").add_argument
     add("--tls", action="store_true", help="speak TLS, and check whose certificate the server has")
     add("--ca", type=taken_by(given), metavar="FILE", help="trust these, in PEM, and not the system's CAs")
     add("--insecure", action="store_true", help="take any certificate")
@@ -64,13 +77,6 @@ def add_destination(parser: argparse.ArgumentParser) -> None:
     )
     add("--cert", type=taken_by(given), metavar="FILE", help="our certificate, in PEM, for who asks for one")
     add("--key", type=taken_by(given), metavar="FILE", help="its key [in the --cert file]")
-    add(
-        "--connect-timeout",
-        default=10.0,
-        type=taken_by(seconds(zero=False)),
-        metavar="SECONDS",
-        help="give up connecting after so long [10]",
-    )
 
 
 def check_destination(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

@@ -6,9 +6,9 @@ import argparse
 import os
 import signal
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from twisted.internet import error
 from twisted.internet.defer import ensureDeferred
@@ -33,6 +33,8 @@ STDIN, STDOUT, STDERR = range(3)
 PROGRAM_WAITS = 5.0
 PERSON_WAITS = 0.5
 """Seconds of silence after which we leave. A person has seen the replies before they typed that they leave."""
+
+TOO_LONG = f"not sent: a line of more than {LONGEST_DATAGRAM} bytes, which no datagram holds"
 
 _FAILURES = (Parting.CLOSED, Parting.UNSENT, Parting.OUTPUT_CLOSED)
 
@@ -134,7 +136,7 @@ async def talk(reactor: IClientReactor, options: argparse.Namespace, say: Say, s
     lost = why_lost(factory.reason, there.words)
     outcome = outcome_of(parting, to_person=seen, to_pipe=is_pipe(stdout), lost=lost)
     if isinstance(client.transport, DatagramTransport) and client.transport.too_long and not outcome.status:
-        return Outcome(1, f"not sent: a line of more than {LONGEST_DATAGRAM} bytes, which no datagram holds")
+        return Outcome(1, TOO_LONG)
     return outcome
 
 
@@ -189,6 +191,21 @@ def run(reactor: IClientReactor, options: argparse.Namespace, say: Say) -> Outco
     @param say: says something to a person, beside what is received.
     @return: how it ended; after a signal, with the shell's status for it, 128 and its number, and without words.
     """
+    with borrowed(STDIN) as stdin, borrowed(STDOUT) as stdout:
+        return run_reactor(reactor, lambda: talk(reactor, options, say, stdin, stdout))
+
+
+def run_reactor(
+    reactor: IClientReactor,
+    session: Callable[[], Coroutine[Any, Any, Outcome]],
+    interrupt: Callable[[Outcome], object] | None = None,
+) -> Outcome:
+    """
+    Run the reactor until a session is over.
+
+    @param interrupt: is called when a signal ends the process, and has the session end with this outcome, soon; None
+        ends it at once.
+    """
     outcomes: list[Outcome] = []
 
     def end(outcome: Outcome) -> None:
@@ -197,11 +214,11 @@ def run(reactor: IClientReactor, options: argparse.Namespace, say: Say) -> Outco
         reactor.crash()
 
     def interrupted(number: int, _frame: object) -> None:
-        reactor.callFromThread(end, Outcome(128 + number))
+        reactor.callFromThread(interrupt or end, Outcome(128 + number))
 
-    async def session() -> None:
+    async def until_over() -> None:
         try:
-            outcome = await talk(reactor, options, say, stdin, stdout)
+            outcome = await session()
         except Exception:
             Logger("echoreply").failure("a fault in the client itself")
             outcome = Outcome(1)
@@ -210,11 +227,10 @@ def run(reactor: IClientReactor, options: argparse.Namespace, say: Say) -> Outco
     def started() -> None:
         # Twisted has just installed a handler of its own for this one.
         signal.signal(signal.SIGTERM, interrupted)
-        ensureDeferred(session())
+        ensureDeferred(until_over())
 
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, interrupted)
-    with borrowed(STDIN) as stdin, borrowed(STDOUT) as stdout:
-        reactor.callWhenRunning(started)
-        reactor.run()
+    reactor.callWhenRunning(started)
+    reactor.run()
     return outcomes[0] if outcomes else Outcome(128 + signal.SIGTERM)

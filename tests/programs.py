@@ -15,7 +15,7 @@ import termios
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -69,6 +69,11 @@ class Transcript:
             self._changed.wait_for(lambda: len(found()) >= count or self._ended, PATIENCE)
             assert len(found()) >= count, f"{pattern!r} did not come, but {self._text!r}"
             return found()[count - 1]
+
+    def wait_until(self, condition: Callable[[bytes], bool]) -> None:
+        """Wait until what has come meets a condition."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self._text), PATIENCE), f"not so: {self._text!r}"
 
     def so_far(self) -> bytes:
         """Give what has come."""
@@ -288,10 +293,7 @@ class Terminal(AbstractContextManager["Terminal"]):
     """
 
     def __init__(self, *command: str, stdin: int | None = None, stdout: int | IO[bytes] | None = None) -> None:
-        self._stack = ExitStack()
         self._master, self.slave = pty.openpty()
-        self._stack.callback(os.close, self._master)
-        self._stack.callback(os.close, self.slave)
         self.before = self.state()
         self.process = subprocess.Popen(
             command,
@@ -307,7 +309,10 @@ class Terminal(AbstractContextManager["Terminal"]):
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE)
-        self._stack.close()
+        os.close(self.slave)
+        # A thread that still read would read from whoever gets the descriptor's number next.
+        self.screen.all()
+        os.close(self._master)
 
     def state(self) -> object:
         """Give all that a program could leave changed: the terminal's attributes, and its descriptor's flags."""

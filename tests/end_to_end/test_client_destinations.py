@@ -35,7 +35,7 @@ class TestUnix:
         )
 
     def test_a_person_sees_the_path(self, path: str) -> None:
-        with Terminal(CLIENT, "--unix", path) as terminal:
+        with Terminal(CLIENT, "--plain", "--unix", path) as terminal:
             terminal.screen.wait_for(rb"connected to " + path.encode() + rb"\r\n")
             terminal.type(b"exit\n")
             assert terminal.wait() == 0
@@ -153,7 +153,10 @@ class TestDatagrams:
                 received.append(datagram)
                 ours.sendto(b"reply", peer)
 
-        with udp_server(serve) as port, Terminal(CLIENT, "--udp", "--wait=3", "127.0.0.1", str(port)) as terminal:
+        with (
+            udp_server(serve) as port,
+            Terminal(CLIENT, "--plain", "--udp", "--wait=3", "127.0.0.1", str(port)) as terminal,
+        ):
             terminal.screen.wait_for(rb"connected to 127.0.0.1:%d from 127.0.0.1:\d+, UDP\r\n" % port)
             terminal.type(typed)
             terminal.screen.wait_for(b"reply" * len(sent))
@@ -193,7 +196,7 @@ class TestDatagrams:
             rb"listening on UDP AF=2 127\.0\.0\.1:(\d+)", "socat", "-dd", "UDP4-LISTEN:0,bind=127.0.0.1", "EXEC:cat"
         ) as said:
             port = said[1].decode()
-            with Terminal(CLIENT, "--udp", "127.0.0.1", port) as terminal:
+            with Terminal(CLIENT, "--plain", "--udp", "127.0.0.1", port) as terminal:
                 for word in (b"one", b"two"):
                     terminal.type(word + b"\n")
                     terminal.screen.wait_for(word + b"\r\n(.*\r\n)*" + word + b"\r\n")

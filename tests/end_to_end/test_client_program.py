@@ -219,7 +219,7 @@ class TestServersEnd:
             connection.recv(1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-        with one_shot_server(serve) as port, Terminal(CLIENT, "127.0.0.1", str(port)) as terminal:
+        with one_shot_server(serve) as port, Terminal(CLIENT, "--plain", "127.0.0.1", str(port)) as terminal:
             terminal.type(b"hello\n")
             assert terminal.wait() == 1
             terminal.screen.wait_for(b"the connection was reset\r\n")
@@ -297,9 +297,11 @@ def deaf_listener() -> Iterator[int]:
 
 
 class TestTerminal:
+    """What C{--plain} keeps at a terminal: lines, without an editor. That has tests of its own in C{test_editor.py}."""
+
     @pytest.fixture
     def terminal(self, server: Server) -> Iterator[Terminal]:
-        with Terminal(CLIENT, "127.0.0.1", str(server.port)) as terminal:
+        with Terminal(CLIENT, "--plain", "127.0.0.1", str(server.port)) as terminal:
             terminal.screen.wait_for(b"connected to 127.0.0.1:%d from 127.0.0.1:\\d+\r\n" % server.port)
             terminal.screen.wait_for(b"quit or Ctrl-D leaves\r\n")
             yield terminal
@@ -316,7 +318,7 @@ class TestTerminal:
         def serve(connection: socket.socket) -> None:
             connection.sendall(b"begin \x1b[31m\x07 end\n")
 
-        with one_shot_server(serve) as port, Terminal(CLIENT, *options, "127.0.0.1", str(port)) as terminal:
+        with one_shot_server(serve) as port, Terminal(CLIENT, "--plain", *options, "127.0.0.1", str(port)) as terminal:
             terminal.screen.wait_for(rb"begin " + shown + rb" end\r\n")
             assert terminal.wait() == 1
 
@@ -342,7 +344,7 @@ class TestTerminal:
         with one_shot_server(serve) as port:
             # Were it the server that is waited for, neither would end.
             try:
-                with Terminal(CLIENT, "127.0.0.1", str(port)) as terminal:
+                with Terminal(CLIENT, "--plain", "127.0.0.1", str(port)) as terminal:
                     terminal.screen.wait_for(b"quit or Ctrl-D leaves\r\n")
                     terminal.type(b"hello\n")
                     terminal.type(keys)
@@ -382,7 +384,7 @@ class TestTerminal:
     def test_ctrl_c_while_it_connects_leaves_with_130(self) -> None:
         with deaf_listener() as port:
             others = connecting_to(port)
-            with Terminal(CLIENT, "--connect-timeout=60", "127.0.0.1", str(port)) as terminal:
+            with Terminal(CLIENT, "--plain", "--connect-timeout=60", "127.0.0.1", str(port)) as terminal:
                 deadline = time.monotonic() + PATIENCE
                 while connecting_to(port) == others:
                     assert time.monotonic() < deadline, "the client did not connect"

@@ -86,7 +86,7 @@ class TestOurServer:
         assert (completed.returncode, int(completed.stdout), completed.stderr) == (0, 300_000, b"")
 
     def test_a_person_sees_the_version_and_the_cipher(self, server: Server, authority: Authority) -> None:
-        with Terminal(CLIENT, "--tls", "--ca", authority.path, "127.0.0.1", str(server.port)) as terminal:
+        with Terminal(CLIENT, "--plain", "--tls", "--ca", authority.path, "127.0.0.1", str(server.port)) as terminal:
             terminal.screen.wait_for(rb"connected to 127.0.0.1:\d+ from 127.0.0.1:\d+, TLSv1.3, TLS_\w+\r\n")
             terminal.type(b"hello\n")
             terminal.screen.wait_for(b"server reply:hello\r\n")
@@ -121,7 +121,7 @@ class TestOpenSSL:
         with (
             s_server(certificate, version, "-Verify", "1", "-CAfile", authority.path) as port,
             # Who types waits for the alert, which a reset might overtake otherwise.
-            Terminal(CLIENT, "--tls", "--ca", authority.path, "127.0.0.1", port) as terminal,
+            Terminal(CLIENT, "--plain", "--tls", "--ca", authority.path, "127.0.0.1", port) as terminal,
         ):
             assert terminal.wait() == 1
             terminal.screen.wait_for(rb"the server's alert: (handshake failure|certificate required)\r\n")
@@ -156,7 +156,7 @@ def test_ncat_is_understood(authority: Authority, certificate: tuple[str, str]) 
     command = ["--ssl", "--ssl-cert", certificate[0], "--ssl-key", certificate[1], "-v", "-l", "127.0.0.1", port]
     with (
         listening(rb"Listening on 127", "ncat", *command, "-e", "/bin/cat"),
-        Terminal(CLIENT, "--tls", "--ca", authority.path, "127.0.0.1", port) as terminal,
+        Terminal(CLIENT, "--plain", "--tls", "--ca", authority.path, "127.0.0.1", port) as terminal,
     ):
         terminal.screen.wait_for(b"Ctrl-D leaves\r\n")
         terminal.type(b"hello\n")

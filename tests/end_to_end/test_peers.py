@@ -110,14 +110,14 @@ class TestTheOriginal:
             process.kill()
 
     def test_its_server_answers_our_client(self, original: int) -> None:
-        with Terminal(CLIENT, "127.0.0.1", str(original)) as terminal:
+        with Terminal(CLIENT, "--plain", "127.0.0.1", str(original)) as terminal:
             terminal.type(b"hello\n")
             terminal.screen.wait_for(b"server reply:hello\r\n")
             terminal.type(b"exit\n")
             assert terminal.wait() == 0
 
     def test_its_server_answers_what_its_own_client_would_have_sent(self, original: int) -> None:
-        with Terminal(CLIENT, "--eol=none", "--lower", "127.0.0.1", str(original)) as terminal:
+        with Terminal(CLIENT, "--plain", "--eol=none", "--lower", "127.0.0.1", str(original)) as terminal:
             terminal.type(b"HELLO\n")
             terminal.screen.wait_for(b"server reply:hello")
             terminal.type(b"quit\n")
