@@ -31,8 +31,8 @@ OF_EDITOR = ("time", "hex", "transcript", "retry", "no-history")
 """The options that only the line editor has."""
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
+def make_parser() -> Parser:
+    """Make what parses the command line."""
     parser = Parser(
         PROGRAM,
         usage="%(prog)s [options] [HOST [PORT]]",
@@ -62,6 +62,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add = parser.add_argument_group("about").add_argument
     add("-h", "--help", action="help", help="show this")
     add("--version", action="version", version=f"{PROGRAM} {__version__}", help="show the version")
+    return parser
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = make_parser()
     options = parser.parse_args(arguments)
     check_destination(parser, options)
     return options

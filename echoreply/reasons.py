@@ -9,7 +9,7 @@ class CloseReason(Enum):
     """Why a connection ended, or was refused."""
 
     CLIENT = "closed by the client"
-    FAREWELL = "exit or quit"
+    FAREWELL = "farewell"
     RULE = "closed by a rule"
     TOO_LONG = "message too long"
     TOO_MANY = "too many connections"
@@ -30,7 +30,7 @@ class DropReason(Enum):
     DENIED = "denied by address"
     ANSWERING_PORT = "from a port that answers"
     PREFIX = "begins with the prefix"
-    FAREWELL = "exit or quit"
+    FAREWELL = "farewell"
     TOO_LONG = "message too long"
     RATE = "more than the rate"
     TOO_MANY_HOSTS = "too many hosts at once"

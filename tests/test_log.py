@@ -71,7 +71,7 @@ class ConnectionTests(LogTestCase):
             [
                 "192.0.2.1:4000 connected",
                 '192.0.2.1:4000 sent "hello"',
-                "192.0.2.1:4000 ended: exit or quit; messages 1, bytes in 7, bytes out 20",
+                "192.0.2.1:4000 ended: farewell; messages 1, bytes in 7, bytes out 20",
             ],
         )
 

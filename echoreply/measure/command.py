@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from echoreply import __version__
-from echoreply.directions import Parser, add_destination, check_destination, taken_by
+from echoreply.directions import Parser, add_destination, add_tls, check_destination, taken_by
 from echoreply.parsing import given, seconds, whole_number
 from echoreply.typed import Eol
 
@@ -78,14 +78,11 @@ def picture(text: str) -> str:
     return text
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """
-    Parse the command line.
-
-    @return: with C{load}, whether it is one.
-    """
+def make_parser() -> Parser:
+    """Make what parses the command line."""
     parser = MeasureParser(PROGRAM, usage="%(prog)s [options] [HOST [PORT]]", allow_abbrev=False)
     add_destination(parser)
+    add_tls(parser)
     positive = taken_by(whole_number(1))
     add = parser.add_argument
     add("-i", type=taken_by(seconds(zero=False)), metavar="SECONDS", dest="interval")
@@ -104,6 +101,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--version", action="version", version=f"{PROGRAM} {__version__}")
     # Over UDP, a message is sent with its newline.
     parser.set_defaults(eol=Eol.LF)
+    return parser
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """
+    Parse the command line.
+
+    @return: with C{load}, whether it is one.
+    """
+    parser = make_parser()
     options = parser.parse_args(arguments)
     options.load = any(getattr(options, name) is not None for name in LOAD_OPTIONS)
     if mistake := contradiction(options):

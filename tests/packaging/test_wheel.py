@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +50,22 @@ def test_the_sdist_and_the_wheel_carry_the_plugin_and_make_no_package_of_twisted
         assert not {"twisted/__init__.py", "twisted/plugins/__init__.py"} & names
     assert {"README.md", "LICENSE", "CHANGELOG.md", "tests/test_framing.py"} <= in_sdist
     assert not any(name.startswith("tests/") for name in in_wheel)
+
+
+@pytest.mark.parametrize("program", ["echoreply-client", "echoreply-measure"])
+def test_the_wheel_has_completions_that_shells_take(built: Path, tmp_path: Path, program: str) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if "/share/" in name and program in name]
+        for name in names:
+            (tmp_path / Path(name).name).write_bytes(archive.read(name))
+    assert {Path(name).name for name in names} == {program, f"_{program}", f"{program}.fish", f"{program}.1"}
+    ask = f"source ./{program}; COMP_WORDS=({program} --conn); COMP_CWORD=1; _shtab_{program.replace('-', '_')};"
+    offered = output_of("bash", "-c", ask + 'printf "%s\\n" "${COMPREPLY[@]}"', directory=tmp_path).split()
+    assert "--connect-timeout" in offered
+    for shell, file in (("zsh", f"_{program}"), ("fish", f"{program}.fish")):
+        if shutil.which(shell):
+            output_of(shell, "-n", file, directory=tmp_path)
 
 
 def test_the_wheel_serves_from_an_empty_environment_and_leaves_without_a_trace(built: Path, tmp_path: Path) -> None:
