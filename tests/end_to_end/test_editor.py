@@ -345,9 +345,10 @@ class TestLooking:
 
 
 class TestRetry:
-    def test_a_server_that_was_gone_gets_every_line_that_was_typed_meanwhile(
-        self, start_as_told: Start, server: Server
-    ) -> None:
+    def test_a_server_that_was_gone_gets_every_line_that_was_typed_meanwhile(self, start_as_told: Start) -> None:
+        # One that no client gets while nobody listens on it.
+        here = f"tcp:{free_port()}:interface=127.0.0.1"
+        server = start_as_told(listen=here)
         with connected("--retry", "127.0.0.1", server.port) as emulator:
             emulator.type("one\r")
             emulator.wait_for("< server reply:one")
@@ -356,7 +357,7 @@ class TestRetry:
             emulator.type("two\rthree\r")
             emulator.wait_until(lambda: emulator.cursor()[0] == "(2 waiting) >")
             emulator.wait_for("lines wait, and are sent in order when there is a connection")
-            start_as_told(listen=f"tcp:{server.port}:interface=127.0.0.1")
+            start_as_told(listen=here)
             emulator.wait_for_rows("< server reply:two", "< server reply:three", ">")
             emulator.wait_until(lambda: "; sending 2 lines that waited" in "".join(emulator.rows()))
             emulator.type(CTRL_D)
