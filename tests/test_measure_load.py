@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -91,7 +91,6 @@ class AskingTests(SynchronousTestCase):
             bench.reply(*(PREFIX + message for message in asked[:2]), connection=connection)
             self.assertEqual(len(bench.asked(connection)), 2)
 
-    @settings(deadline=None)
     @given(st.lists(st.integers(0, 400)), st.integers(1, 5))
     def test_replies_are_known_however_they_are_cut(self, cuts: list[int], depth: int) -> None:
         bench = Bench(Flood(20), depth=depth)

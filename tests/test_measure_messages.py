@@ -1,6 +1,6 @@
 """What is asked, and what is to come."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -20,7 +20,6 @@ class MessagesTests(SynchronousTestCase):
         self.assertEqual(Messages(12, 2, b"").ask(12345), b"5\n")
         self.assertEqual(Messages(1, 14, b"").ask(1), b"1:0000000001 \n")
 
-    @settings(deadline=None)
     @given(
         st.integers(0, 100_000),
         st.one_of(st.integers(SHORTEST, 40), st.just(LONGEST)),
@@ -38,7 +37,6 @@ class MessagesTests(SynchronousTestCase):
         self.assertIsNone(messages.answered_by(reply + b"\n"))
         self.assertIsNone(messages.answered_by(b"x" + reply))
 
-    @settings(deadline=None)
     @given(st.integers(0, 99), st.integers(0, 99))
     def test_the_reply_of_another_connection_is_not_ours(self, ours: int, theirs: int) -> None:
         number = Messages(ours, 64, b"%d").answered_by(Messages(theirs, 64, b"%d").answer(7))

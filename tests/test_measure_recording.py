@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,7 +49,6 @@ def result(times: dict[int, int] | None = None, **members: Any) -> Result:  # no
 
 
 class TimesTests(SynchronousTestCase):
-    @settings(deadline=None)
     @given(st.integers(0, 2 * LONGEST_TIME))
     def test_what_is_rounded_is_the_same_for_the_histogram(self, microseconds: int) -> None:
         exact, rounded = new_histogram(), new_histogram()

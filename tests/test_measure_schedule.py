@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -50,7 +50,6 @@ class SteadyTests(SynchronousTestCase):
         self.assertTrue(schedule.over)
         self.assertIsNone(schedule.next_due())
 
-    @settings(deadline=None)
     @given(st.floats(0.01, 1e6), st.integers(1, 10_000))
     def test_it_ends_after_a_duration(self, rate: float, messages: int) -> None:
         schedule = Steady(rate, duration=messages / rate)

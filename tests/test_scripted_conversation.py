@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -124,7 +124,6 @@ def converse(reads: list[bytes], rules: Rules, *, patient: bool = False) -> tupl
 class CutTests(SynchronousTestCase):
     """However the network cuts or joins the bytes, the replies are the same."""
 
-    @settings(deadline=None)
     @given(
         streams,
         places,
@@ -142,13 +141,11 @@ class CutTests(SynchronousTestCase):
             said = converse(cut(stream, places), rules, patient=patient)
             self.assertEqual(said, reference(messages_of(stream), greeting, max_message))
 
-    @settings(deadline=None)
     @given(st.lists(st.one_of(st.binary(min_size=1, max_size=40), st.sampled_from([b"open", b"fault\n", b"bye\r\n"]))))
     def test_a_read_is_a_message_where_the_script_says_so(self, reads: list[bytes]) -> None:
         rules = rules_of_toml("framing = 'read'\n" + SCRIPT, max_message=20)
         self.assertEqual(converse(reads, rules), reference(reads, b"", 20))
 
-    @settings(deadline=None)
     @given(
         st.lists(st.sampled_from([b"a\n", b"bb\r\n", b"c", b"\n", b"exit\n", b"x" * 9, b"\xff\n"])).map(b"".join),
         places,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -94,7 +94,6 @@ class MatchTests(SynchronousTestCase):
         # Python's own would take more than the age of the universe.
         self.assertLess(time.process_time() - began, 30)
 
-    @settings(deadline=None)
     @given(st.binary(max_size=30), st.binary(max_size=30))
     def test_a_message_is_told_from_all_others(self, one: bytes, other: bytes) -> None:
         (case,) = script_of_toml("close_on = []\n[[rule]]\nmessage = 'a'\nreply = 'x'").cases

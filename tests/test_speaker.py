@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -132,7 +132,6 @@ class SplitTests(SynchronousTestCase):
         }.items():
             self.assertEqual(split(message), parts)
 
-    @settings(deadline=None)
     @given(st.binary())
     def test_nothing_is_lost(self, message: bytes) -> None:
         self.assertEqual(b"".join(split(message)), message)

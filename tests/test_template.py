@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.exceptions import SecurityError, UndefinedError
 from twisted.trial.unittest import SynchronousTestCase
@@ -91,18 +91,15 @@ class FieldTests(SynchronousTestCase):
 
 
 class BytesTests(SynchronousTestCase):
-    @settings(deadline=None)
     @given(st.binary(), st.sampled_from([b"", b"\n", b"\r\n", b"\r\r\n"]), st.binary())
     def test_bytes_of_any_kind_come_out_as_they_went_in(self, message: bytes, end: bytes, prefix: bytes) -> None:
         for source in ("{{ prefix }}{{ message }}{{ end }}", "{{ prefix + message }}{{ end ~ '' }}"):
             self.assertEqual(said(source, message=message, end=end, prefix=prefix), prefix + message + end)
 
-    @settings(deadline=None)
     @given(st.binary())
     def test_text_of_bytes_gives_them_back(self, data: bytes) -> None:
         self.assertEqual(bytes_of(text_of(data)), data)
 
-    @settings(deadline=None)
     @given(st.text("a\r\n \u1680\u205f中", max_size=20))
     def test_the_ends_of_lines_stay_what_they_are(self, text: str) -> None:
         self.assertEqual(said(text), text.encode())
@@ -233,7 +230,6 @@ class JSONTests(SynchronousTestCase):
         with self.assertRaises(TypeError):
             said("{{ namespace | tojson }}")
 
-    @settings(deadline=None)
     @given(st.binary())
     def test_bytes_of_any_kind_are_json_that_python_reads_back(self, message: bytes) -> None:
         text = said("{{ message | tojson }}", message=message).decode()

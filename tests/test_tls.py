@@ -144,7 +144,7 @@ def test_data_and_goodbye_may_come_with_the_end_of_the_handshake() -> None:
     assert upper.told == ["read"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.binary(max_size=50_000), max_size=5),
     st.lists(st.integers(1, 40_000), min_size=1, max_size=10),
