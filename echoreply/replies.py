@@ -52,7 +52,7 @@ class Replies:
 
     def to(self, block: Block) -> bytes:
         """Give the replies to all messages of a block, in order."""
-        data = self._change(block.data) if self._change else block.data
+        data = self.transformed(block.data)
         if not self.prefix:
             return data
         return self.prefix + data.replace(b"\n", self._between, block.count - 1)

@@ -8,7 +8,7 @@ import signal
 import stat
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from twisted.internet import error
 from twisted.internet.defer import ensureDeferred
@@ -27,6 +27,8 @@ except ImportError:  # pragma: no cover  # Windows
     fcntl = None  # type: ignore[assignment]
 
 Say = Callable[[str], None]
+
+LinesT = TypeVar("LinesT", bound=TypedLines)
 
 STDIN, STDOUT, STDERR = range(3)
 
@@ -116,7 +118,7 @@ async def talk(reactor: IClientReactor, options: argparse.Namespace, say: Say, s
     factory = ReplyClientFactory(
         reactor,
         open_keyboard,
-        lines=typed_lines(options),
+        lines=typed_lines(options, TypedLines),
         wait=options.wait or (PERSON_WAITS if os.isatty(stdin) else PROGRAM_WAITS),
         terminal=TerminalText() if os.isatty(stdout) and not options.raw else None,
     )
@@ -140,12 +142,16 @@ async def talk(reactor: IClientReactor, options: argparse.Namespace, say: Say, s
     return outcome
 
 
-def typed_lines(options: argparse.Namespace) -> TypedLines:
-    """Give what is done to what is typed."""
+def typed_lines(options: argparse.Namespace, kind: type[LinesT]) -> LinesT:
+    """
+    Give what is done to what is typed.
+
+    @param kind: who does it.
+    """
     if options.udp:
         # Each line is cut out first, and gets its end as a datagram. There is nothing that the server could close.
-        return TypedLines(Eol.LF, lower=options.lower, exit_is_last=True)
-    return TypedLines(options.eol, lower=options.lower)
+        return kind(Eol.LF, lower=options.lower, exit_is_last=True)
+    return kind(options.eol, lower=options.lower)
 
 
 def is_pipe(descriptor: int) -> bool:

@@ -16,9 +16,8 @@ from echoreply.display import Display
 from echoreply.editor import HELP_KEY, KEYS, Editor, keys_of
 from echoreply.history import History, history_path
 from echoreply.interactive import Habits, Interactive, SentLines
-from echoreply.session import PERSON_WAITS, STDERR, Outcome, Say, run_reactor
+from echoreply.session import PERSON_WAITS, STDERR, Outcome, Say, run_reactor, typed_lines
 from echoreply.transcript import Transcript
-from echoreply.typed import Eol
 
 
 def run(
@@ -55,7 +54,7 @@ def run(
     term = environment.get("TERM", "")
     editor = Editor(reactor, keys_of(sys.stdin), sys.stdout, term, history, colour=colour)
     habits = Habits(
-        lines=lambda: typed_lines(options),
+        lines=lambda: typed_lines(options, SentLines),
         eol=options.eol,
         datagrams=options.udp,
         wait=options.wait or PERSON_WAITS,
@@ -83,10 +82,3 @@ def run(
         return outcome
 
     return run_reactor(reactor, session, conversation.end)
-
-
-def typed_lines(options: argparse.Namespace) -> SentLines:
-    """Give what is done to what is typed, as L{session.typed_lines <echoreply.session.typed_lines>} does."""
-    if options.udp:
-        return SentLines(Eol.LF, lower=options.lower, exit_is_last=True)
-    return SentLines(options.eol, lower=options.lower)
