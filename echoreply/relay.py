@@ -12,11 +12,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import BinaryIO
 
-from twisted.internet.interfaces import IAddress
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
 from zope.interface import implementer
 
-from echoreply.observer import NoObserver
+from echoreply.observer import Listener, NoObserver
 
 
 @implementer(ILogObserver)
@@ -37,7 +36,7 @@ class Sender(NoObserver):
         if namespace == "echoreply" or level > LogLevel.info:
             self._send([level.name, namespace, eventAsText(event, includeTimestamp=False, includeSystem=False)])
 
-    def listening(self, host: IAddress, over: str) -> None:
+    def listening(self, listener: Listener) -> None:
         """Send that the worker serves."""
         self._send([])
 

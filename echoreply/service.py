@@ -103,7 +103,7 @@ class ReplyService(Service):
             if isinstance(port, unix.Port):
                 mind_file(port, keep=road.passed_on)
             # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
-            self._clock.callLater(0, self._factory.observer.listening, port.getHost(), road.over)
+            self._clock.callLater(0, self._factory.observer.listening, road.listener)
 
     async def _stop(self) -> None:
         closed = []
@@ -131,4 +131,4 @@ class ReplyService(Service):
         for deadline in deadlines:
             if deadline.active():
                 deadline.cancel()
-        self._factory.observer.stopped(self._factory.counts)
+        self._factory.observer.stopped(self._factory.counts.totals())
