@@ -157,6 +157,9 @@ class LogObserver:
         if self._drops.take():
             self._log.info("{peer} dropped: {reason}", peer=host_and_port(*peer), reason=reason.value)
 
+    def stopping(self) -> None:
+        """Ignore it: twistd says that a signal has come."""
+
     def stopped(self, totals: Totals) -> None:
         """Log what has been counted and not been told yet, and what there was in all."""
         self.settle()

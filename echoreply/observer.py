@@ -117,6 +117,9 @@ class IReplyObserver(Interface):
     def dropped(listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Tell that a datagram was not answered."""
 
+    def stopping() -> None:
+        """Tell that the server listens no longer, and lets its clients go."""
+
     def stopped(totals: Totals) -> None:
         """Tell that the server has stopped, and nothing follows; what there was in all."""
 
@@ -150,6 +153,9 @@ class NoObserver:
         """Ignore it."""
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
+        """Ignore it."""
+
+    def stopping(self) -> None:
         """Ignore it."""
 
     def stopped(self, totals: Totals) -> None:

@@ -65,6 +65,9 @@ class Publisher:
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         self._tell("dropped", listener, peer, message, reason)
 
+    def stopping(self) -> None:
+        self._tell("stopping")
+
     def stopped(self, totals: Totals) -> None:
         self._tell("stopped", totals)
 

@@ -106,6 +106,7 @@ class ReplyService(Service):
             self._clock.callLater(0, self._factory.observer.listening, road.listener)
 
     async def _stop(self) -> None:
+        self._factory.observer.stopping()
         closed = []
         for road, port in self._ports:
             if isinstance(port, tcp.Port) and not road.passed_on:

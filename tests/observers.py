@@ -24,6 +24,7 @@ class Memory:
         self.failures: list[tuple[str, str]] = []
         self.datagrams: list[tuple[Peer, bytes, int]] = []
         self.drops: list[DropReason] = []
+        self.is_stopping = False
         self.has_stopped = False
 
     def listening(self, listener: Listener) -> None:
@@ -54,6 +55,9 @@ class Memory:
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         self.drops.append(reason)
+
+    def stopping(self) -> None:
+        self.is_stopping = True
 
     def stopped(self, totals: Totals) -> None:
         self.has_stopped = True

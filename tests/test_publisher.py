@@ -41,6 +41,7 @@ class PublisherTests(SynchronousTestCase):
         observer.closed(self.connection, CloseReason.CLIENT)
         observer.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18, 0.0)
         observer.dropped(LISTENER, ("192.0.2.1", 7), b"hello", DropReason.ANSWERING_PORT)
+        observer.stopping()
         observer.stopped(Totals())
 
     def assert_all_told(self, memory: Memory) -> None:
@@ -50,6 +51,7 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual(memory.ended, [(self.connection, CloseReason.CLIENT)])
         self.assertEqual(memory.datagrams, [(("192.0.2.1", 4000), b"hello", 18)])
         self.assertEqual(memory.drops, [DropReason.ANSWERING_PORT])
+        self.assertTrue(memory.is_stopping)
         self.assertTrue(memory.has_stopped)
 
     def test_it_is_an_observer(self) -> None:
