@@ -38,29 +38,24 @@ _WHERE = ("listener", "transport")
 _BOUNDS = (*map(str, BOUNDS), "+Inf")
 
 
-def build(engine: str) -> dict[str, str]:
-    """Tell what runs here, as the labels of C{echoreply_build_info}."""
-    return {
-        "version": echoreply.__version__,
-        "python": platform.python_version(),
-        "twisted": twisted.__version__,
-        "engine": engine,
-    }
-
-
 class Metrics(Collector):
     """
     The metrics of a server.
 
     @param statistics: where they come from.
-    @param about: what runs here: L{build}.
-    @param workers: whether there are several processes; if so, what is of one of them has its number as a label.
+    @param engine: what moves the bytes.
+    @param several: whether worker processes serve; if so, what is of one process has its number as a label.
     """
 
-    def __init__(self, statistics: Statistics, about: Mapping[str, str], workers: bool = False) -> None:
+    def __init__(self, statistics: Statistics, engine: str, several: bool) -> None:
         self._statistics = statistics
-        self._about = dict(about)
-        self._workers = workers
+        self._build = {
+            "version": echoreply.__version__,
+            "python": platform.python_version(),
+            "twisted": twisted.__version__,
+            "engine": engine,
+        }
+        self._several = several
         self._pid = 0
         # One for all processes: each would find out by itself when the system was booted, and not quite agree.
         self._process = ProcessCollector(pid=lambda: self._pid, registry=None)
@@ -79,7 +74,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Give all of them as they are now."""
-        yield InfoMetricFamily("echoreply_build", "What runs here.", self._about)
+        yield InfoMetricFamily("echoreply_build", "What runs here.", self._build)
         yield _condition(self._statistics.condition())
         yield from _traffic(self._statistics.totals())
         processes = self._statistics.processes()
@@ -87,13 +82,13 @@ class Metrics(Collector):
         yield from self._resources(processes)
 
     def _labels(self, process: Process) -> dict[str, str]:
-        return {"worker": str(process.worker or "supervisor")} if self._workers else {}
+        return {"worker": str(process.worker or "supervisor")} if self._several else {}
 
     def _lag(self, processes: Iterable[Process]) -> Metric:
         family = HistogramMetricFamily(
             "echoreply_event_loop_lag_seconds",
             "By how much the event loop was late, looked at ten times a second.",
-            labels=["worker"] if self._workers else [],
+            labels=["worker"] if self._several else [],
             unit="seconds",
         )
         for process in processes:
