@@ -143,7 +143,7 @@ def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
     sent = CounterMetricFamily("echoreply_sent_bytes", "Bytes of replies that were sent.", labels=_WHERE, unit="bytes")
     service = HistogramMetricFamily(
         "echoreply_reply_service_seconds",
-        "How long messages took, from when they were complete until their reply was written.",
+        "From when a message was complete until its reply was written.",
         labels=_WHERE,
         unit="seconds",
     )
