@@ -20,6 +20,7 @@ from echoreply.roads import Road, listening_on
 from echoreply.roster import Table
 from echoreply.statistics import Statistics
 from echoreply.web.feed import Feed
+from echoreply.web.metrics import Metrics
 from echoreply.web.site import site
 
 _log = Logger("echoreply")
@@ -46,12 +47,13 @@ class WebService(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
+        metrics = Metrics(statistics, str(about["engine"]), several=about["workers"] != 1)
         about = {**about, "id": secrets.token_hex(8), "name": socket.gethostname(), "started": round(time(), 1)}
         feed = Feed(reactor, time, statistics, table, about)
         feed.setServiceParent(self)  # type: ignore[no-untyped-call]
         with listening_on(description):
             endpoint = stream_endpoint(reactor, description)
-        self._road = Road(description, partial(endpoint.listen, site(statistics, feed)))
+        self._road = Road(description, partial(endpoint.listen, site(statistics, feed, metrics)))
 
     def privilegedStartService(self) -> None:
         """
