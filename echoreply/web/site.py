@@ -1,4 +1,4 @@
-"""The web site: the live page and what it is made of, metrics, health checks. It is looked at only; nothing in it changes."""
+"""The web site: the live page and what it is made of, metrics, health checks. Nothing in it changes anything."""
 
 from __future__ import annotations
 
