@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,22 @@ class Prometheus(AbstractContextManager["Prometheus"]):
         @param expected: for what has one value and no labels, that will do; if C{None}, anything.
         """
         wanted = {"": float(expected)} if isinstance(expected, int | float) else expected
+        found: dict[str, float] = {}
+
+        def so() -> bool:
+            nonlocal found
+            found = self.values(expression)
+            return bool(found) if wanted is None else found == wanted
+
+        self.wait_until(so, lambda: f"{expression} comes to {found}, not {wanted or 'anything'}")
+
+    def rules(self) -> dict[str, str]:
+        """Give whether each rule is C{ok}; one that has not been evaluated yet is not."""
+        return {rule["name"]: rule["health"] for group in self.ask("rules")["groups"] for rule in group["rules"]}
+
+    def wait_until(self, so: Callable[[], bool], otherwise: Callable[[], object]) -> None:
+        """Wait until something is so that nobody tells."""
         deadline = time.monotonic() + PATIENCE
-        while not (found := self.values(expression)) or (wanted is not None and found != wanted):
-            assert time.monotonic() < deadline, f"{expression} comes to {found}, not {wanted}"
+        while not so():
+            assert time.monotonic() < deadline, otherwise()
             time.sleep(0.05)
