@@ -8,6 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from unittest import skipUnless
 
 from prometheus_client.metrics_core import Metric
@@ -25,6 +26,8 @@ from echoreply.statistics import Condition, Process
 from echoreply.totals import Totals
 from echoreply.web.metrics import Metrics
 from tests.metrics import ALL_LISTENERS, OPENMETRICS, MadeUp, asked, labels_of, served
+
+PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
 
 EXPECTED = """\
 # HELP echoreply_build_info What runs here.
@@ -68,7 +71,7 @@ echoreply_connections_failed_total{layer="TLS",listener="10.0.0.1:8443",transpor
 # HELP echoreply_messages_answered_total Messages that were answered.
 # TYPE echoreply_messages_answered_total counter
 echoreply_messages_answered_total{listener="10.0.0.1:8443",transport="tls"} 3.0
-# HELP echoreply_received_bytes_total Bytes of messages that were read.
+# HELP echoreply_received_bytes_total Bytes that were read.
 # TYPE echoreply_received_bytes_total counter
 echoreply_received_bytes_total{listener="10.0.0.1:8443",transport="tls"} 20.0
 # HELP echoreply_sent_bytes_total Bytes of replies that were sent.
@@ -266,3 +269,36 @@ class ExpressionTests(SynchronousTestCase):
         self.assertEqual(names["echoreply_connections_ended_total"], {"listener", "transport", "reason"})
         self.assertEqual(names["echoreply_event_loop_lag_seconds_bucket"], {"worker", "le"})
         self.assertIsNone(re.search("[A-Z]", "".join(names)))
+
+
+class PageTests(SynchronousTestCase):
+    """docs/metrics.md."""
+
+    def test_it_lists_what_is_served(self) -> None:
+        rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE)
+        listed = {name: (kind, set(re.findall("`(.*?)`", labels)), what) for name, kind, labels, what in rows}
+        endings = {"counter": "_total", "info": "_info"}
+        there = {
+            metric.name + endings.get(metric.type, ""): (
+                metric.type,
+                {label for sample in metric.samples for label in sample.labels} - {"le"},
+                metric.documentation,
+            )
+            for metric in served(workers=2)
+        }
+        if sys.platform != "linux":
+            listed = {name: row for name, row in listed.items() if not name.startswith("process_")}
+        self.assertEqual(listed, there)
+
+    def test_it_lists_the_values_of_labels(self) -> None:
+        rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", PAGE, re.MULTILINE))
+        found = {metric.name: metric for metric in served(workers=2)}
+        for name in ("echoreply_connections_ended", "echoreply_connections_refused"):
+            listed = re.findall("`(.*?)`", rows[f"{name}_total"])
+            self.assertEqual(set(listed), set(values(found[name], "reason")))
+        for label, name in {
+            "transport": "echoreply_messages_answered",
+            "condition": "echoreply_condition",
+            "layer": "echoreply_connections_failed",
+        }.items():
+            self.assertEqual(set(values(found[name], label)) - set(re.findall("`(.*?)`", rows[label])), set())

@@ -137,9 +137,7 @@ def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
         "echoreply_datagrams_dropped", "Datagrams that were not answered, by reason.", labels=[*_WHERE, "reason"]
     )
     answered = CounterMetricFamily("echoreply_messages_answered", "Messages that were answered.", labels=_WHERE)
-    received = CounterMetricFamily(
-        "echoreply_received_bytes", "Bytes of messages that were read.", labels=_WHERE, unit="bytes"
-    )
+    received = CounterMetricFamily("echoreply_received_bytes", "Bytes that were read.", labels=_WHERE, unit="bytes")
     sent = CounterMetricFamily("echoreply_sent_bytes", "Bytes of replies that were sent.", labels=_WHERE, unit="bytes")
     service = HistogramMetricFamily(
         "echoreply_reply_service_seconds",

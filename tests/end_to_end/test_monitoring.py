@@ -1,4 +1,4 @@
-"""The rules for Prometheus and the dashboard for Grafana that we ship."""
+"""The rules for Prometheus and the dashboard for Grafana that we ship, and the page that tells of them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 VARIABLES = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
 
 RULES = (SHIPPED / "echoreply.rules.yml").read_text()
+
+PAGE = (SHIPPED.parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL)
 
 FROM_PROMETHEUS = {"job", "instance"}
 ITS_OWN = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "instance"}}
@@ -98,6 +101,25 @@ def test_rules_ask_for_what_the_server_serves() -> None:
     assert unknown(expressions, known()) == []
 
 
+def test_examples_ask_for_what_the_server_serves() -> None:
+    assert EXAMPLES
+    assert unknown(EXAMPLES, known()) == []
+
+
+def test_no_expression_asks_for_a_value_that_a_label_never_has() -> None:
+    expressions = [*expressions_of_rules(), *EXAMPLES, *(expression for _, expression in drawn())]
+    asked = set(re.findall(r'\b(reason|layer|condition|transport|worker)!?="([^"]*)"', " ".join(expressions)))
+    there = {item for metric in served(workers=2) for sample in metric.samples for item in sample.labels.items()}
+    assert ("reason", "worker process died") in asked
+    assert asked - there == set()
+
+
+def test_the_page_lists_the_alerts() -> None:
+    listed = re.findall(r"^\| `(Echoreply\w+)` \| .* \| (\w+) \|$", PAGE, re.MULTILINE)
+    alerts = re.findall(r"- alert: (\w+)\n.*?severity: (\w+)", RULES, re.DOTALL)
+    assert sorted(listed) == sorted(alerts)
+
+
 def test_the_dashboard_asks_for_what_the_server_serves() -> None:
     annotations = [each["expr"] for each in DASHBOARD["annotations"]["list"] if "expr" in each]
     assert unknown([*(expression for _, expression in drawn()), *map(filled_in, annotations)], known()) == []
@@ -131,11 +153,13 @@ def test_the_dashboard_is_in_order() -> None:
 
 
 @on_linux_with_processes
-def test_every_panel_has_something_to_draw_and_every_rule_works(start_as_told: Start) -> None:
+def test_every_panel_has_something_to_draw_and_every_example_and_every_rule_works(start_as_told: Start) -> None:
     server = serve(start_as_told)
     with Prometheus(urlsplit(metrics_url(server)).netloc) as prometheus:
         for _, expression in drawn():
             prometheus.wait_for(expression)
+        for example in EXAMPLES:
+            prometheus.wait_for(example)
         rules = re.findall(r"- alert: (\w+)", RULES)
         prometheus.wait_until(lambda: prometheus.rules() == dict.fromkeys(rules, "ok"), prometheus.rules)
         assert prometheus.values('ALERTS{alertstate="firing"}') == {}
