@@ -18,15 +18,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.programs import Server, Transcript
+from tests.programs import Transcript
 from tests.wire import PATIENCE
 
 SHIPPED = Path(__file__).parents[1] / "deploy" / "prometheus"
-
-
-def metrics_url(server: Server) -> str:
-    """Give where a server says that its metrics are."""
-    return server.log.wait_for(rb"page at (http://\S+)\n")[1].decode() + "metrics"
 
 
 def promtool(*arguments: str | Path, given: bytes = b"") -> tuple[int, str]:
@@ -48,17 +43,17 @@ class Prometheus(AbstractContextManager["Prometheus"]):
     """
     Prometheus, with our configuration, and looking each second. If it is not installed, the test is skipped.
 
-    @param target: the host and the port that it asks for metrics.
+    @param port: of the server's web site on loopback.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, port: int) -> None:
         if not shutil.which("prometheus"):
             pytest.skip("prometheus is not installed")
         changes = {
             "scrape_interval: 15s": "scrape_interval: 1s",
             "evaluation_interval: 15s": "evaluation_interval: 1s",
             "- echoreply.rules.yml": f"- {SHIPPED / 'echoreply.rules.yml'}",
-            '"127.0.0.1:9101"': f'"{target}"',
+            "127.0.0.1:9101": f"127.0.0.1:{port}",
         }
         text = (SHIPPED / "prometheus.yml").read_text()
         for old, new in changes.items():

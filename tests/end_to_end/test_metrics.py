@@ -11,7 +11,6 @@ from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
@@ -20,15 +19,15 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from tests.end_to_end.conftest import Start, on_linux
 from tests.metrics import OPENMETRICS, labels_of, served
 from tests.programs import Server, stop_and_count
-from tests.prometheus import Prometheus, metrics_url, promtool
+from tests.prometheus import Prometheus, promtool
 from tests.tls import TLSWire
+from tests.web import WEB, web_port
 from tests.wire import PATIENCE, PREFIX, Dial, Wire, exchange
-
-WEB = "--web=tcp:0:interface=127.0.0.1"
 
 
 def scrape(server: Server, accept: str = "") -> bytes:
-    with urlopen(Request(metrics_url(server), headers={"Accept": accept}), timeout=PATIENCE) as answer:
+    url = f"http://127.0.0.1:{web_port(server.log)}/metrics"
+    with urlopen(Request(url, headers={"Accept": accept}), timeout=PATIENCE) as answer:
         assert answer.headers["Content-Type"].startswith(accept.split(";")[0] or "text/plain; version=0.0.4")
         text: bytes = answer.read()
         return text
@@ -107,7 +106,7 @@ def test_the_sums_over_four_workers_that_prometheus_has_are_what_clients_have_se
     dials: dict[str, Dial] = {"tcp": server.dial(), "tls": partial(TLSWire, "127.0.0.1", server.tls_port())}
     counts: dict[str, Counter[str]] = {"tcp": Counter(), "tls": Counter()}
 
-    with Prometheus(urlsplit(metrics_url(server)).netloc) as prometheus, ExitStack() as stack:
+    with Prometheus(web_port(server.log)) as prometheus, ExitStack() as stack:
 
         def connect(transport: str) -> Client:
             return Client(stack.enter_context(dials[transport]()), counts[transport])
@@ -155,7 +154,7 @@ def test_the_sums_over_four_workers_that_prometheus_has_are_what_clients_have_se
 def test_prometheus_takes_all_that_one_process_gives(start: Start) -> None:
     server = start("--tls=0", "--udp=0", WEB)
     visit(server)
-    with Prometheus(urlsplit(metrics_url(server)).netloc) as prometheus:
+    with Prometheus(web_port(server.log)) as prometheus:
         prometheus.wait_for("sum(up)", 1)
         given = {
             sample.name

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.end_to_end.conftest import Start
 from tests.metrics import labels_of, served, unknown
 from tests.programs import Server
-from tests.prometheus import SHIPPED, Prometheus, metrics_url, promtool
+from tests.prometheus import SHIPPED, Prometheus, promtool
 from tests.tls import TLSWire
+from tests.web import WEB, web_port
 from tests.wire import PREFIX, exchange
 
 DASHBOARD: dict[str, Any] = json.loads((SHIPPED.parent / "grafana" / "echoreply.json").read_text())
@@ -64,7 +64,7 @@ def expressions_of_rules() -> list[str]:
 
 
 def serve(start: Start) -> Server:
-    server = start("--tls=0", "--udp=0", "--web=tcp:0:interface=127.0.0.1")
+    server = start("--tls=0", "--udp=0", WEB)
     exchange(server.dial(), b"hello\n", PREFIX + b"hello\n")
     exchange(partial(TLSWire, "127.0.0.1", server.tls_port()), b"hello\n", PREFIX + b"hello\n")
     return server
@@ -155,7 +155,7 @@ def test_the_dashboard_is_in_order() -> None:
 @on_linux_with_processes
 def test_every_panel_has_something_to_draw_and_every_example_and_every_rule_works(start_as_told: Start) -> None:
     server = serve(start_as_told)
-    with Prometheus(urlsplit(metrics_url(server)).netloc) as prometheus:
+    with Prometheus(web_port(server.log)) as prometheus:
         for _, expression in drawn():
             prometheus.wait_for(expression)
         for example in EXAMPLES:
