@@ -14,7 +14,7 @@ from unittest import skipUnless
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoreply
@@ -156,6 +156,22 @@ class ExpositionTests(SynchronousTestCase):
                 "echoreply_event_loop_lag_seconds": "seconds",
             },
         )
+
+    def test_whoever_accepts_something_strange_gets_the_plain_text(self) -> None:
+        strange = ["application/openmetrics-text;version=x", "application/openmetrics-text;version=9.9.9", ";;,="]
+        strange += ["text/plain;version=1.\x80", "application/openmetrics-text;version=\u0661.0.0", "text/html"]
+        for accept in strange:
+            _, content_type = Metrics(MadeUp(), "twisted", False).exposition(accept)
+            self.assertEqual(content_type, "text/plain; version=0.0.4; charset=utf-8")
+
+    def test_the_name_of_a_socket_can_be_anything(self) -> None:
+        listener = Listener("", UNIXAddress(b'/run/a "b"\\\n\xff,c}'))
+        statistics = MadeUp(there_has_been={listener: Totals(messages=3)})
+        for text in (Metrics(statistics, "twisted", False).exposition(accept)[0] for accept in ("", OPENMETRICS)):
+            found = {
+                metric.name: metric for metric in (parse_openmetrics if b"# EOF" in text else parse)(text.decode())
+            }
+            self.assertEqual(values(found["echoreply_messages_answered"], "listener"), {listener.name: 3})
 
     def test_both_formats_say_the_same(self) -> None:
         metrics = Metrics(MadeUp(there_are=[]), "twisted", False)

@@ -30,6 +30,8 @@ from echoreply.reasons import CloseReason, DropReason
 from echoreply.statistics import Condition, Process, Statistics
 from echoreply.totals import Totals
 
+_OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+
 _REFUSALS = (CloseReason.TOO_MANY, CloseReason.TOO_MANY_FROM_HOST, CloseReason.DENIED)
 _OF_PROXIES = (CloseReason.UNTRUSTED,)
 _ENDINGS = tuple(reason for reason in CloseReason if reason not in _REFUSALS + _OF_PROXIES)
@@ -69,7 +71,8 @@ class Metrics(Collector):
         @param accept: the request's C{Accept}.
         @return: the text, and its content type: OpenMetrics if that is accepted, or else Prometheus's own format.
         """
-        encode, content_type = choose_encoder(accept)
+        # In full, the library would say a strange version after whoever asks, or fail.
+        encode, content_type = choose_encoder(_OPENMETRICS if _OPENMETRICS in accept.replace(" ", "") else "")
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[Metric]:
