@@ -8,26 +8,24 @@ from typing import cast
 
 from twisted.internet.defer import execute
 from twisted.internet.interfaces import IAddress, IListeningPort, IReactorFDSet, IStreamServerEndpoint
-from twisted.logger import Logger
 
 from echoreply.access import within
 from echoreply.address import host_and_port, host_of
 from echoreply.datagrams import DatagramPort, ReplyDatagrams
 from echoreply.endpoint import IServerReactor, described_road, server_endpoint
+from echoreply.events import ScriptFault, tell
 from echoreply.files import read_text
 from echoreply.listeners import datagram_socket
 from echoreply.observer import IReplyObserver
 from echoreply.ports import PortsObserver
 from echoreply.protocol import ReplyFactory
-from echoreply.quoting import quote
+from echoreply.quoting import escape
 from echoreply.reasons import CloseReason
 from echoreply.renewal import Renewal
 from echoreply.roads import Road, listening_on
 from echoreply.rulebook import rules_of
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
-
-_log = Logger("echoreply")
 
 
 def reply_factory(
@@ -67,7 +65,7 @@ def reply_factory(
 
 
 def _report(fault: str) -> None:
-    _log.error("script: no reply by {fault}; told once", fault=quote(fault.encode(errors="backslashreplace")))
+    tell(ScriptFault(fault=escape(fault.encode(errors="backslashreplace"))))
 
 
 def tcp_roads(

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoreply.events import ObserverFault, tell
 from echoreply.framing import Block
 from echoreply.observer import Connection, Counts, IReplyObserver, NoObserver, Peer
 from echoreply.reasons import CloseReason, DropReason
-
-_log = Logger("echoreply")
 
 
 @implementer(IReplyObserver)
@@ -85,4 +84,4 @@ class Publisher:
     def _found_faulty(self, observer: object) -> None:
         if observer not in self._faulty:
             self._faulty.append(observer)
-            _log.failure("a fault in {observer}, of which no more will be logged", observer=type(observer).__name__)
+            tell(ObserverFault(observer=type(observer).__name__), failure=Failure())

@@ -1,8 +1,8 @@
 """
 What a worker process has to say, on its way to the log of its supervisor.
 
-It goes through a pipe, a line of JSON each: C{[level, namespace, text]} for a log event, where the text has all the
-lines of a traceback, and C{[]} once the worker serves.
+It goes through a pipe, a line of JSON each: C{[level, namespace, text, name, fields]} for a log event, where the text
+has all the lines of a traceback, and C{[]} once the worker serves.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from attrs import frozen
 from twisted.internet.interfaces import IAddress
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
 from zope.interface import implementer
 
+from echoreply.events import Event, WorkerOutput, described, tell
 from echoreply.observer import NoObserver
 
 
@@ -35,26 +37,45 @@ class Sender(NoObserver):
         level = event.get("log_level", LogLevel.info)
         namespace = event.get("log_namespace", "-")
         if namespace == "echoreply" or level > LogLevel.info:
-            self._send([level.name, namespace, eventAsText(event, includeTimestamp=False, includeSystem=False)])
+            text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+            self._send([level.name, namespace, text, *described(event)])
 
     def listening(self, host: IAddress, over: str) -> None:
         """Send that the worker serves."""
         self._send([])
 
-    def _send(self, line: list[str]) -> None:
+    def _send(self, line: list[Any]) -> None:
         self._pipe.write(json.dumps(line).encode("ascii") + b"\n")
         self._pipe.flush()
+
+
+@frozen
+class Relayed(Event):
+    """What a worker has logged."""
+
+    worker: int
+    level: Any
+    text: str
+    name: str
+    facts: dict[str, Any]
+
+    def fields(self) -> dict[str, Any]:
+        """Give its fields, and which worker it was."""
+        return {"worker": self.worker, **self.facts}
+
+    def __str__(self) -> str:
+        return f"worker {self.worker}: {self.text}"
 
 
 class Receiver:
     """
     The supervisor's side.
 
-    @param worker: the worker's name.
+    @param worker: the worker's number.
     @param serves: is called when the worker serves.
     """
 
-    def __init__(self, worker: str, serves: Callable[[], object]) -> None:
+    def __init__(self, worker: int, serves: Callable[[], object]) -> None:
         self._worker = worker
         self._serves = serves
         self._sent = Lines(self._receive)
@@ -74,16 +95,14 @@ class Receiver:
 
     def _receive(self, line: bytes) -> None:
         match json.loads(line):
-            case [level, namespace, text]:
-                self._tell(LogLevel.lookupByName(level), namespace, text)
+            case [level, namespace, text, name, facts]:
+                told = Relayed(self._worker, LogLevel.lookupByName(level), text, name, facts)
+                tell(told, _logger(namespace))
             case _:
                 self._serves()
 
     def _receive_stray(self, line: bytes) -> None:
-        self._tell(LogLevel.warn, "echoreply", line.decode(errors="backslashreplace"))
-
-    def _tell(self, level: LogLevel, namespace: str, text: str) -> None:
-        _logger(namespace).emit(level, "{worker}: {text}", worker=self._worker, text=text)
+        tell(WorkerOutput(worker=self._worker, text=line.decode(errors="backslashreplace")))
 
 
 @cache

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain
 from math import ceil
 from pathlib import Path
@@ -24,7 +25,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IAddress, IProcessTransport, IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 
@@ -32,6 +32,7 @@ from echoreply.address import host_and_port
 from echoreply.circumstances import Ports
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine
+from echoreply.events import WorkerEnded, WorkerStarted, tell
 from echoreply.files import read_text
 from echoreply.listeners import listening_sockets
 from echoreply.log import LogObserver
@@ -52,8 +53,6 @@ KILL_SECONDS = 2
 LONGEST_DELAY = 4
 """Seconds, at most, before a worker is started again that never lives for long; clients wait for it."""
 
-_log = Logger("echoreply")
-
 
 class IWorkersReactor(IServerReactor, IReactorProcess):
     """What a service with worker processes needs of a reactor."""
@@ -67,7 +66,7 @@ class WorkerProtocol(ProcessProtocol):
     def __init__(self, service: Workers, number: int) -> None:
         self._service = service
         self._number = number
-        self._receiver = Receiver(_name(number), self._serves)
+        self._receiver = Receiver(number, self._serves)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Log what the worker says."""
@@ -223,7 +222,7 @@ class Workers(ProcessMonitor):
                 raise
             self.ended(number, Failure())
         else:
-            _log.info("{worker} started, process {pid}", worker=name, pid=process.pid)
+            tell(WorkerStarted(worker=number, pid=process.pid))
 
     def serves(self, number: int) -> None:
         """Take note that a worker serves; when all do for the first time, that is told. For its protocol to call."""
@@ -239,10 +238,8 @@ class Workers(ProcessMonitor):
         """Take note that a worker has ended, and start it again, or not if we stop. For its protocol to call."""
         name = _name(number)
         Scoreboard(self._boards[number]).move_to(self._counts)
-        if self.running:
-            _log.warn("{worker} {ended}, and is started again", worker=name, ended=_how_it_ended(reason))
-        elif not reason.check(ProcessDone):
-            _log.warn("{worker} {ended}", worker=name, ended=_how_it_ended(reason))
+        if self.running or not reason.check(ProcessDone):
+            tell(_worker_ended(number, reason, restarts=bool(self.running)))
         self._monitoredProcessExited(name)
         if self._tally and self.running:
             self._tally.forget(number)
@@ -340,13 +337,14 @@ def _name(number: int) -> str:
     return f"worker {number}"
 
 
-def _how_it_ended(reason: Failure) -> str:
+def _worker_ended(number: int, reason: Failure, *, restarts: bool) -> WorkerEnded:
+    ended = partial(WorkerEnded, worker=number, restarts=restarts)
     error = reason.value
     if isinstance(error, ProcessTerminated) and error.signal:
-        return f"was killed by {signal.Signals(error.signal).name}"
+        return ended(signal=signal.Signals(error.signal).name)
     if isinstance(error, ProcessTerminated | ProcessDone):
-        return f"ended with status {error.exitCode or 0}"
-    return f"could not be started: {reason.getErrorMessage()}"
+        return ended(status=error.exitCode or 0)
+    return ended(why=reason.getErrorMessage())
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoreply.events import LONGEST_SHOWN
 from echoreply.framing import Block
-from echoreply.log import CONNECTIONS_PER_SECOND, LONGEST_SHOWN, REFUSALS_PER_SECOND, LogObserver
+from echoreply.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observer import Connection, Counts, IReplyObserver
 from echoreply.reasons import CloseReason, DropReason
 

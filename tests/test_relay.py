@@ -18,7 +18,7 @@ class RelayTests(SynchronousTestCase):
         self.sender = Sender(self.pipe)
         self.log = Logger("echoreply", observer=self.sender)
         self.serving: list[bool] = []
-        self.receiver = Receiver("worker 2", lambda: self.serving.append(True))
+        self.receiver = Receiver(2, lambda: self.serving.append(True))
         self.events: list[LogEvent] = []
         observer = cast(ILogObserver, self.events.append)
         globalLogPublisher.addObserver(observer)
