@@ -6,6 +6,7 @@ Each is told in C{docs/logging.md}.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -14,7 +15,7 @@ from attrs import fields, frozen
 from twisted.logger import LogEvent, Logger, LogLevel, eventAsText
 from twisted.python.failure import Failure
 
-from echoreply.quoting import quoted
+from echoreply.quoting import escape, quote
 from echoreply.reasons import CloseReason, DropReason
 
 LONGEST_SHOWN = 256
@@ -25,7 +26,9 @@ _log = Logger("echoreply")
 
 class Event:
     """
-    An event: C{str()} of it is its text.
+    An event: C{str()} of it is its text. One without a text is for machines only.
+
+    A field that is bytes has what a peer or a file has said: in JSON, and in texts, those are escaped.
 
     @ivar name: stays what it is, whatever becomes of the text.
     @ivar level: how much it matters, one of L{LogLevel}'s.
@@ -163,6 +166,8 @@ class Stopped(Event):
     ended_by: Mapping[CloseReason, int]
     refused: int
     refused_by: Mapping[CloseReason, int]
+    failed: int
+    failed_by: Mapping[str, int]
     messages: int
     received: int
     sent: int
@@ -243,10 +248,14 @@ class Secured(ClientEvent):
 
     name = "secured"
     connection: int
-    client: str | None = None
+    version: str
+    cipher: str
+    server_name: bytes | None = None
+    alpn: str | None = None
+    client: bytes | None = None
 
     def __str__(self) -> str:
-        return f"{self.peer} is {quoted(self.client or '')}"
+        return f"{self.peer} is {quote(self.client, LONGEST_SHOWN)}" if self.client else ""
 
 
 @frozen(kw_only=True)
@@ -255,12 +264,12 @@ class Message(ClientEvent):
 
     name = "message"
     connection: int | None = None
-    message: str
+    message: builtins.bytes
     bytes: int
 
     def __str__(self) -> str:
-        cut = f"... ({self.bytes} bytes)" if self.bytes > LONGEST_SHOWN else ""
-        return f"{self.peer} sent {quoted(self.message)}{cut}"
+        cut = f"... ({self.bytes} bytes)" if self.bytes > len(self.message) else ""
+        return f"{self.peer} sent {quote(self.message)}{cut}"
 
 
 @frozen(kw_only=True)
@@ -302,7 +311,8 @@ class NotLogged(Event):
     count: int
 
     def __str__(self) -> str:
-        return f"{self.what} not logged: {self.count}"
+        # Those have no text themselves.
+        return f"{self.what} not logged: {self.count}" if self.what != "handshakes" else ""
 
 
 # Worker processes, by their numbers.
@@ -364,10 +374,10 @@ class ScriptFault(Event):
 
     name = "script_fault"
     level = LogLevel.error
-    fault: str
+    fault: bytes
 
     def __str__(self) -> str:
-        return f"script: no reply by {quoted(self.fault)}; told once"
+        return f"script: no reply by {quote(self.fault)}; told once"
 
 
 @frozen(kw_only=True)
@@ -394,9 +404,11 @@ class TallyFault(Event):
 
 
 def _plain(value: object) -> object:
-    """Write a value as JSON can have it: a reason by its name."""
+    """Write a value as JSON can have it."""
     if isinstance(value, Enum):
         return value.name.lower()
+    if isinstance(value, bytes):
+        return escape(value)
     if isinstance(value, Mapping):
         return {_plain(key): count for key, count in value.items()}
     return value

@@ -11,12 +11,13 @@ from zope.interface import implementer
 
 from echoreply import events
 from echoreply.address import format_address, host_and_port
+from echoreply.circumstances import TLSDetails
 from echoreply.events import LONGEST_SHOWN, tell
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts, IReplyObserver, Peer
-from echoreply.quoting import escape
+from echoreply.observer import Connection, IReplyObserver, Listener, Peer
 from echoreply.reasons import CloseReason, DropReason
 from echoreply.timer import Timer
+from echoreply.totals import Totals
 
 CONNECTIONS_PER_SECOND = 100
 """How many connections are logged a second as they begin, at most, and how many as they end."""
@@ -97,35 +98,46 @@ class LogObserver:
         self._messages = allow(messages_per_second, "messages")
         self._connections = allow(CONNECTIONS_PER_SECOND, "connections")
         self._identities = allow(CONNECTIONS_PER_SECOND, "identities")
+        self._handshakes = allow(CONNECTIONS_PER_SECOND, "handshakes")
         self._ends = allow(CONNECTIONS_PER_SECOND, "ends")
         self._refusals = allow(REFUSALS_PER_SECOND, "refusals")
         self._failures = allow(REFUSALS_PER_SECOND, "failures")
         self._drops = allow(REFUSALS_PER_SECOND, "drops")
         self._tells_messages = messages_per_second > 0
 
-    def listening(self, host: IAddress, over: str) -> None:
+    def listening(self, listener: Listener) -> None:
         """Log where clients can come, and how."""
-        self._tell(events.Listening(host=format_address(host), transport="", over=over))
+        self._tell(events.Listening(host=listener.name, transport=listener.transport, over=listener.over))
 
-    def failed(self, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
         """Log what was not understood, as long as the second has room for it."""
         if self._failures.take():
-            self._tell(events.Failed(peer=format_address(peer), host="", transport="", layer=layer, why=why))
+            self._tell(events.Failed(**_ends(listener, format_address(peer)), layer=layer, why=why))
 
-    def refused(self, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
         """Log whom we refused, as long as the second has room for it."""
         if self._refusals.take():
-            self._tell(events.Refused(peer=format_address(peer), host="", transport="", reason=reason))
+            self._tell(events.Refused(**_ends(listener, format_address(peer)), reason=reason))
 
     def opened(self, connection: Connection) -> None:
         """Log where a client comes from, as long as the second has room for it."""
         if self._connections.take():
             self._tell(events.Connected(**_ends_of(connection)))
 
-    def identified(self, connection: Connection, identity: str) -> None:
-        """Log whom a client's certificate names, as long as the second has room for it."""
-        if self._identities.take():
-            self._tell(events.Secured(**_ends_of(connection), client=escape(identity.encode()[:LONGEST_SHOWN])))
+    def secured(self, connection: Connection, details: TLSDetails) -> None:
+        """Log what TLS has come to, and whom a client's certificate names, as long as the second has room for it."""
+        allowance = self._identities if details.client else self._handshakes
+        if allowance.take():
+            self._tell(
+                events.Secured(
+                    **_ends_of(connection),
+                    version=details.version,
+                    cipher=details.cipher,
+                    server_name=details.server_name.encode(errors="backslashreplace") or None,
+                    alpn=details.alpn or None,
+                    client=details.client.encode() or None,
+                )
+            )
 
     def answered(self, connection: Connection, messages: Block) -> None:
         """Log messages, as long as the second has room for them."""
@@ -150,36 +162,39 @@ class LogObserver:
                 )
             )
 
-    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
         """Log the message, as long as the second has room for it."""
         if not self._tells_messages:
             return
         if self._messages.take():
-            self._tell(_message({"peer": host_and_port(*peer), "host": "", "transport": ""}, message))
+            self._tell(_message(_ends(listener, host_and_port(*peer)), message))
 
-    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Log whom we did not answer, as long as the second has room for it."""
         if self._drops.take():
-            self._tell(
-                events.Dropped(peer=host_and_port(*peer), host="", transport="", reason=reason, bytes=len(message))
-            )
+            self._tell(events.Dropped(**_ends(listener, host_and_port(*peer)), reason=reason, bytes=len(message)))
 
-    def stopped(self, counts: Counts) -> None:
+    def stopping(self) -> None:
+        """Ignore it: twistd says that a signal has come."""
+
+    def stopped(self, totals: Totals) -> None:
         """Log what has been counted and not been told yet, and what there was in all."""
         self.settle()
         self._tell(
             events.Stopped(
-                accepted=counts.accepted,
-                open=counts.open,
-                ended=counts.endings.total(),
-                ended_by=dict(counts.endings.most_common()),
-                refused=counts.refusals.total(),
-                refused_by=dict(counts.refusals.most_common()),
-                messages=counts.messages,
-                received=counts.received,
-                sent=counts.sent,
-                dropped=counts.drops.total(),
-                dropped_by=dict(counts.drops.most_common()),
+                accepted=totals.accepted,
+                open=totals.open,
+                ended=totals.endings.total(),
+                ended_by=dict(totals.endings.most_common()),
+                refused=totals.refusals.total(),
+                refused_by=dict(totals.refusals.most_common()),
+                failed=totals.failures.total(),
+                failed_by=dict(totals.failures.most_common()),
+                messages=totals.messages,
+                received=totals.received,
+                sent=totals.sent,
+                dropped=totals.drops.total(),
+                dropped_by=dict(totals.drops.most_common()),
             )
         )
 
@@ -197,13 +212,17 @@ def _ends_of(connection: Connection) -> dict[str, Any]:
         "connection": connection.number,
         "peer": format_address(connection.peer),
         "host": format_address(connection.host),
-        "transport": "",
+        "transport": connection.listener.transport,
     }
+
+
+def _ends(listener: Listener, peer: str) -> dict[str, Any]:
+    return {"peer": peer, "host": listener.name, "transport": listener.transport}
 
 
 def _message(ends: dict[str, Any], message: bytes) -> events.Message:
     shown = message.rstrip(b"\r\n")
-    return events.Message(**ends, message=escape(shown[:LONGEST_SHOWN]), bytes=len(shown))
+    return events.Message(**ends, message=shown[:LONGEST_SHOWN], bytes=len(shown))
 
 
 def _part_of(number: int, part: tuple[int, int]) -> int:

@@ -15,13 +15,8 @@ def quote(data: bytes, longest: int | None = None) -> str:
     @param longest: if there are more bytes than this, only so many are shown, and then how many there were.
     """
     shown = data if longest is None else data[:longest]
-    text = quoted(escape(shown))
+    text = '"' + escape(shown).replace('"', r"\"") + '"'
     return text if len(shown) == len(data) else f"{text}... ({len(data)} bytes)"
-
-
-def quoted(escaped: str) -> str:
-    """Put bytes that are escaped in double quotes."""
-    return '"' + escaped.replace('"', r"\"") + '"'
 
 
 def escape(data: bytes) -> str:

@@ -13,12 +13,11 @@ from functools import cache
 from typing import Any, BinaryIO
 
 from attrs import frozen
-from twisted.internet.interfaces import IAddress
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
 from zope.interface import implementer
 
 from echoreply.events import Event, WorkerOutput, described, tell
-from echoreply.observer import NoObserver
+from echoreply.observer import Listener, NoObserver
 
 
 @implementer(ILogObserver)
@@ -40,7 +39,7 @@ class Sender(NoObserver):
             text = eventAsText(event, includeTimestamp=False, includeSystem=False)
             self._send([level.name, namespace, text, *described(event)])
 
-    def listening(self, host: IAddress, over: str) -> None:
+    def listening(self, listener: Listener) -> None:
         """Send that the worker serves."""
         self._send([])
 
@@ -64,7 +63,7 @@ class Relayed(Event):
         return {"worker": self.worker, **self.facts}
 
     def __str__(self) -> str:
-        return f"worker {self.worker}: {self.text}"
+        return f"worker {self.worker}: {self.text}" if self.text else ""
 
 
 class Receiver:

@@ -19,14 +19,14 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from echoreply.admission import Admission
-from echoreply.assembly import reply_factory, tcp_roads
+from echoreply.assembly import reply_factory, tcp_listeners, tcp_roads
 from echoreply.daemon import TwistdService
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine, start_engine
 from echoreply.listeners import AdoptedServerEndpoint
 from echoreply.log import LogObserver
-from echoreply.observer import Counts, IReplyObserver
+from echoreply.observer import IReplyObserver, Listener
 from echoreply.options import Options
 from echoreply.reasons import CloseReason
 from echoreply.relay import Sender
@@ -35,6 +35,7 @@ from echoreply.service import ReplyService
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
 from echoreply.tally import SharedAdmission, Tally
+from echoreply.totals import Totals
 
 LIFELINE, BOARD, REPORTS, CERTIFICATE, SCRIPT, LISTENERS = 0, 3, 4, 5, 6, 7
 """
@@ -61,10 +62,10 @@ class WorkerOptions(Options):
 class WorkerLogObserver(LogObserver):
     """Logs connections and messages; the supervisor logs the rest, for all workers."""
 
-    def listening(self, host: object, over: str) -> None:
+    def listening(self, listener: Listener) -> None:
         """Do nothing."""
 
-    def stopped(self, counts: Counts) -> None:
+    def stopped(self, totals: Totals) -> None:
         """Log what has been counted and not been told yet."""
         self.settle()
 
@@ -102,7 +103,9 @@ class Lifeline(FileDescriptor):
 def _service(reactor: IServerReactor, settings: Settings, number: int, tally: str, sender: Sender) -> ReplyService:
     own = Admission(connections_allowed(reactor, settings.max_connections))
     log = WorkerLogObserver(reactor, settings.log_messages, part=(number, settings.workers))
-    observers: list[IReplyObserver] = [own, Scoreboard(BOARD), sender, log]
+    listeners = tcp_listeners(settings)
+    board = Scoreboard(BOARD, [listener for _, listener in listeners])
+    observers: list[IReplyObserver] = [own, board, sender, log]
     refusals = [own.refusal]
     if tally:
         shared = SharedAdmission(Tally(Path(tally)), number, settings.max_connections, settings.max_per_host)
@@ -115,12 +118,12 @@ def _service(reactor: IServerReactor, settings: Settings, number: int, tally: st
         return next(filter(None, (ask(peer) for ask in refusals)), None)
 
     factory, renewals = reply_factory(reactor, settings, refusal, observers, _script)
-    listeners = count(LISTENERS)
+    descriptors = count(LISTENERS)
 
     def endpoint(_port: int) -> AdoptedServerEndpoint:
-        return AdoptedServerEndpoint(reactor, next(listeners))
+        return AdoptedServerEndpoint(reactor, next(descriptors))
 
-    roads = tcp_roads(settings, factory, endpoint, lambda: os.pread(CERTIFICATE, LONGEST_CERTIFICATE, 0))
+    roads = tcp_roads(settings, factory, listeners, endpoint, lambda: os.pread(CERTIFICATE, LONGEST_CERTIFICATE, 0))
     return ReplyService(reactor, roads, factory, settings.drain, renewals)
 
 

@@ -23,12 +23,13 @@ from pathlib import Path
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
-from twisted.internet.interfaces import IAddress, IProcessTransport, IReactorProcess
+from twisted.internet.interfaces import IProcessTransport, IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 
 from echoreply.address import host_and_port
+from echoreply.assembly import tcp_listeners
 from echoreply.circumstances import Ports
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine
@@ -36,15 +37,15 @@ from echoreply.events import WorkerEnded, WorkerStarted, tell
 from echoreply.files import read_text
 from echoreply.listeners import listening_sockets
 from echoreply.log import LogObserver
-from echoreply.observer import Counts
 from echoreply.relay import Receiver
 from echoreply.renewal import Renewal
 from echoreply.roads import listening_on
 from echoreply.rulebook import rules_of
-from echoreply.scoreboard import Scoreboard, new_scoreboard
+from echoreply.scoreboard import Scoreboards
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
 from echoreply.tally import Tally
+from echoreply.totals import Totals
 from echoreply.worker import BOARD, CERTIFICATE, HURRY, LIFELINE, LISTENERS, REPORTS, SCRIPT
 
 KILL_SECONDS = 2
@@ -106,16 +107,14 @@ class Workers(ProcessMonitor):
         self._engine = engine
         self._reactor_name = type(reactor).__module__
         self.killTime = ceil(settings.drain + KILL_SECONDS)
-        self._listeners: list[tuple[socket.socket, ...]] = []
+        self._listeners = tcp_listeners(settings)
+        self._sockets: list[tuple[socket.socket, ...]] = []
         self._certificate: int | None = None
         self._script: int | None = None
-        self._boards: dict[int, int] = {}
         self._directory: Path | None = None
         self._tally: Tally | None = None
-        self._counts = Counts()
         self._observer = LogObserver(reactor, 0)
         self._serving: set[int] | None = set()
-        self._hosts: list[tuple[IAddress, str]] = []
         self._stopped: Deferred[None] | None = None
         self._started = False
         self._hurried = False
@@ -135,13 +134,13 @@ class Workers(ProcessMonitor):
 
         @raise CannotListen: if the address is taken, or not ours to take, or if there can be no workers.
         """
-        if not self._listeners:
+        if not self._sockets:
             self._listen()
+        self._boards = Scoreboards([listener for _, listener in self._listeners], self._settings.workers)
         if self._settings.max_connections or self._settings.max_per_host:
             self._directory = Path(tempfile.mkdtemp(prefix="echoreply-"))
             self._tally = Tally(self._tally_path)
         for number in range(1, self._settings.workers + 1):
-            self._boards[number] = new_scoreboard()
             self.addProcess(_name(number), self._command(number))
         try:
             super().startService()
@@ -157,8 +156,8 @@ class Workers(ProcessMonitor):
         @return: fires when none is left, at the latest some three seconds after C{drain} seconds.
         """
         # Theirs are the last now, and with the last a listening socket closes.
-        for listener in chain(*self._listeners):
-            listener.close()
+        for listening in chain(*self._sockets):
+            listening.close()
         super().stopService()
         if self._hurried:
             self.hurry()
@@ -205,15 +204,15 @@ class Workers(ProcessMonitor):
             LIFELINE: "w",
             1: "r",
             2: "r",
-            BOARD: self._boards[number],
+            BOARD: self._boards.descriptors[number],
             REPORTS: "r",
         }
         if self._certificate is not None:
             descriptors[CERTIFICATE] = self._certificate
         if self._script is not None:
             descriptors[SCRIPT] = self._script
-        for descriptor, listener in enumerate(self._listeners[number - 1], LISTENERS):
-            descriptors[descriptor] = listener.fileno()
+        for descriptor, listening in enumerate(self._sockets[number - 1], LISTENERS):
+            descriptors[descriptor] = listening.fileno()
         try:
             with _without_signals():
                 process = self._reactor.spawnProcess(protocol, command[0], command, env=None, childFDs=descriptors)
@@ -231,13 +230,13 @@ class Workers(ProcessMonitor):
         self._serving.add(number)
         if len(self._serving) == self._settings.workers:
             self._serving = None
-            for host, over in self._hosts:
-                self._observer.listening(host, over)
+            for _, listener in self._listeners:
+                self._observer.listening(listener)
 
     def ended(self, number: int, reason: Failure) -> None:
         """Take note that a worker has ended, and start it again, or not if we stop. For its protocol to call."""
         name = _name(number)
-        Scoreboard(self._boards[number]).move_to(self._counts)
+        self._boards.ended(number)
         if self.running or not reason.check(ProcessDone):
             tell(_worker_ended(number, reason, restarts=bool(self.running)))
         self._monitoredProcessExited(name)
@@ -252,8 +251,7 @@ class Workers(ProcessMonitor):
 
     @property
     def _where(self) -> str:
-        ports = (port for port in (self._settings.tcp, self._settings.tls) if port is not None)
-        return " and ".join(host_and_port(self._settings.interface or "*", port) for port in ports)
+        return " and ".join(host_and_port(self._settings.interface or "*", port) for port, _ in self._listeners)
 
     def _listen(self) -> None:
         settings = self._settings
@@ -263,17 +261,15 @@ class Workers(ProcessMonitor):
             except ValueError as error:
                 raise CannotStart(str(error)) from None
         shared = []
-        for port, over in ((settings.tcp, ""), (settings.tls, "TLS")):
-            if port is None:
-                continue
+        for port, listener in self._listeners:
             with listening_on(host_and_port(settings.interface or "*", port)):
-                if over:
+                if listener.over:
                     self._look_at_certificates()
-                listeners = listening_sockets(settings.interface, port, settings.workers)
-            kind = IPv6Address if listeners[0].family == socket.AF_INET6 else IPv4Address
-            self._hosts.append((kind("TCP", *listeners[0].getsockname()), over))
-            shared.append(listeners)
-        self._listeners = list(zip(*shared, strict=True))
+                sockets = listening_sockets(settings.interface, port, settings.workers)
+            kind = IPv6Address if sockets[0].family == socket.AF_INET6 else IPv4Address
+            listener.host = kind("TCP", *sockets[0].getsockname())
+            shared.append(sockets)
+        self._sockets = list(zip(*shared, strict=True))
 
     def _look_at_certificates(self) -> None:
         """Find out whether the workers can use the files for TLS, and make a certificate for them if there is none."""
@@ -312,8 +308,7 @@ class Workers(ProcessMonitor):
         if self.protocols or not self._stopped:
             return
         stopped, self._stopped = self._stopped, None
-        for board in self._boards.values():
-            os.close(board)
+        self._boards.close()
         for descriptor in (self._certificate, self._script):
             if descriptor is not None:
                 os.close(descriptor)
@@ -321,7 +316,7 @@ class Workers(ProcessMonitor):
             self._tally.close()
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
-        self._observer.stopped(self._counts)
+        self._observer.stopped(sum(self._boards.totals().values(), Totals()))
         stopped.callback(None)
 
 
