@@ -43,14 +43,16 @@ class Event:
         return {name: _plain(value) for name, value in values if value is not None}
 
 
-def tell(event: Event, log: Logger = _log, failure: Failure | None = None) -> None:
-    """
-    Log an event.
+class Fault(Event):
+    """A fault of this program, told where its exception is handled: with its traceback."""
 
-    @param failure: whose traceback is to be logged with it.
-    """
-    if failure:
-        log.emit(event.level, "{told}", told=event, log_failure=failure)
+    level = LogLevel.critical
+
+
+def tell(event: Event, log: Logger = _log) -> None:
+    """Log an event."""
+    if isinstance(event, Fault):
+        log.emit(event.level, "{told}", told=event, log_failure=Failure())
     else:
         log.emit(event.level, "{told}", told=event)
 
@@ -381,11 +383,10 @@ class ScriptFault(Event):
 
 
 @frozen(kw_only=True)
-class ObserverFault(Event):
+class ObserverFault(Fault):
     """An observer has raised an exception."""
 
     name = "observer_fault"
-    level = LogLevel.critical
     observer: str
 
     def __str__(self) -> str:
@@ -393,11 +394,10 @@ class ObserverFault(Event):
 
 
 @frozen(kw_only=True)
-class TallyFault(Event):
+class TallyFault(Fault):
     """What the workers hold together could not be asked for."""
 
     name = "tally_fault"
-    level = LogLevel.critical
 
     def __str__(self) -> str:
         return "a client is refused, since it is not known how many there are"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.circumstances import TLSDetails
@@ -89,4 +88,4 @@ class Publisher:
     def _found_faulty(self, observer: object) -> None:
         if observer not in self._faulty:
             self._faulty.append(observer)
-            tell(ObserverFault(observer=type(observer).__name__), failure=Failure())
+            tell(ObserverFault(observer=type(observer).__name__))

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twisted.internet.interfaces import IAddress
-from twisted.python.failure import Failure
 
 from echoreply.address import host_of
 from echoreply.events import TallyFault, tell
@@ -133,7 +132,7 @@ class SharedAdmission(NoObserver):
         try:
             return self._tally.take(self._worker, host_of(peer), self._most, self._most_per_host)
         except (OSError, sqlite3.Error):
-            tell(TallyFault(), failure=Failure())
+            tell(TallyFault())
             return CloseReason.TOO_MANY
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
