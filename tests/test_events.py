@@ -25,15 +25,15 @@ from echoreply.events import (
 from echoreply.reasons import CloseReason, DropReason
 
 CLIENTS = {"interactive.py", "session.py", "measure/session.py"}
-"""What the programs that connect log, nobody is shown."""
+"""The programs that connect: what they log is not the server's."""
 
 ENDS: dict[str, Any] = {"peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tcp"}
 
 
-def logged(**event: Any) -> LogEvent:
+def logged(log_format: str, **event: object) -> LogEvent:
     """Log something as others do; give what observers get."""
     events: list[LogEvent] = []
-    Logger("others", observer=cast(ILogObserver, events.append)).emit(LogLevel.info, **event)
+    Logger("others", observer=cast(ILogObserver, events.append)).emit(LogLevel.info, log_format, **event)
     return events[0]
 
 
@@ -95,20 +95,20 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(str(secured), shown)
 
     def test_braces_in_what_is_told_are_braces(self) -> None:
-        event = logged(format="{told}", told=ScriptFault(fault=b"{told} {0} %s"))
+        event = logged("{told}", told=ScriptFault(fault=b"{told} {0} %s"))
         self.assertEqual(formatEvent(event), 'script: no reply by "{told} {0} %s"; told once')
 
 
 class DescribedTests(SynchronousTestCase):
     def test_what_others_log_is_an_event_too(self) -> None:
-        event = logged(format="{number} things", number=3)
+        event = logged("{number} things", number=3)
         self.assertEqual(described(event), ("log", {"namespace": "others", "text": "3 things"}))
 
     def test_a_traceback_is_one_field(self) -> None:
         try:
             raise ValueError("what was wrong\nin two lines")
         except ValueError:
-            event = logged(format="a fault", log_failure=Failure())
+            event = logged("a fault", log_failure=Failure())
         name, fields = described(event)
         self.assertEqual((name, fields["text"]), ("log", "a fault"))
         self.assertTrue(fields["traceback"].startswith("Traceback"), fields)
@@ -128,7 +128,7 @@ class DescribedTests(SynchronousTestCase):
 
 class PlaceTests(SynchronousTestCase):
     def test_nothing_is_logged_that_is_not_declared(self) -> None:
-        """Of the server only these make loggers: who declares events, passes them on, has its own tests, stands apart."""
+        """Loggers are made where events are declared, passed on or told, and in what knows nothing of this server."""
         package = Path(echoreply.__file__).parent
         makers = {
             str(path.relative_to(package))
