@@ -121,7 +121,7 @@ def described_road(
             endpoint = server_endpoint(reactor, interface, port)
             factory, renewal = secured(description, factory, read, tell_here)
         else:
-            endpoint = _from_string(reactor, kind)
+            endpoint = stream_endpoint(reactor, kind)
     if proxies:
         trusts_here = partial(trusts, listener)
         factory = proxied = ProxiedFactory(
@@ -138,7 +138,12 @@ def described_road(
     )
 
 
-def _from_string(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
+def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
+    """
+    Give the endpoint that is described as Twisted describes endpoints, with defaults of ours.
+
+    @raise ValueError: it describes none. The text says why, for people.
+    """
     kind = path = ""
     try:
         (kind, *positional), named = endpoints._parse(description)

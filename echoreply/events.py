@@ -202,6 +202,17 @@ class Listening(Event):
 
 
 @frozen(kw_only=True)
+class WebListening(Event):
+    """There is a page to look at."""
+
+    name = "web_listening"
+    url: str
+
+    def __str__(self) -> str:
+        return f"page at {self.url}"
+
+
+@frozen(kw_only=True)
 class ClientEvent(Event):
     """What happens with one client."""
 

@@ -42,6 +42,7 @@ What it answers:
 How it runs:
   --engine=auto|twisted|uvloop  --help  --version
   --log-messages=N a second [{_DEFAULTS.log_messages}]  --log-format=text|json
+  --web=ENDPOINT        a live page, /metrics, /healthz, /readyz
 
   twistd -n echoreply --port 8088 --udp 8088
   twistd -n echoreply --tls 8443 --cert cert.pem --key key.pem
@@ -88,6 +89,7 @@ class Options(usage.Options):
         ["engine", None, _DEFAULTS.engine.value, "what moves the bytes: twisted, its reactor; uvloop, faster;"
          " auto, uvloop where it is installed and twistd has no --reactor"],
         ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
+        ["web", None, None, "a Twisted server endpoint for a live page, Prometheus's metrics and health checks"],
         ["workers", None, _DEFAULTS.workers, "server processes that share the port; auto: one a core"],
     ]  # fmt: skip
     optFlags = [  # noqa: RUF012

@@ -2,7 +2,8 @@
 What a worker process has to say, on its way to the log of its supervisor.
 
 It goes through a pipe, a line of JSON each: C{[level, namespace, text, name, fields]} for a log event, where the text
-has all the lines of a traceback, and C{[]} once the worker serves.
+has all the lines of a traceback, C{[]} once the worker serves, and what has changed of its connections, if it was
+asked.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from attrs import frozen
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
@@ -18,6 +19,7 @@ from zope.interface import implementer
 
 from echoreply.events import Event, WorkerOutput, described, tell
 from echoreply.observer import Listener, NoObserver
+from echoreply.roster import Changes
 
 
 @implementer(ILogObserver)
@@ -43,7 +45,11 @@ class Sender(NoObserver):
         """Send that the worker serves."""
         self._send([])
 
-    def _send(self, line: list[Any]) -> None:
+    def send_changes(self, changes: Changes) -> None:
+        """Send what has changed of the connections."""
+        self._send(changes)
+
+    def _send(self, line: list[Any] | Changes) -> None:
         self._pipe.write(json.dumps(line).encode("ascii") + b"\n")
         self._pipe.flush()
 
@@ -72,11 +78,13 @@ class Receiver:
 
     @param worker: the worker's number.
     @param serves: is called when the worker serves.
+    @param changed: is called with what has changed of the worker's connections.
     """
 
-    def __init__(self, worker: int, serves: Callable[[], object]) -> None:
+    def __init__(self, worker: int, serves: Callable[[], object], changed: Callable[[Changes], object]) -> None:
         self._worker = worker
         self._serves = serves
+        self._changed = changed
         self._sent = Lines(self._receive)
         self._stray = Lines(self._receive_stray)
 
@@ -97,6 +105,8 @@ class Receiver:
             case [level, namespace, text, name, facts]:
                 told = Relayed(self._worker, LogLevel.lookupByName(level), text, name, facts)
                 tell(told, _logger(namespace))
+            case {**changes}:
+                self._changed(cast(Changes, changes))
             case _:
                 self._serves()
 

@@ -13,12 +13,13 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from math import ceil
 from pathlib import Path
+from time import time
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -40,13 +41,14 @@ from echoreply.log import LogObserver
 from echoreply.relay import Receiver
 from echoreply.renewal import Renewal
 from echoreply.roads import listening_on
+from echoreply.roster import Changes, MergedTable
 from echoreply.rulebook import rules_of
 from echoreply.scoreboard import Scoreboards
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
 from echoreply.tally import Tally
 from echoreply.totals import Totals
-from echoreply.worker import BOARD, CERTIFICATE, HURRY, LIFELINE, LISTENERS, REPORTS, SCRIPT
+from echoreply.worker import BOARD, CERTIFICATE, FORGET, HURRY, LIFELINE, LISTENERS, LOOK, REPORTS, SCRIPT, row_prefix
 
 KILL_SECONDS = 2
 """Seconds after C{--drain} that a worker has to end, as a server by itself does within one."""
@@ -66,8 +68,9 @@ class WorkerProtocol(ProcessProtocol):
 
     def __init__(self, service: Workers, number: int) -> None:
         self._service = service
-        self._number = number
-        self._receiver = Receiver(number, self._serves)
+        self.number = number
+        self._receiver = Receiver(number, self._serves, partial(service.table.add, row_prefix(number)))
+        self.serves = False
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Log what the worker says."""
@@ -79,14 +82,43 @@ class WorkerProtocol(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """Tell the service, now that all is read."""
         self._receiver.end()
-        self._service.ended(self._number, reason)
+        self._service.ended(self.number, reason)
 
     def hurry(self) -> None:
         """Ask the worker to wait for no client, also if it has yet to be asked to stop."""
-        self.transport.writeToChild(LIFELINE, HURRY)
+        self.tell(HURRY)
+
+    def tell(self, byte: bytes) -> None:
+        """Have the worker heed what L{echoreply.worker} knows."""
+        # One that has ended is followed by another, whom nobody has told anything.
+        with suppress(ProcessExitedAlready, KeyError):
+            self.transport.writeToChild(LIFELINE, byte)
 
     def _serves(self) -> None:
-        self._service.serves(self._number)
+        self.serves = True
+        self._service.serves(self.number)
+
+
+class WorkersTable(MergedTable):
+    """
+    The L{Table <echoreply.roster.Table>} of what all workers tell, which is known a second after it is asked for.
+
+    @param tell: tells all workers something.
+    """
+
+    def __init__(self, tell: Callable[[bytes], object]) -> None:
+        super().__init__(time)
+        self._tell = tell
+
+    def look(self) -> Changes:
+        """Give what has changed between the last looks but one, and ask for more."""
+        self._tell(LOOK)
+        return super().look()
+
+    def forget(self) -> None:
+        """Begin anew, and have the workers do so."""
+        self._tell(FORGET)
+        super().forget()
 
 
 class Workers(ProcessMonitor):
@@ -96,6 +128,8 @@ class Workers(ProcessMonitor):
     @param reactor: workers on Twisted's engine run one of the same kind.
     @param settings: what each of them is told.
     @param engine: what moves their bytes.
+    @ivar table: the connections of all of them.
+    @ivar boards: what they have counted, once the service has started.
     """
 
     protocols: dict[str, WorkerProtocol]  # type: ignore[assignment]
@@ -114,6 +148,7 @@ class Workers(ProcessMonitor):
         self._directory: Path | None = None
         self._tally: Tally | None = None
         self._observer = LogObserver(reactor, 0)
+        self.table = WorkersTable(self.tell)
         self._serving: set[int] | None = set()
         self._stopped: Deferred[None] | None = None
         self._started = False
@@ -136,7 +171,7 @@ class Workers(ProcessMonitor):
         """
         if not self._sockets:
             self._listen()
-        self._boards = Scoreboards([listener for _, listener in self._listeners], self._settings.workers)
+        self.boards = Scoreboards([listener for _, listener in self._listeners], self._settings.workers)
         if self._settings.max_connections or self._settings.max_per_host:
             self._directory = Path(tempfile.mkdtemp(prefix="echoreply-"))
             self._tally = Tally(self._tally_path)
@@ -193,6 +228,11 @@ class Workers(ProcessMonitor):
             with suppress(ProcessExitedAlready):
                 protocol.transport.signalProcess("HUP")
 
+    def tell(self, byte: bytes) -> None:
+        """Have all workers heed what L{echoreply.worker} knows."""
+        for protocol in self.protocols.values():
+            protocol.tell(byte)
+
     def startProcess(self, name: str) -> None:
         """Start a worker. As a C{ProcessMonitor} does, but with descriptors."""
         number = int(name.removeprefix("worker "))
@@ -204,7 +244,7 @@ class Workers(ProcessMonitor):
             LIFELINE: "w",
             1: "r",
             2: "r",
-            BOARD: self._boards.descriptors[number],
+            BOARD: self.boards.descriptors[number],
             REPORTS: "r",
         }
         if self._certificate is not None:
@@ -236,7 +276,8 @@ class Workers(ProcessMonitor):
     def ended(self, number: int, reason: Failure) -> None:
         """Take note that a worker has ended, and start it again, or not if we stop. For its protocol to call."""
         name = _name(number)
-        self._boards.ended(number)
+        self.boards.ended(number)
+        self.table.close(row_prefix(number))
         if self.running or not reason.check(ProcessDone):
             tell(_worker_ended(number, reason, restarts=bool(self.running)))
         self._monitoredProcessExited(name)
@@ -308,7 +349,7 @@ class Workers(ProcessMonitor):
         if self.protocols or not self._stopped:
             return
         stopped, self._stopped = self._stopped, None
-        self._boards.close()
+        self.boards.close()
         for descriptor in (self._certificate, self._script):
             if descriptor is not None:
                 os.close(descriptor)
@@ -316,7 +357,7 @@ class Workers(ProcessMonitor):
             self._tally.close()
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
-        self._observer.stopped(sum(self._boards.totals().values(), Totals()))
+        self._observer.stopped(sum(self.boards.totals().values(), Totals()))
         stopped.callback(None)
 
 

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.events import Message, NotLogged, TallyFault, described, tell
 from echoreply.observer import Listener
 from echoreply.relay import Lines, Receiver, Sender
+from echoreply.roster import Changes
 
 
 class RelayTests(SynchronousTestCase):
@@ -20,7 +21,8 @@ class RelayTests(SynchronousTestCase):
         self.sender = Sender(self.pipe)
         self.log = Logger("echoreply", observer=self.sender)
         self.serving: list[bool] = []
-        self.receiver = Receiver(2, lambda: self.serving.append(True))
+        self.changes: list[Changes] = []
+        self.receiver = Receiver(2, lambda: self.serving.append(True), self.changes.append)
         self.events: list[LogEvent] = []
         observer = cast(ILogObserver, self.events.append)
         globalLogPublisher.addObserver(observer)
