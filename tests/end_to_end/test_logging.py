@@ -377,6 +377,7 @@ class TestPlaces:
         result = twistd(tmp_path, "echoreply", "--log-format=json", f"--port={port}")
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
         wait_until(partial(_listens, port), "nobody listens")
+        wire.exchange(partial(Wire, "127.0.0.1", port), b"hello\n", b"server reply:hello\n")
         os.kill(int(pid.read_text()), signal.SIGTERM)
         wait_until(lambda: not pid.exists(), "it does not end")
         assert "stopped" in [event["event"] for event in read(jq, (tmp_path / "twistd.log").read_bytes())]
@@ -402,7 +403,7 @@ class TestPlaces:
         with Syslog() as syslog:
             command = [*syslog.inside, TWISTD, "-n", "--pidfile=", "--syslog", "--prefix=echo"]
             with self.logging_to(tmp_path, *command, log_format="text") as (port, _):
-                pass
+                syslog.received.wait_for(b" listening on ")
             entries = syslog.entries()
         assert any(entry.endswith(b" echo: [-] listening on [::]:%d" % port) for entry in entries)
         assert all(b" echo: [-] " in entry for entry in entries)
@@ -446,6 +447,7 @@ class Syslog(AbstractContextManager["Syslog"]):
     Who listens to C{/dev/log}, for some programs. Without the right to make a mount namespace, the test is skipped.
 
     @ivar inside: the command that runs another one where that is so.
+    @ivar received: what has come, an entry a line.
     """
 
     def __init__(self) -> None:
@@ -463,7 +465,7 @@ class Syslog(AbstractContextManager["Syslog"]):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self._address)
         # Programs wait while its queue is full, so it is read all the time.
-        self._received = Transcript(self._read)
+        self.received = Transcript(self._read)
 
     def __exit__(self, *_: object) -> None:
         self.entries()
@@ -474,7 +476,7 @@ class Syslog(AbstractContextManager["Syslog"]):
         """Give what has come, now that nothing follows."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
             last.sendto(b"", self._address)
-        return self._received.all().splitlines()
+        return self.received.all().splitlines()
 
     def _read(self) -> bytes:
         entry = self._socket.recv(65536)
