@@ -16,6 +16,9 @@ from zope.interface import provider
 from echoreply.events import described
 
 
+_LEVELS = tuple(LogLevel.iterconstants())
+
+
 class LogFormat(Enum):
     """How a log is written."""
 
@@ -69,7 +72,7 @@ def _syslog_observer(prefix: str) -> ILogObserver:
 
 def _level(event: LogEvent) -> str:
     level: Any = event.get("log_level")
-    return str(level.name) if level in LogLevel.iterconstants() else "info"
+    return str(level.name) if level in _LEVELS else "info"
 
 
 def _rfc3339(seconds: object) -> str:
