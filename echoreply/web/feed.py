@@ -88,6 +88,7 @@ class Feed(Service):
         if not self._viewers:
             self._table.forget()
             self._table.look()
+            self._state = None
         self._viewers[viewer] = not viewer.tell(self._all())
 
     def leave(self, viewer: Viewer) -> None:
