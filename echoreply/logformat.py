@@ -15,7 +15,6 @@ from zope.interface import provider
 
 from echoreply.events import described
 
-
 _LEVELS = tuple(LogLevel.iterconstants())
 
 
