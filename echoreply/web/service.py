@@ -12,9 +12,9 @@ from twisted.application.service import MultiService
 from twisted.internet import unix
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
-from twisted.logger import Logger
 
 from echoreply.endpoint import IServerReactor, stream_endpoint
+from echoreply.events import WebListening, tell
 from echoreply.listeners import mind_file
 from echoreply.roads import Road, listening_on
 from echoreply.roster import Table
@@ -22,8 +22,6 @@ from echoreply.statistics import Statistics
 from echoreply.web.feed import Feed
 from echoreply.web.metrics import Metrics
 from echoreply.web.site import site
-
-_log = Logger("echoreply")
 
 
 class WebService(MultiService):
@@ -92,4 +90,4 @@ class WebService(MultiService):
 
     def _tell(self) -> None:
         host = self._road.listener.name
-        _log.info("page at {url}", url=host if host.startswith("unix:") else f"http://{host}/")
+        tell(WebListening(url=host if host.startswith("unix:") else f"http://{host}/"))
