@@ -263,6 +263,7 @@ class TestTheServer:
         is_gone(page)
         expect(page.locator("#announcer")).to_have_text("The server is gone. Trying again.")
         expect(page).to_have_title(re.compile("^gone"))
+        expect(page.locator("#condition")).to_have_text("was accepting")
         server = start()
         is_live(page)
         expect(page.locator("#announcer")).to_have_text(re.compile("accepting"))
