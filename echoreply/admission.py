@@ -27,11 +27,15 @@ class Admission(NoObserver):
 
     def refusal(self, peer: IAddress) -> CloseReason | None:
         """Give the reason to refuse a client that connects now, if there is one."""
-        if self._most and self._open >= self._most:
+        if self.full():
             return CloseReason.TOO_MANY
         if self._most_per_host and self._open_by_host[host_of(peer)] >= self._most_per_host:
             return CloseReason.TOO_MANY_FROM_HOST
         return None
+
+    def full(self) -> bool:
+        """Tell whether there is no place for anybody."""
+        return 0 < self._most <= self._open
 
     def opened(self, connection: Connection) -> None:
         """Count it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import cast
 
 from twisted.internet.defer import execute
-from twisted.internet.interfaces import IAddress, IListeningPort, IReactorFDSet, IStreamServerEndpoint
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorFDSet, IStreamServerEndpoint
 from twisted.logger import Logger
 
 from echoreply.access import within
@@ -16,9 +16,9 @@ from echoreply.datagrams import DatagramPort, ReplyDatagrams
 from echoreply.endpoint import IServerReactor, described_road, server_endpoint
 from echoreply.files import read_text
 from echoreply.listeners import datagram_socket
-from echoreply.observer import IReplyObserver
+from echoreply.observer import IReplyObserver, Listener
 from echoreply.ports import PortsObserver
-from echoreply.protocol import ReplyFactory
+from echoreply.protocol import Entrance, ReplyFactory
 from echoreply.quoting import quote
 from echoreply.reasons import CloseReason
 from echoreply.renewal import Renewal
@@ -36,11 +36,13 @@ def reply_factory(
     refusal: Callable[[IAddress], CloseReason | None],
     observers: Iterable[IReplyObserver],
     read: Callable[[str], str] = read_text,
+    stopwatch: Callable[[], float] | None = None,
 ) -> tuple[ReplyFactory, list[Renewal]]:
     """
     Make the factory that all who connect to one process share.
 
     @param read: gives the text in a file.
+    @param stopwatch: as L{ReplyFactory} takes it.
     @return: the factory, and what can be read again of what it was made of.
     @raise CannotStart: there is a script that can't be used.
     """
@@ -56,6 +58,7 @@ def reply_factory(
             permits=lambda peer: access.permits(host_of(peer)),
             refusal=refusal,
             observers=[listening, *observers],
+            stopwatch=stopwatch,
         )
     except ValueError as error:
         raise CannotStart(str(error)) from None
@@ -70,31 +73,39 @@ def _report(fault: str) -> None:
     _log.error("script: no reply by {fault}; told once", fault=quote(fault.encode(errors="backslashreplace")))
 
 
+def tcp_listeners(settings: Settings) -> list[tuple[int, Listener]]:
+    """Give the TCP ports that are wanted, the plain one first, then the one for TLS; each with who listens there."""
+    wanted = [(settings.tcp, ""), (settings.tls, "TLS")]
+    return [(port, Listener(over)) for port, over in wanted if port is not None]
+
+
 def tcp_roads(
     settings: Settings,
     factory: ReplyFactory,
+    listeners: Sequence[tuple[int, Listener]],
     endpoint: Callable[[int], IStreamServerEndpoint],
     certificate: Callable[[], bytes] | None = None,
 ) -> Iterator[Road]:
     """
-    Make the roads by TCP ports: the plain one first, then the one for TLS, as far as they are wanted.
+    Make the roads by TCP ports.
 
+    @param listeners: as L{tcp_listeners} gives them.
     @param endpoint: gives the endpoint of a port.
     @param certificate: gives the certificate and its key, in PEM, if the settings name none.
     @raise CannotListen: the files for TLS can't be used.
     """
-    if settings.tcp is not None:
-        where = host_and_port(settings.interface or "*", settings.tcp)
-        yield Road(where, partial(endpoint(settings.tcp).listen, factory))
-    if settings.tls is not None:
-        from echoreply.secured import certificate_for_this_run, secured, told
+    for port, listener in listeners:
+        where = host_and_port(settings.interface or "*", port)
+        front: IProtocolFactory = Entrance(factory, listener)
+        renewal = None
+        if listener.over:
+            from echoreply.secured import certificate_for_this_run, secured, told
 
-        where = host_and_port(settings.interface or "*", settings.tls)
-        made = certificate or partial(certificate_for_this_run, settings.interface)
-        with listening_on(where):
-            read = told(settings.cert, settings.key, settings.client_ca, settings.alpn, made)
-            front, renewal = secured(where, factory, read, factory.observer.failed)
-        yield Road(where, partial(endpoint(settings.tls).listen, front), over="TLS", renewal=renewal)
+            made = certificate or partial(certificate_for_this_run, settings.interface)
+            with listening_on(where):
+                read = told(settings.cert, settings.key, settings.client_ca, settings.alpn, made)
+                front, renewal = secured(where, front, read, partial(factory.observer.failed, listener))
+        yield Road(where, partial(endpoint(port).listen, front), listener, renewal=renewal)
 
 
 def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) -> Iterator[Road]:
@@ -103,38 +114,44 @@ def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) ->
 
     @raise CannotListen: one is described that can't be.
     """
-    yield from tcp_roads(settings, factory, partial(server_endpoint, reactor, settings.interface))
+    endpoint = partial(server_endpoint, reactor, settings.interface)
+    yield from tcp_roads(settings, factory, tcp_listeners(settings), endpoint)
     if settings.udp is not None:
         where = host_and_port(settings.interface or "*", settings.udp)
-        open_port = partial(_listen_for_datagrams, reactor, settings, factory)
-        yield Road(f"{where} for UDP", lambda: execute(open_port), over="UDP")
+        listener = Listener("UDP")
+        open_port = partial(_listen_for_datagrams, reactor, settings, factory, listener)
+        yield Road(f"{where} for UDP", lambda: execute(open_port), listener)
     for description in settings.listen:
         yield described_road(
             reactor,
             description,
-            factory,
+            partial(Entrance, factory),
             trusts=partial(_trusts, settings, factory.observer),
             tell=factory.observer.failed,
         )
 
 
-def _listen_for_datagrams(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) -> IListeningPort:
+def _listen_for_datagrams(
+    reactor: IServerReactor, settings: Settings, factory: ReplyFactory, listener: Listener
+) -> IListeningPort:
     replies = ReplyDatagrams(
         reactor,
         lambda: factory.rules,
         factory.observer,
+        listener,
         rate=settings.udp_rate,
         permits=settings.access.permits,
+        stopwatch=factory.stopwatch,
     )
     port = DatagramPort(cast(IReactorFDSet, reactor), replies, datagram_socket(settings.interface, settings.udp or 0))
     port.startListening()  # type: ignore[no-untyped-call]
     return port
 
 
-def _trusts(settings: Settings, observer: IReplyObserver, peer: IAddress) -> bool:
+def _trusts(settings: Settings, observer: IReplyObserver, listener: Listener, peer: IAddress) -> bool:
     """Tell whether a peer may say for whom it has connected. Who may connect to a UNIX socket, its file says."""
     host = host_of(peer)
     if not host or within(host, settings.trust_proxy):
         return True
-    observer.refused(peer, CloseReason.UNTRUSTED)
+    observer.refused(listener, peer, CloseReason.UNTRUSTED)
     return False

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, ensureDeferred
 
 from echoreply.endpoint import IServerReactor
 from echoreply.starting import CannotStart
@@ -53,10 +53,16 @@ class TwistdService(MultiService):
     The service as twistd runs it, which ends by signals.
 
     @param reply_service: the server.
+    @param watchers: what starts after it, and stops once it has stopped.
     """
 
-    def __init__(self, reactor: IServerReactor, reply_service: SignalledService) -> None:
+    def __init__(
+        self, reactor: IServerReactor, reply_service: SignalledService, watchers: Iterable[IService] = ()
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._watchers = MultiService()
+        for watcher in watchers:
+            watcher.setServiceParent(self._watchers)
         self._reactor = reactor
         self._reply_service = reply_service
         self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
@@ -71,6 +77,7 @@ class TwistdService(MultiService):
         """
         with told_in_a_line():
             super().privilegedStartService()  # type: ignore[no-untyped-call]
+            self._watchers.privilegedStartService()
 
     def startService(self) -> None:
         """
@@ -80,12 +87,18 @@ class TwistdService(MultiService):
         """
         with told_in_a_line():
             super().startService()  # type: ignore[no-untyped-call]
+            self._watchers.startService()
         self._reactor.callWhenRunning(self._watch_signals)
 
     def stopService(self) -> Deferred[None]:
         """Let the clients go; another signal, before or while that takes its time, ends it now."""
-        stopped: Deferred[None] = super().stopService()  # type: ignore[no-untyped-call]
-        return stopped.addCallback(self._put_handlers_back)
+        return ensureDeferred(self._stop())
+
+    async def _stop(self) -> None:
+        await super().stopService()  # type: ignore[no-untyped-call]
+        await self._watchers.stopService()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def _watch_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -97,10 +110,6 @@ class TwistdService(MultiService):
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reply_service.renew))
             # A worker has it held back until now.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
-
-    def _put_handlers_back(self, _: None) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         """Have the reactor stop, as by the handler that it has for the signal, or if it is to, have it stop now."""

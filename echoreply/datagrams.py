@@ -23,7 +23,7 @@ from echoreply.address import plain_address, unmapped
 from echoreply.circumstances import Address, Circumstances
 from echoreply.conversation import Rules
 from echoreply.framing import too_long
-from echoreply.observer import IReplyObserver
+from echoreply.observer import IReplyObserver, Listener
 from echoreply.reasons import DropReason
 
 ANSWERING_PORTS = frozenset({7, 13, 17, 19})
@@ -88,8 +88,10 @@ class ReplyDatagrams(DatagramProtocol):
     @param clock: where time comes from, such as the reactor.
     @param rules: gives the rules by which datagrams are answered now. Framing is the datagrams' own.
     @param observer: is told of each datagram, whether it was answered or not.
+    @param listener: where they come in.
     @param rate: how many datagrams a second are answered, of one IP address.
     @param permits: is asked whether an IP address is answered at all.
+    @param stopwatch: gives seconds since whenever, for the observer.
     """
 
     noisy = False
@@ -100,12 +102,16 @@ class ReplyDatagrams(DatagramProtocol):
         clock: IReactorTime,
         rules: Callable[[], Rules],
         observer: IReplyObserver,
+        listener: Listener,
         *,
         rate: int,
         permits: Callable[[str], bool] = lambda _host: True,
+        stopwatch: Callable[[], float] | None = None,
     ) -> None:
         self._rules = rules
         self._observer = observer
+        self._listener = listener
+        self._stopwatch = stopwatch
         self._rate = HostRate(clock, rate)
         self._permits = permits
         self._answering_ports = ANSWERING_PORTS
@@ -117,6 +123,7 @@ class ReplyDatagrams(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401  # as the socket module has it
         """Answer a datagram, unless there is a reason not to."""
+        heard = self._stopwatch() if self._stopwatch else 0.0
         host, port = unmapped(addr[0]), addr[1]
         rules = self._rules()
         reason = self._objection(rules, datagram, host, port)
@@ -128,9 +135,10 @@ class ReplyDatagrams(DatagramProtocol):
             except OSError as error:
                 reason = _why_unsent(error)
             else:
-                self._observer.answered_datagram((host, port), datagram, sum(map(len, replies)))
+                sent = sum(map(len, replies))
+                self._observer.answered_datagram(self._listener, (host, port), datagram, sent, heard)
                 return
-        self._observer.dropped((host, port), datagram, reason)
+        self._observer.dropped(self._listener, (host, port), datagram, reason)
 
     def _circumstances(self, peer: Address) -> Circumstances:
         asked = self.transport.asked

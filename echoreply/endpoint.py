@@ -24,6 +24,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from echoreply.listeners import BACKLOG, FreshUNIXEndpoint, adopt, listening_sockets
+from echoreply.observer import Listener
 from echoreply.proxied.factory import ProxiedFactory
 from echoreply.roads import Road, listening_on, nothing_to_settle
 
@@ -46,8 +47,8 @@ _DEFAULTS: dict[str, dict[str, int]] = {
 }
 """What is said of an endpoint if a person says nothing."""
 
-Tell = Callable[[IAddress, str, str], object]
-"""Is told of a client that was not understood: its peer, in which layer, and why, for people."""
+Tell = Callable[[Listener, IAddress, str, str], object]
+"""Is told of a client that was not understood: where it came in, its peer, in which layer, and why, for people."""
 
 
 class IServerReactor(IReactorCore, IReactorFromThreads, IReactorSocket, IReactorTCP, IReactorTime):
@@ -86,9 +87,9 @@ def server_endpoint(reactor: IServerReactor, interface: str, port: int) -> IStre
 def described_road(
     reactor: IServerReactor,
     description: str,
-    factory: IProtocolFactory,
+    entrance: Callable[[Listener], IProtocolFactory],
     *,
-    trusts: Callable[[IAddress], bool],
+    trusts: Callable[[Listener, IAddress], bool],
     tell: Tell,
 ) -> Road:
     """
@@ -98,42 +99,51 @@ def described_road(
     pieces, and knows no half-close; the header comes before TLS, as proxies send it. One of C{unix:} replaces a file
     that nobody listens on.
 
-    @param factory: makes the protocols of the clients.
+    @param entrance: gives the factory that makes the protocols of the clients who come in there.
     @param trusts: is asked of the peer on C{haproxy:} whether it is a proxy that is believed; who is not is closed.
     @raise CannotListen: it describes none.
     """
     kind = description.removeprefix(PROXIED)
-    layers = []
+    proxies, secures = kind != description, kind.startswith("ssl:")
+    listener = Listener(" and ".join(["PROXY"] * proxies + ["TLS"] * secures))
+    factory = entrance(listener)
+    tell_here = partial(tell, listener)
     settle = nothing_to_settle
     renewal = None
     with listening_on(description):
         if kind.startswith(PROXIED):
             # The second header could be anybody's.
             raise ValueError("haproxy takes an endpoint without it")
-        if kind.startswith("ssl:"):
+        if secures:
             from echoreply.secured import described, secured
 
-            layers.append("TLS")
             read, interface, port = described(kind)
             endpoint = server_endpoint(reactor, interface, port)
-            factory, renewal = secured(description, factory, read, tell)
+            factory, renewal = secured(description, factory, read, tell_here)
         else:
-            endpoint = _from_string(reactor, kind)
-    if kind != description:
-        layers.insert(0, "PROXY")
-        factory = proxied = ProxiedFactory(factory, reactor, trusts, lambda peer, why: tell(peer, "PROXY", why))
+            endpoint = stream_endpoint(reactor, kind)
+    if proxies:
+        trusts_here = partial(trusts, listener)
+        factory = proxied = ProxiedFactory(
+            factory, reactor, trusts_here, lambda peer, why: tell_here(peer, "PROXY", why)
+        )
         settle = proxied.settle
     return Road(
         description,
         partial(endpoint.listen, factory),
-        over=" and ".join(layers),
+        listener,
         passed_on=kind.startswith("systemd:"),
         settle=settle,
         renewal=renewal,
     )
 
 
-def _from_string(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
+def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
+    """
+    Give the endpoint that is described as Twisted describes endpoints, with defaults of ours.
+
+    @raise ValueError: it describes none. The text says why, for people.
+    """
     kind = path = ""
     try:
         (kind, *positional), named = endpoints._parse(description)

@@ -11,11 +11,13 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoreply.address import format_address, host_and_port
+from echoreply.circumstances import TLSDetails
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts, IReplyObserver, Peer
+from echoreply.observer import Connection, IReplyObserver, Listener, Peer
 from echoreply.quoting import quote
 from echoreply.reasons import CloseReason, DropReason
 from echoreply.timer import Timer
+from echoreply.totals import Totals
 
 LONGEST_SHOWN = 256
 """Bytes of a message that are shown."""
@@ -103,17 +105,17 @@ class LogObserver:
         self._drops = allow(REFUSALS_PER_SECOND, "drops")
         self._tells_messages = messages_per_second > 0
 
-    def listening(self, host: IAddress, over: str) -> None:
+    def listening(self, listener: Listener) -> None:
         """Log where clients can come, and how."""
-        how = f" for {over}" if over else ""
-        self._log.info("listening on {host}{how}", host=format_address(host), how=how)
+        how = f" for {listener.over}" if listener.over else ""
+        self._log.info("listening on {host}{how}", host=listener.name, how=how)
 
-    def failed(self, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
         """Log what was not understood, as long as the second has room for it."""
         if self._failures.take():
             self._log.info("{peer} {layer} failed: {why}", peer=format_address(peer), layer=layer, why=why)
 
-    def refused(self, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
         """Log whom we refused, as long as the second has room for it."""
         if self._refusals.take():
             self._log.info("{peer} refused: {reason}", peer=format_address(peer), reason=reason.value)
@@ -123,10 +125,10 @@ class LogObserver:
         if self._connections.take():
             self._log.info("{peer} connected", peer=format_address(connection.peer))
 
-    def identified(self, connection: Connection, identity: str) -> None:
+    def secured(self, connection: Connection, details: TLSDetails) -> None:
         """Log whom a client's certificate names, as long as the second has room for it."""
-        if self._identities.take():
-            who = quote(identity.encode(), LONGEST_SHOWN)
+        if details.client and self._identities.take():
+            who = quote(details.client.encode(), LONGEST_SHOWN)
             self._log.info("{peer} is {who}", peer=format_address(connection.peer), who=who)
 
     def answered(self, connection: Connection, messages: Block) -> None:
@@ -143,34 +145,37 @@ class LogObserver:
         if self._ends.take():
             self._log_end(connection, reason)
 
-    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
         """Log the message, as long as the second has room for it."""
         if not self._tells_messages:
             return
         if self._messages.take():
             self._log_message(host_and_port(*peer), message)
 
-    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Log whom we did not answer, as long as the second has room for it."""
         if self._drops.take():
             self._log.info("{peer} dropped: {reason}", peer=host_and_port(*peer), reason=reason.value)
 
-    def stopped(self, counts: Counts) -> None:
+    def stopping(self) -> None:
+        """Ignore it: twistd says that a signal has come."""
+
+    def stopped(self, totals: Totals) -> None:
         """Log what has been counted and not been told yet, and what there was in all."""
         self.settle()
-        drops = counts.drops
+        drops = totals.drops
         self._log.info(
             "stopped: accepted {accepted}, open {open}, ended {ended}{ended_by}, refused {refused}{refused_by}, "
             "messages {messages}, bytes in {received}, bytes out {sent}{dropped}",
-            accepted=counts.accepted,
-            open=counts.open,
-            ended=counts.endings.total(),
-            ended_by=_by_reason(counts.endings),
-            refused=counts.refusals.total(),
-            refused_by=_by_reason(counts.refusals),
-            messages=counts.messages,
-            received=counts.received,
-            sent=counts.sent,
+            accepted=totals.accepted,
+            open=totals.open,
+            ended=totals.endings.total(),
+            ended_by=_by_reason(totals.endings),
+            refused=totals.refusals.total(),
+            refused_by=_by_reason(totals.refusals),
+            messages=totals.messages,
+            received=totals.received,
+            sent=totals.sent,
             dropped=f", dropped {drops.total()}{_by_reason(drops)}" if drops else "",
         )
 

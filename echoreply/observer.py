@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-from attrs import define
+from attrs import Factory, define
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 from zope.interface import Interface, implementer
 
+from echoreply.address import format_address
+from echoreply.circumstances import TLSDetails
 from echoreply.framing import Block
 from echoreply.reasons import CloseReason, DropReason
+from echoreply.totals import Totals
 
 Peer = tuple[str, int]
 """Who sent a datagram: the IP address, an IPv4-mapped one as IPv4, and the port."""
+
+
+@define(eq=False)
+class Listener:
+    """
+    Where clients come in.
+
+    @ivar over: what they speak there below messages, beside TCP, for people, such as C{PROXY and TLS}.
+    @ivar host: the address; it is there before the first client.
+    """
+
+    over: str = ""
+    host: IAddress | None = None
+
+    @property
+    def name(self) -> str:
+        """The address, as people write it."""
+        return format_address(self.host) if self.host else ""
+
+    @property
+    def transport(self) -> str:
+        """What messages travel by: C{tcp}, C{tls}, C{udp} or C{unix}."""
+        if self.over == "UDP":
+            return "udp"
+        if self.over.endswith("TLS"):
+            return "tls"
+        return "unix" if isinstance(self.host, UNIXAddress) else "tcp"
 
 
 @define(eq=False)
@@ -23,29 +52,37 @@ class Connection:
     @ivar number: counts the connections of a factory, from 1.
     @ivar peer: the client's address.
     @ivar host: our own.
+    @ivar listener: where it came in.
+    @ivar tls: what its handshake has led to, if it has had one.
     @ivar messages: how many have been answered.
     @ivar received: bytes that were read.
     @ivar sent: bytes of replies that were handed to the transport.
     @ivar idle: for how many seconds there had been no progress when somebody last looked, as happens now and then;
         at most the idle timeout.
+    @ivar opened: when it was accepted, by the stopwatch of its factory. Without one, 0; so is the next.
+    @ivar heard: when it was last heard of: bytes, an end of what it sends, or the silence that ends a message.
     """
 
     number: int
     peer: IAddress
     host: IAddress
+    listener: Listener = Factory(Listener)
+    tls: TLSDetails | None = None
     messages: int = 0
     received: int = 0
     sent: int = 0
     idle: float = 0.0
+    opened: float = 0.0
+    heard: float = 0.0
 
 
 class IReplyObserver(Interface):
     """Somebody who wants to know what happens. Called as it happens, so it should be quick."""
 
-    def listening(host: IAddress, over: str) -> None:
-        """Tell that the server listens on an address, and what it speaks there below messages, such as C{TLS}."""
+    def listening(listener: Listener) -> None:
+        """Tell that the server listens."""
 
-    def failed(peer: IAddress, layer: str, why: str) -> None:
+    def failed(listener: Listener, peer: IAddress, layer: str, why: str) -> None:
         """
         Tell that a client and the server did not understand each other, below messages.
 
@@ -53,14 +90,14 @@ class IReplyObserver(Interface):
         @param why: for people.
         """
 
-    def refused(peer: IAddress, reason: CloseReason) -> None:
+    def refused(listener: Listener, peer: IAddress, reason: CloseReason) -> None:
         """Tell that a client was refused. Nothing else is told about it."""
 
     def opened(connection: Connection) -> None:
         """Tell that a connection was accepted."""
 
-    def identified(connection: Connection, identity: str) -> None:
-        """Tell whom the certificate names that a client has shown: its subject, as RFC 4514 writes it."""
+    def secured(connection: Connection, details: TLSDetails) -> None:
+        """Tell that a client and the server have shaken hands by TLS; the connection knows the details as well."""
 
     def answered(connection: Connection, messages: Block) -> None:
         """Tell that these messages were answered; the connection's totals include them."""
@@ -68,38 +105,42 @@ class IReplyObserver(Interface):
     def closed(connection: Connection, reason: CloseReason) -> None:
         """Tell that an accepted connection has ended."""
 
-    def answered_datagram(peer: Peer, message: bytes, sent: int) -> None:
+    def answered_datagram(listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
         """
         Tell that a datagram was answered.
 
         @param message: all of it.
         @param sent: the length of the reply, in bytes.
+        @param heard: when it was read, by the stopwatch; without one, 0.
         """
 
-    def dropped(peer: Peer, message: bytes, reason: DropReason) -> None:
+    def dropped(listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Tell that a datagram was not answered."""
 
-    def stopped(counts: Counts) -> None:
-        """Tell that the server has stopped, and nothing follows."""
+    def stopping() -> None:
+        """Tell that the server listens no longer, and lets its clients go."""
+
+    def stopped(totals: Totals) -> None:
+        """Tell that the server has stopped, and nothing follows; what there was in all."""
 
 
 @implementer(IReplyObserver)
 class NoObserver:
     """An observer that does not look; for others to begin with."""
 
-    def listening(self, host: IAddress, over: str) -> None:
+    def listening(self, listener: Listener) -> None:
         """Ignore it."""
 
-    def failed(self, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
         """Ignore it."""
 
-    def refused(self, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
         """Ignore it."""
 
     def opened(self, connection: Connection) -> None:
         """Ignore it."""
 
-    def identified(self, connection: Connection, identity: str) -> None:
+    def secured(self, connection: Connection, details: TLSDetails) -> None:
         """Ignore it."""
 
     def answered(self, connection: Connection, messages: Block) -> None:
@@ -108,98 +149,69 @@ class NoObserver:
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Ignore it."""
 
-    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
         """Ignore it."""
 
-    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Ignore it."""
 
-    def stopped(self, counts: Counts) -> None:
+    def stopping(self) -> None:
+        """Ignore it."""
+
+    def stopped(self, totals: Totals) -> None:
         """Ignore it."""
 
 
 class Counts(NoObserver):
     """
-    What an operator asks first. At any time C{accepted} is C{open} and all C{endings} together.
+    Counts. It adds up when it is asked, so a message on a connection costs nothing.
 
-    It adds up when it is asked, so a message on a connection costs nothing.
-
-    @ivar accepted: connections that were taken.
-    @ivar refusals: how many were not, by reason.
-    @ivar endings: how many of those accepted have ended, by reason.
-    @ivar drops: how many datagrams were not answered, by reason.
+    @ivar open: the connections that have been accepted and have not ended, in this order.
     """
 
     def __init__(self) -> None:
-        self.accepted = 0
-        self.refusals: Counter[CloseReason] = Counter()
-        self.endings: Counter[CloseReason] = Counter()
-        self.drops: Counter[DropReason] = Counter()
-        self._open: set[Connection] = set()
-        self._messages = self._received = self._sent = 0
+        # As a set that is in order, which Python has as the keys of a dictionary.
+        self.open: dict[Connection, None] = {}
+        self._past = Totals()
 
-    @property
-    def open(self) -> int:
-        """How many connections have been accepted and have not ended."""
-        return len(self._open)
+    def totals(self) -> Totals:
+        """Give what there has been until now."""
+        present = Totals(
+            messages=sum(connection.messages for connection in self.open),
+            received=sum(connection.received for connection in self.open),
+            sent=sum(connection.sent for connection in self.open),
+        )
+        return self._past + present
 
-    @property
-    def messages(self) -> int:
-        """How many messages were answered."""
-        return self._messages + sum(connection.messages for connection in self._open)
-
-    @property
-    def received(self) -> int:
-        """Bytes that were read."""
-        return self._received + sum(connection.received for connection in self._open)
-
-    @property
-    def sent(self) -> int:
-        """Bytes of replies that were handed to transports or, as datagrams, to the kernel."""
-        return self._sent + sum(connection.sent for connection in self._open)
-
-    def add(
-        self,
-        *,
-        accepted: int,
-        refusals: Counter[CloseReason],
-        endings: Counter[CloseReason],
-        messages: int,
-        received: int,
-        sent: int,
-    ) -> None:
-        """Add what others have counted, whose connections have all ended."""
-        self.accepted += accepted
-        self.refusals += refusals
-        self.endings += endings
-        self._messages += messages
-        self._received += received
-        self._sent += sent
-
-    def refused(self, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
         """Count it."""
-        self.refusals[reason] += 1
+        self._past.refusals[reason] += 1
+
+    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+        """Count it."""
+        self._past.failures[layer] += 1
 
     def opened(self, connection: Connection) -> None:
         """Count it."""
-        self.accepted += 1
-        self._open.add(connection)
+        self._past.accepted += 1
+        self.open[connection] = None
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Count it, and keep its totals."""
-        self._open.remove(connection)
-        self.endings[reason] += 1
-        self._messages += connection.messages
-        self._received += connection.received
-        self._sent += connection.sent
+        past = self._past
+        del self.open[connection]
+        past.endings[reason] += 1
+        past.messages += connection.messages
+        past.received += connection.received
+        past.sent += connection.sent
 
-    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
         """Count it."""
-        self._messages += 1
-        self._received += len(message)
-        self._sent += sent
+        self._past.messages += 1
+        self._past.received += len(message)
+        self._past.sent += sent
 
-    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Count it."""
-        self.drops[reason] += 1
-        self._received += len(message)
+        self._past.drops[reason] += 1
+        self._past.received += len(message)

@@ -40,6 +40,7 @@ What it answers:
   --framing=auto|line|read  --pause=SECONDS [{_DEFAULTS.pause:g}]  --max-message=BYTES [{_DEFAULTS.max_message}]
 How it runs:
   --engine=auto|twisted|uvloop  --log-messages=N a second [{_DEFAULTS.log_messages}]
+  --web=ENDPOINT        a live page, /metrics, /healthz, /readyz
   --help  --version
 
   twistd -n echoreply --port 8088 --udp 8088
@@ -85,6 +86,7 @@ class Options(usage.Options):
         ["engine", None, _DEFAULTS.engine.value, "what moves the bytes: twisted, its reactor; uvloop, faster;"
          " auto, uvloop where it is installed and twistd has no --reactor"],
         ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
+        ["web", None, None, "a Twisted server endpoint for a live page, Prometheus's metrics and health checks"],
         ["workers", None, _DEFAULTS.workers, "server processes that share the port; auto: one a core"],
     ]  # fmt: skip
     optFlags = [  # noqa: RUF012

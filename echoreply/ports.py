@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IAddress
-
 from echoreply.address import plain_address
 from echoreply.circumstances import Ports
-from echoreply.observer import NoObserver
+from echoreply.observer import Listener, NoObserver
 
 
 class PortsObserver(NoObserver):
@@ -19,9 +17,10 @@ class PortsObserver(NoObserver):
     def __init__(self) -> None:
         self.ports = Ports()
 
-    def listening(self, host: IAddress, over: str) -> None:
+    def listening(self, listener: Listener) -> None:
         """Keep the first port of each kind."""
-        port = plain_address(host).port
-        transport = "udp" if over == "UDP" else "tls" if over.endswith("TLS") else "tcp"
-        if port and getattr(self.ports, transport) is None:
-            setattr(self.ports, transport, port)
+        if not listener.host:
+            return
+        port = plain_address(listener.host).port
+        if port and getattr(self.ports, listener.transport) is None:
+            setattr(self.ports, listener.transport, port)

@@ -30,7 +30,7 @@ from zope.interface import implementer
 from echoreply.address import plain_address
 from echoreply.circumstances import Circumstances, TLSDetails
 from echoreply.conversation import Batch, Conversation, Rules
-from echoreply.observer import Connection, Counts, IReplyObserver
+from echoreply.observer import Connection, Counts, IReplyObserver, Listener
 from echoreply.publisher import Publisher
 from echoreply.reasons import CloseReason
 from echoreply.timer import Timer
@@ -69,10 +69,19 @@ class ReplyProtocol(Protocol):
     transport: IDuplexTransport
     connection: Connection
 
-    def __init__(self, clock: IReactorTime, conversation: Conversation, pause: float) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        conversation: Conversation,
+        pause: float,
+        listener: Listener,
+        stopwatch: Callable[[], float] | None = None,
+    ) -> None:
         self._clock = clock
         self._conversation = conversation
         self._pause = pause
+        self._stopwatch = stopwatch
+        self.listener = listener
         self._timer: Timer | None = None
         self._refused = False
         self._lingers = True
@@ -99,17 +108,21 @@ class ReplyProtocol(Protocol):
             self._greet("unix" if isinstance(self.connection.host, UNIXAddress) else "tcp")
 
     def handshakeCompleted(self) -> None:
-        """Tell who the client is, if it has said so by a certificate, and greet it."""
+        """Tell what has come of the handshake, and greet the client."""
         if self._refused:
             return
         details = self.transport.tls if ISecureTransport.providedBy(self.transport) else None
-        if details and details.client:
-            self.factory.observer.identified(self.connection, details.client)
+        if details:
+            self.connection.tls = details
+            self.factory.observer.secured(self.connection, details)
         self._greet("tls", details)
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what the client has sent, as far as it takes the replies."""
-        self.connection.received += len(data)
+        connection = self.connection
+        connection.received += len(data)
+        if self._stopwatch:
+            connection.heard = self._stopwatch()
         if not (self._blocked or self._draining or self.closing) and (batch := self._conversation.answer(data)):
             self._write(batch)
             return
@@ -128,7 +141,7 @@ class ReplyProtocol(Protocol):
         if self.closing:
             self.transport.loseConnection()
             return
-        self._conversation.finish_message()
+        self._finish_message()
         self._go_on()
 
     def writeConnectionLost(self) -> None:
@@ -224,7 +237,7 @@ class ReplyProtocol(Protocol):
         """Wait no longer for the client, but for what it takes at once."""
         if self._conversation.awaits_silence and not (self._blocked or self.closing):
             # There is no time for the whole pause.
-            self._conversation.finish_message()
+            self._finish_message()
             self._go_on()
             if not self.closing:
                 self._close(CloseReason.SHUTDOWN)
@@ -295,8 +308,13 @@ class ReplyProtocol(Protocol):
         if unread(self.transport):
             self._wait(self._pause, self._silence)
             return
-        self._conversation.finish_message()
+        self._finish_message()
         self._go_on()
+
+    def _finish_message(self) -> None:
+        if self._stopwatch:
+            self.connection.heard = self._stopwatch()
+        self._conversation.finish_message()
 
     def _close(self, reason: CloseReason) -> None:
         """Flush and close our side, then wait for the client to close its own."""
@@ -333,7 +351,9 @@ class ReplyFactory(ServerFactory):
     @param permits: is asked whether a client from an address may connect at all; it is closed at once if not.
     @param refusal: is asked whether a client that connects from an address is one too many, and gives the reason.
     @param observers: are told what happens.
+    @param stopwatch: gives seconds since whenever. With one, connections know when they were heard of.
     @ivar rules: those by which clients are answered who come from now on.
+    @ivar stopwatch: that one.
     @ivar arrived: how many clients have connected, the refused included, who have a protocol to be told by.
     @ivar observer: tells them all.
     @ivar counts: what there has been.
@@ -352,6 +372,7 @@ class ReplyFactory(ServerFactory):
         permits: Callable[[IAddress], bool] = lambda _peer: True,
         refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
         observers: Iterable[IReplyObserver] = (),
+        stopwatch: Callable[[], float] | None = None,
     ) -> None:
         self._clock = clock
         self.rules = rules or Rules()
@@ -360,6 +381,8 @@ class ReplyFactory(ServerFactory):
         self._look = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 20, 0.01), self._look_for_idle)
         self._permits = permits
         self._refusal = refusal
+        self.stopwatch = stopwatch
+        self._listener = Listener()
         self._refused: set[ReplyProtocol] = set()
         self._host: IAddress | None = None
         self.arrived = 0
@@ -370,10 +393,14 @@ class ReplyFactory(ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol | None:  # type: ignore[override]
         """Make the protocol for a client, unless it may not connect."""
+        return self.build(addr, self._listener)
+
+    def build(self, addr: IAddress | None, listener: Listener) -> ReplyProtocol | None:
+        """Make the protocol for a client who has come in somewhere, unless it may not connect."""
         if addr and not self._permits(addr):
-            self.observer.refused(addr, CloseReason.DENIED)
+            self.observer.refused(listener, addr, CloseReason.DENIED)
             return None
-        protocol = ReplyProtocol(self._clock, self.rules.converse(), self._pause)
+        protocol = ReplyProtocol(self._clock, self.rules.converse(), self._pause, listener, self.stopwatch)
         protocol.factory = self
         return protocol
 
@@ -386,17 +413,20 @@ class ReplyFactory(ServerFactory):
             # Most come to the same address, and share what tells it.
             host = self._host
         self._host = host
-        protocol.connection = Connection(self.arrived, transport.getPeer(), host)
+        connection = Connection(self.arrived, transport.getPeer(), host, protocol.listener)
+        if self.stopwatch:
+            connection.opened = connection.heard = self.stopwatch()
+        protocol.connection = connection
         if not self.protocols:
             self._look.start()
         self.protocols.add(protocol)
-        reason = self._refusal(protocol.connection.peer)
+        reason = self._refusal(connection.peer)
         if reason:
             self._refused.add(protocol)
-            self.observer.refused(protocol.connection.peer, reason)
+            self.observer.refused(protocol.listener, connection.peer, reason)
             protocol.refuse(reason, linger=len(self._refused) <= LINGERING_REFUSED)
         else:
-            self.observer.opened(protocol.connection)
+            self.observer.opened(connection)
 
     def closed(self, protocol: ReplyProtocol, reason: CloseReason) -> None:
         """Take note that a client is gone. For protocols to call."""
@@ -445,3 +475,22 @@ class ReplyFactory(ServerFactory):
                 protocol.expire()
         if self.protocols:
             self._look.start()
+
+
+class Entrance(ServerFactory):
+    """
+    Makes the protocols of those clients of a L{ReplyFactory} who come in at one listener.
+
+    @ivar factory: that one.
+    @param listener: where that is.
+    """
+
+    noisy = False
+
+    def __init__(self, factory: ReplyFactory, listener: Listener) -> None:
+        self.factory = factory
+        self._listener = listener
+
+    def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol | None:  # type: ignore[override]
+        """Make the protocol for a client, unless it may not connect."""
+        return self.factory.build(addr, self._listener)

@@ -9,9 +9,11 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from echoreply.circumstances import TLSDetails
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts, IReplyObserver, NoObserver, Peer
+from echoreply.observer import Connection, IReplyObserver, Listener, NoObserver, Peer
 from echoreply.reasons import CloseReason, DropReason
+from echoreply.totals import Totals
 
 _log = Logger("echoreply")
 
@@ -31,20 +33,20 @@ class Publisher:
         self._listeners = {event: self._who_hear(event) for event in IReplyObserver.names()}
         self._answered = self._listeners["answered"]
 
-    def listening(self, host: IAddress, over: str) -> None:
-        self._tell("listening", host, over)
+    def listening(self, listener: Listener) -> None:
+        self._tell("listening", listener)
 
-    def failed(self, peer: IAddress, layer: str, why: str) -> None:
-        self._tell("failed", peer, layer, why)
+    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+        self._tell("failed", listener, peer, layer, why)
 
-    def refused(self, peer: IAddress, reason: CloseReason) -> None:
-        self._tell("refused", peer, reason)
+    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+        self._tell("refused", listener, peer, reason)
 
     def opened(self, connection: Connection) -> None:
         self._tell("opened", connection)
 
-    def identified(self, connection: Connection, identity: str) -> None:
-        self._tell("identified", connection, identity)
+    def secured(self, connection: Connection, details: TLSDetails) -> None:
+        self._tell("secured", connection, details)
 
     def answered(self, connection: Connection, messages: Block) -> None:
         # Unrolled, since it is every message's: what _tell does.
@@ -57,14 +59,17 @@ class Publisher:
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         self._tell("closed", connection, reason)
 
-    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
-        self._tell("answered_datagram", peer, message, sent)
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
+        self._tell("answered_datagram", listener, peer, message, sent, heard)
 
-    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
-        self._tell("dropped", peer, message, reason)
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
+        self._tell("dropped", listener, peer, message, reason)
 
-    def stopped(self, counts: Counts) -> None:
-        self._tell("stopped", counts)
+    def stopping(self) -> None:
+        self._tell("stopping")
+
+    def stopped(self, totals: Totals) -> None:
+        self._tell("stopped", totals)
 
     def _who_hear(self, event: str) -> list[tuple[object, Callable[..., object]]]:
         """Give the observers that do not ignore an event, each with its method for it."""

@@ -2,7 +2,7 @@
 What a worker process has to say, on its way to the log of its supervisor.
 
 It goes through a pipe, a line of JSON each: C{[level, namespace, text]} for a log event, where the text has all the
-lines of a traceback, and C{[]} once the worker serves.
+lines of a traceback, C{[]} once the worker serves, and what has changed of its connections, if it was asked.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from twisted.internet.interfaces import IAddress
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
 from zope.interface import implementer
 
-from echoreply.observer import NoObserver
+from echoreply.observer import Listener, NoObserver
+from echoreply.roster import Changes
 
 
 @implementer(ILogObserver)
@@ -37,11 +37,15 @@ class Sender(NoObserver):
         if namespace == "echoreply" or level > LogLevel.info:
             self._send([level.name, namespace, eventAsText(event, includeTimestamp=False, includeSystem=False)])
 
-    def listening(self, host: IAddress, over: str) -> None:
+    def listening(self, listener: Listener) -> None:
         """Send that the worker serves."""
         self._send([])
 
-    def _send(self, line: list[str]) -> None:
+    def send_changes(self, changes: Changes) -> None:
+        """Send what has changed of the connections."""
+        self._send(changes)
+
+    def _send(self, line: list[str] | Changes) -> None:
         self._pipe.write(json.dumps(line).encode("ascii") + b"\n")
         self._pipe.flush()
 
@@ -52,11 +56,13 @@ class Receiver:
 
     @param worker: the worker's name.
     @param serves: is called when the worker serves.
+    @param changed: is called with what has changed of the worker's connections.
     """
 
-    def __init__(self, worker: str, serves: Callable[[], object]) -> None:
+    def __init__(self, worker: str, serves: Callable[[], object], changed: Callable[[Changes], object]) -> None:
         self._worker = worker
         self._serves = serves
+        self._changed = changed
         self._sent = Lines(self._receive)
         self._stray = Lines(self._receive_stray)
 
@@ -76,6 +82,8 @@ class Receiver:
         match json.loads(line):
             case [level, namespace, text]:
                 self._tell(LogLevel.lookupByName(level), namespace, text)
+            case {**changes}:
+                self._changed(cast(Changes, changes))
             case _:
                 self._serves()
 

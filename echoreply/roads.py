@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from attrs import frozen
+from attrs import Factory, frozen
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
+from echoreply.observer import Listener
 from echoreply.renewal import Renewal
 from echoreply.starting import CannotStart
 
@@ -51,7 +52,7 @@ class Road:
 
     @ivar where: where it is, as people know it.
     @ivar open: listens there. It has listened or failed when it returns: an address needs no looking up.
-    @ivar over: what clients speak below their messages, beside TCP or UDP, such as C{TLS}.
+    @ivar listener: what clients who come on it know as theirs.
     @ivar passed_on: whether somebody else will go on to listen with the same socket. Then those who wait in its queue
         when the server stops are theirs.
     @ivar settle: waits, once it no longer listens, until the factory has been told of all clients who have come.
@@ -60,14 +61,14 @@ class Road:
 
     where: str
     open: Callable[[], Deferred[IListeningPort]]
-    over: str = ""
+    listener: Listener = Factory(Listener)
     passed_on: bool = False
     settle: Callable[[], Deferred[None]] = nothing_to_settle
     renewal: Renewal | None = None
 
     def listen(self) -> IListeningPort:
         """
-        Listen.
+        Listen, and let the listener know where.
 
         @raise CannotListen: it can't be.
         """
@@ -79,4 +80,5 @@ class Road:
                 raise failure
             if not ports or not IListeningPort.providedBy(ports[0]):
                 raise ValueError("this kind of endpoint gives no port, or not at once")
+        self.listener.host = ports[0].getHost()
         return ports[0]

@@ -103,9 +103,10 @@ class ReplyService(Service):
             if isinstance(port, unix.Port):
                 mind_file(port, keep=road.passed_on)
             # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
-            self._clock.callLater(0, self._factory.observer.listening, port.getHost(), road.over)
+            self._clock.callLater(0, self._factory.observer.listening, road.listener)
 
     async def _stop(self) -> None:
+        self._factory.observer.stopping()
         closed = []
         for road, port in self._ports:
             if isinstance(port, tcp.Port) and not road.passed_on:
@@ -131,4 +132,4 @@ class ReplyService(Service):
         for deadline in deadlines:
             if deadline.active():
                 deadline.cancel()
-        self._factory.observer.stopped(self._factory.counts)
+        self._factory.observer.stopped(self._factory.counts.totals())

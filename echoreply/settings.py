@@ -40,6 +40,10 @@ def _path(value: str | None) -> str:
     return os.path.abspath(given(value)) if value is not None else ""
 
 
+def _endpoint(value: str | None) -> str:
+    return given(value) if value is not None else ""
+
+
 def _profile(value: str | None) -> str:
     if value:
         text_of(value)
@@ -134,6 +138,7 @@ class Settings:
     udp_rate: int = _option(1000, whole_number(1))
     engine: Engine = _option(Engine.AUTO, choice(Engine))
     drain: float = _option(5.0, seconds(zero=True))
+    web: str = _option(None, parser(_endpoint, "a Twisted server endpoint, such as tcp:9101:interface=127.0.0.1"))
     workers: int = _option(1, parser(_workers, "a whole number, 1 or more, or auto"))
 
     def __attrs_post_init__(self) -> None:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from time import perf_counter, time
 from typing import cast
 
 from twisted.application.service import IService
 from twisted.logger import Logger
 
+from echoreply import __version__
 from echoreply.admission import Admission
 from echoreply.assembly import reply_factory, roads
 from echoreply.daemon import TwistdService, told_in_a_line
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine, start_engine
+from echoreply.histogram import Histogram
+from echoreply.lag import LoopLag
 from echoreply.log import LogObserver
+from echoreply.observer import IReplyObserver
 from echoreply.options import Options
+from echoreply.roster import Roster, Table
 from echoreply.service import ReplyService
+from echoreply.statistics import Ledger, Statistics
 
 __all__ = ["Options", "makeService"]
 
@@ -37,12 +44,44 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         sys.stdout.reconfigure(errors="backslashreplace")
     if several:
         # It imports the reactor.
+        from echoreply.overview import WorkersStatistics
         from echoreply.workers import IWorkersReactor, Workers
 
-        return TwistdService(reactor, Workers(cast(IWorkersReactor, reactor), settings, options.engine))
+        workers = Workers(cast(IWorkersReactor, reactor), settings, options.engine)
+        statistics = WorkersStatistics(workers, settings.max_connections)
+        with told_in_a_line():
+            watchers = _watchers(reactor, options, statistics, workers.table, statistics.lag)
+        return TwistdService(reactor, workers, watchers)
     admission = Admission(connections_allowed(reactor, settings.max_connections), settings.max_per_host)
-    observers = [admission, LogObserver(reactor, settings.log_messages)]
+    observers: list[IReplyObserver] = [admission, LogObserver(reactor, settings.log_messages)]
+    ledger, roster = Ledger(perf_counter, admission.full), Roster(perf_counter, time)
+    if settings.web:
+        observers += [ledger, roster]
     with told_in_a_line():
-        factory, renewals = reply_factory(reactor, settings, admission.refusal, observers)
+        watchers = _watchers(reactor, options, ledger, roster, ledger.lag)
+        stopwatch = perf_counter if settings.web else None
+        factory, renewals = reply_factory(reactor, settings, admission.refusal, observers, stopwatch=stopwatch)
         service = ReplyService(reactor, roads(reactor, settings, factory), factory, settings.drain, renewals)
-    return TwistdService(reactor, service)
+    return TwistdService(reactor, service, watchers)
+
+
+def _watchers(
+    reactor: IServerReactor, options: Options, statistics: Statistics, table: Table, lag: Histogram
+) -> list[IService]:
+    """
+    Make what shows the server to whoever wants to look, if that is wanted.
+
+    @param lag: is told by how much the event loop was late.
+    @raise CannotListen: it is to listen where it can't.
+    """
+    settings = options.settings
+    if not settings.web:
+        return []
+    # As in rulebook.
+    from echoreply.web.service import WebService
+
+    about = {"version": __version__, "engine": options.engine.value, "workers": settings.workers}
+    return [
+        LoopLag(reactor, perf_counter, lag.observe),
+        WebService(reactor, settings.web, statistics, table, about),
+    ]

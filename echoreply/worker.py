@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from itertools import count
 from pathlib import Path
+from time import perf_counter, time
 from typing import cast
 
 from twisted.internet.abstract import FileDescriptor
@@ -19,22 +21,25 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from echoreply.admission import Admission
-from echoreply.assembly import reply_factory, tcp_roads
+from echoreply.assembly import reply_factory, tcp_listeners, tcp_roads
 from echoreply.daemon import TwistdService
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine, start_engine
+from echoreply.lag import LoopLag
 from echoreply.listeners import AdoptedServerEndpoint
 from echoreply.log import LogObserver
-from echoreply.observer import Counts, IReplyObserver
+from echoreply.observer import IReplyObserver, Listener
 from echoreply.options import Options
 from echoreply.reasons import CloseReason
 from echoreply.relay import Sender
+from echoreply.roster import MOST_ROWS, Roster
 from echoreply.scoreboard import Scoreboard
 from echoreply.service import ReplyService
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
 from echoreply.tally import SharedAdmission, Tally
+from echoreply.totals import Totals
 
 LIFELINE, BOARD, REPORTS, CERTIFICATE, SCRIPT, LISTENERS = 0, 3, 4, 5, 6, 7
 """
@@ -44,8 +49,11 @@ this run, if there is one, the script, if there is one, and what it listens with
 
 LONGEST_CERTIFICATE = 65536
 
-HURRY = b"!"
-"""Comes through the lifeline when no client is to be waited for."""
+HURRY, LOOK, FORGET = b"!", b"?", b"-"
+"""
+Come through the lifeline: no client is to be waited for; it is to be told what has changed of the connections; and it
+is forgotten what was told.
+"""
 
 
 class WorkerOptions(Options):
@@ -61,10 +69,10 @@ class WorkerOptions(Options):
 class WorkerLogObserver(LogObserver):
     """Logs connections and messages; the supervisor logs the rest, for all workers."""
 
-    def listening(self, host: object, over: str) -> None:
+    def listening(self, listener: Listener) -> None:
         """Do nothing."""
 
-    def stopped(self, counts: Counts) -> None:
+    def stopped(self, totals: Totals) -> None:
         """Log what has been counted and not been told yet."""
         self.settle()
 
@@ -73,25 +81,30 @@ class Lifeline(FileDescriptor):
     """
     The reading end of a pipe whose writing end is the supervisor's.
 
-    @param hurry: is called when there is no time.
+    @param heed: what is to be done at each byte that comes.
     @param ended: is called when the supervisor is no more, and when the reactor stops.
     """
 
     def __init__(
-        self, reactor: IServerReactor, descriptor: int, hurry: Callable[[], object], ended: Callable[[], object]
+        self,
+        reactor: IServerReactor,
+        descriptor: int,
+        heed: Mapping[bytes, Callable[[], object]],
+        ended: Callable[[], object],
     ) -> None:
         super().__init__(cast(IReactorFDSet, reactor))
         self._descriptor = descriptor
-        self._hurry = hurry
+        self._heed = heed
         self._ended = ended
 
     def fileno(self) -> int:
         return self._descriptor
 
     def doRead(self) -> Exception | None:
-        if not os.read(self._descriptor, 1):
+        byte = os.read(self._descriptor, 1)
+        if not byte:
             return ConnectionDone()
-        self._hurry()
+        self._heed[byte]()
         return None
 
     def connectionLost(self, reason: Failure) -> None:
@@ -99,10 +112,21 @@ class Lifeline(FileDescriptor):
         self._ended()
 
 
-def _service(reactor: IServerReactor, settings: Settings, number: int, tally: str, sender: Sender) -> ReplyService:
+def _service(reactor: IServerReactor, settings: Settings, number: int, tally: str, sender: Sender) -> TwistdService:
+    stopwatch = perf_counter if settings.web else None
     own = Admission(connections_allowed(reactor, settings.max_connections))
     log = WorkerLogObserver(reactor, settings.log_messages, part=(number, settings.workers))
-    observers: list[IReplyObserver] = [own, Scoreboard(BOARD), sender, log]
+    listeners = tcp_listeners(settings)
+    board = Scoreboard(BOARD, [listener for _, listener in listeners], stopwatch)
+    observers: list[IReplyObserver] = [own, board, sender, log]
+    heed: dict[bytes, Callable[[], object]] = {}
+    watchers = []
+    if stopwatch:
+        roster = Roster(stopwatch, time, MOST_ROWS // settings.workers, row_prefix(number))
+        observers.append(roster)
+        heed[LOOK] = lambda: sender.send_changes(roster.look())
+        heed[FORGET] = roster.forget
+        watchers.append(LoopLag(reactor, stopwatch, board.lagged))
     refusals = [own.refusal]
     if tally:
         shared = SharedAdmission(Tally(Path(tally)), number, settings.max_connections, settings.max_per_host)
@@ -114,14 +138,27 @@ def _service(reactor: IServerReactor, settings: Settings, number: int, tally: st
     def refusal(peer: IAddress) -> CloseReason | None:
         return next(filter(None, (ask(peer) for ask in refusals)), None)
 
-    factory, renewals = reply_factory(reactor, settings, refusal, observers, _script)
-    listeners = count(LISTENERS)
+    factory, renewals = reply_factory(reactor, settings, refusal, observers, _script, stopwatch)
+    descriptors = count(LISTENERS)
 
     def endpoint(_port: int) -> AdoptedServerEndpoint:
-        return AdoptedServerEndpoint(reactor, next(listeners))
+        return AdoptedServerEndpoint(reactor, next(descriptors))
 
-    roads = tcp_roads(settings, factory, endpoint, lambda: os.pread(CERTIFICATE, LONGEST_CERTIFICATE, 0))
-    return ReplyService(reactor, roads, factory, settings.drain, renewals)
+    roads = tcp_roads(settings, factory, listeners, endpoint, lambda: os.pread(CERTIFICATE, LONGEST_CERTIFICATE, 0))
+    server = ReplyService(reactor, roads, factory, settings.drain, renewals)
+    heed[HURRY] = server.hurry
+    Lifeline(reactor, LIFELINE, heed, partial(_stop, reactor)).startReading()  # type: ignore[no-untyped-call]
+    return TwistdService(reactor, server, watchers)
+
+
+def row_prefix(number: int) -> str:
+    """Give what the names of a worker's rows begin with."""
+    return f"{number}."
+
+
+def _stop(reactor: IServerReactor) -> None:
+    with suppress(ReactorNotRunning):  # It stops already.
+        reactor.stop()
 
 
 def _script(_path: str) -> str:
@@ -151,17 +188,10 @@ def main(arguments: list[str]) -> None:
     globalLogBeginner.beginLoggingTo([sender], redirectStandardIO=False)
     tally = options["tally"] or ""
     try:
-        server = _service(reactor, options.settings, int(options["number"]), tally, sender)
+        service = _service(reactor, options.settings, int(options["number"]), tally, sender)
     except CannotStart as error:
         # A file has become another since the supervisor looked at it.
         sys.exit(str(error))
-    service = TwistdService(reactor, server)
-
-    def stop() -> None:
-        with suppress(ReactorNotRunning):  # It stops already.
-            reactor.stop()
-
-    Lifeline(reactor, LIFELINE, server.hurry, stop).startReading()  # type: ignore[no-untyped-call]
     service.privilegedStartService()
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)

@@ -13,38 +13,42 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain
 from math import ceil
 from pathlib import Path
+from time import time
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
-from twisted.internet.interfaces import IAddress, IProcessTransport, IReactorProcess
+from twisted.internet.interfaces import IProcessTransport, IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 
 from echoreply.address import host_and_port
+from echoreply.assembly import tcp_listeners
 from echoreply.circumstances import Ports
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine
 from echoreply.files import read_text
 from echoreply.listeners import listening_sockets
 from echoreply.log import LogObserver
-from echoreply.observer import Counts
 from echoreply.relay import Receiver
 from echoreply.renewal import Renewal
 from echoreply.roads import listening_on
+from echoreply.roster import Changes, MergedTable
 from echoreply.rulebook import rules_of
-from echoreply.scoreboard import Scoreboard, new_scoreboard
+from echoreply.scoreboard import Scoreboards
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
 from echoreply.tally import Tally
-from echoreply.worker import BOARD, CERTIFICATE, HURRY, LIFELINE, LISTENERS, REPORTS, SCRIPT
+from echoreply.totals import Totals
+from echoreply.worker import BOARD, CERTIFICATE, FORGET, HURRY, LIFELINE, LISTENERS, LOOK, REPORTS, SCRIPT, row_prefix
 
 KILL_SECONDS = 2
 """Seconds after C{--drain} that a worker has to end, as a server by itself does within one."""
@@ -66,8 +70,9 @@ class WorkerProtocol(ProcessProtocol):
 
     def __init__(self, service: Workers, number: int) -> None:
         self._service = service
-        self._number = number
-        self._receiver = Receiver(_name(number), self._serves)
+        self.number = number
+        self._receiver = Receiver(_name(number), self._serves, partial(service.table.add, row_prefix(number)))
+        self.serves = False
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Log what the worker says."""
@@ -79,14 +84,43 @@ class WorkerProtocol(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """Tell the service, now that all is read."""
         self._receiver.end()
-        self._service.ended(self._number, reason)
+        self._service.ended(self.number, reason)
 
     def hurry(self) -> None:
         """Ask the worker to wait for no client, also if it has yet to be asked to stop."""
-        self.transport.writeToChild(LIFELINE, HURRY)
+        self.tell(HURRY)
+
+    def tell(self, byte: bytes) -> None:
+        """Have the worker heed what L{echoreply.worker} knows."""
+        # One that has ended is followed by another, whom nobody has told anything.
+        with suppress(ProcessExitedAlready, KeyError):
+            self.transport.writeToChild(LIFELINE, byte)
 
     def _serves(self) -> None:
-        self._service.serves(self._number)
+        self.serves = True
+        self._service.serves(self.number)
+
+
+class WorkersTable(MergedTable):
+    """
+    The L{Table <echoreply.roster.Table>} of what all workers tell, which is known a second after it is asked for.
+
+    @param tell: tells all workers something.
+    """
+
+    def __init__(self, tell: Callable[[bytes], object]) -> None:
+        super().__init__(time)
+        self._tell = tell
+
+    def look(self) -> Changes:
+        """Give what has changed between the last looks but one, and ask for more."""
+        self._tell(LOOK)
+        return super().look()
+
+    def forget(self) -> None:
+        """Begin anew, and have the workers do so."""
+        self._tell(FORGET)
+        super().forget()
 
 
 class Workers(ProcessMonitor):
@@ -96,6 +130,8 @@ class Workers(ProcessMonitor):
     @param reactor: workers on Twisted's engine run one of the same kind.
     @param settings: what each of them is told.
     @param engine: what moves their bytes.
+    @ivar table: the connections of all of them.
+    @ivar boards: what they have counted, once the service has started.
     """
 
     protocols: dict[str, WorkerProtocol]  # type: ignore[assignment]
@@ -107,16 +143,15 @@ class Workers(ProcessMonitor):
         self._engine = engine
         self._reactor_name = type(reactor).__module__
         self.killTime = ceil(settings.drain + KILL_SECONDS)
-        self._listeners: list[tuple[socket.socket, ...]] = []
+        self._listeners = tcp_listeners(settings)
+        self._sockets: list[tuple[socket.socket, ...]] = []
         self._certificate: int | None = None
         self._script: int | None = None
-        self._boards: dict[int, int] = {}
         self._directory: Path | None = None
         self._tally: Tally | None = None
-        self._counts = Counts()
         self._observer = LogObserver(reactor, 0)
+        self.table = WorkersTable(self.tell)
         self._serving: set[int] | None = set()
-        self._hosts: list[tuple[IAddress, str]] = []
         self._stopped: Deferred[None] | None = None
         self._started = False
         self._hurried = False
@@ -136,13 +171,13 @@ class Workers(ProcessMonitor):
 
         @raise CannotListen: if the address is taken, or not ours to take, or if there can be no workers.
         """
-        if not self._listeners:
+        if not self._sockets:
             self._listen()
+        self.boards = Scoreboards([listener for _, listener in self._listeners], self._settings.workers)
         if self._settings.max_connections or self._settings.max_per_host:
             self._directory = Path(tempfile.mkdtemp(prefix="echoreply-"))
             self._tally = Tally(self._tally_path)
         for number in range(1, self._settings.workers + 1):
-            self._boards[number] = new_scoreboard()
             self.addProcess(_name(number), self._command(number))
         try:
             super().startService()
@@ -158,8 +193,8 @@ class Workers(ProcessMonitor):
         @return: fires when none is left, at the latest some three seconds after C{drain} seconds.
         """
         # Theirs are the last now, and with the last a listening socket closes.
-        for listener in chain(*self._listeners):
-            listener.close()
+        for listening in chain(*self._sockets):
+            listening.close()
         super().stopService()
         if self._hurried:
             self.hurry()
@@ -195,6 +230,11 @@ class Workers(ProcessMonitor):
             with suppress(ProcessExitedAlready):
                 protocol.transport.signalProcess("HUP")
 
+    def tell(self, byte: bytes) -> None:
+        """Have all workers heed what L{echoreply.worker} knows."""
+        for protocol in self.protocols.values():
+            protocol.tell(byte)
+
     def startProcess(self, name: str) -> None:
         """Start a worker. As a C{ProcessMonitor} does, but with descriptors."""
         number = int(name.removeprefix("worker "))
@@ -206,15 +246,15 @@ class Workers(ProcessMonitor):
             LIFELINE: "w",
             1: "r",
             2: "r",
-            BOARD: self._boards[number],
+            BOARD: self.boards.descriptors[number],
             REPORTS: "r",
         }
         if self._certificate is not None:
             descriptors[CERTIFICATE] = self._certificate
         if self._script is not None:
             descriptors[SCRIPT] = self._script
-        for descriptor, listener in enumerate(self._listeners[number - 1], LISTENERS):
-            descriptors[descriptor] = listener.fileno()
+        for descriptor, listening in enumerate(self._sockets[number - 1], LISTENERS):
+            descriptors[descriptor] = listening.fileno()
         try:
             with _without_signals():
                 process = self._reactor.spawnProcess(protocol, command[0], command, env=None, childFDs=descriptors)
@@ -232,13 +272,14 @@ class Workers(ProcessMonitor):
         self._serving.add(number)
         if len(self._serving) == self._settings.workers:
             self._serving = None
-            for host, over in self._hosts:
-                self._observer.listening(host, over)
+            for _, listener in self._listeners:
+                self._observer.listening(listener)
 
     def ended(self, number: int, reason: Failure) -> None:
         """Take note that a worker has ended, and start it again, or not if we stop. For its protocol to call."""
         name = _name(number)
-        Scoreboard(self._boards[number]).move_to(self._counts)
+        self.boards.ended(number)
+        self.table.close(row_prefix(number))
         if self.running:
             _log.warn("{worker} {ended}, and is started again", worker=name, ended=_how_it_ended(reason))
         elif not reason.check(ProcessDone):
@@ -255,8 +296,7 @@ class Workers(ProcessMonitor):
 
     @property
     def _where(self) -> str:
-        ports = (port for port in (self._settings.tcp, self._settings.tls) if port is not None)
-        return " and ".join(host_and_port(self._settings.interface or "*", port) for port in ports)
+        return " and ".join(host_and_port(self._settings.interface or "*", port) for port, _ in self._listeners)
 
     def _listen(self) -> None:
         settings = self._settings
@@ -266,17 +306,15 @@ class Workers(ProcessMonitor):
             except ValueError as error:
                 raise CannotStart(str(error)) from None
         shared = []
-        for port, over in ((settings.tcp, ""), (settings.tls, "TLS")):
-            if port is None:
-                continue
+        for port, listener in self._listeners:
             with listening_on(host_and_port(settings.interface or "*", port)):
-                if over:
+                if listener.over:
                     self._look_at_certificates()
-                listeners = listening_sockets(settings.interface, port, settings.workers)
-            kind = IPv6Address if listeners[0].family == socket.AF_INET6 else IPv4Address
-            self._hosts.append((kind("TCP", *listeners[0].getsockname()), over))
-            shared.append(listeners)
-        self._listeners = list(zip(*shared, strict=True))
+                sockets = listening_sockets(settings.interface, port, settings.workers)
+            kind = IPv6Address if sockets[0].family == socket.AF_INET6 else IPv4Address
+            listener.host = kind("TCP", *sockets[0].getsockname())
+            shared.append(sockets)
+        self._sockets = list(zip(*shared, strict=True))
 
     def _look_at_certificates(self) -> None:
         """Find out whether the workers can use the files for TLS, and make a certificate for them if there is none."""
@@ -315,8 +353,7 @@ class Workers(ProcessMonitor):
         if self.protocols or not self._stopped:
             return
         stopped, self._stopped = self._stopped, None
-        for board in self._boards.values():
-            os.close(board)
+        self.boards.close()
         for descriptor in (self._certificate, self._script):
             if descriptor is not None:
                 os.close(descriptor)
@@ -324,7 +361,7 @@ class Workers(ProcessMonitor):
             self._tally.close()
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
-        self._observer.stopped(self._counts)
+        self._observer.stopped(sum(self.boards.totals().values(), Totals()))
         stopped.callback(None)
 
 

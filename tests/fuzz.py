@@ -169,13 +169,13 @@ class Conversations(RuleBasedStateMachine):
         longest = max(BATCH, len(self.contract.replies.prefix) + max(self.contract.max_message + 1025, BUFFER))
         assert self.transport.waiting <= self.transport.room + longest + 50
         if not self.protocol.closing:
-            counts = self.factory.counts
+            counts = self.factory.counts.totals()
             answered = counts.sent - counts.messages * len(self.contract.replies.prefix)
             assert counts.received - answered <= self.contract.max_message + 1025 + BUFFER
 
     @invariant()
     def it_adds_up(self) -> None:
-        counts = self.factory.counts
+        counts = self.factory.counts.totals()
         assert counts.accepted == counts.open + counts.endings.total() == 1
         assert counts.sent == len(self.transport.value())
         assert counts.received == sum(map(len, self.reads))

@@ -3,9 +3,11 @@
 from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
+from echoreply.circumstances import TLSDetails
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts, IReplyObserver, Peer
+from echoreply.observer import Connection, IReplyObserver, Listener, Peer
 from echoreply.reasons import CloseReason, DropReason
+from echoreply.totals import Totals
 
 
 @implementer(IReplyObserver)
@@ -18,23 +20,25 @@ class Memory:
         self.messages: list[bytes] = []
         self.ended: list[tuple[Connection, CloseReason]] = []
         self.refusals: list[CloseReason] = []
-        self.identities: list[str] = []
+        self.handshakes: list[TLSDetails] = []
         self.failures: list[tuple[str, str]] = []
         self.datagrams: list[tuple[Peer, bytes, int]] = []
         self.drops: list[DropReason] = []
+        self.is_stopping = False
         self.has_stopped = False
 
-    def listening(self, host: IAddress, over: str) -> None:
-        self.hosts.append(host)
+    def listening(self, listener: Listener) -> None:
+        assert listener.host
+        self.hosts.append(listener.host)
 
-    def failed(self, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
         self.failures.append((layer, why))
 
     def opened(self, connection: Connection) -> None:
         self.open.append(connection)
 
-    def identified(self, connection: Connection, identity: str) -> None:
-        self.identities.append(identity)
+    def secured(self, connection: Connection, details: TLSDetails) -> None:
+        self.handshakes.append(details)
 
     def answered(self, connection: Connection, messages: Block) -> None:
         self.messages += messages.messages()
@@ -43,16 +47,19 @@ class Memory:
         self.open.remove(connection)
         self.ended.append((connection, reason))
 
-    def refused(self, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
         self.refusals.append(reason)
 
-    def answered_datagram(self, peer: Peer, message: bytes, sent: int) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
         self.datagrams.append((peer, message, sent))
 
-    def dropped(self, peer: Peer, message: bytes, reason: DropReason) -> None:
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         self.drops.append(reason)
 
-    def stopped(self, counts: Counts) -> None:
+    def stopping(self) -> None:
+        self.is_stopping = True
+
+    def stopped(self, totals: Totals) -> None:
         self.has_stopped = True
 
     @property

@@ -20,6 +20,7 @@ from echoreply import datagrams
 from echoreply.conversation import Rules
 from echoreply.datagrams import ANSWERING_PORTS, DatagramPort, ReplyDatagrams
 from echoreply.listeners import datagram_socket
+from echoreply.observer import Listener
 from echoreply.reasons import DropReason
 from echoreply.replies import Replies, Transform
 from tests.observers import Memory
@@ -59,7 +60,12 @@ class DatagramsTestCase(SynchronousTestCase):
     def begin(self, rules: Rules | None = None, rate: int = 1000) -> None:
         self.transport = Transport()
         self.protocol = ReplyDatagrams(
-            self.clock, lambda: rules or Rules(), self.observer, rate=rate, permits=lambda host: host not in self.denied
+            self.clock,
+            lambda: rules or Rules(),
+            self.observer,
+            Listener("UDP"),
+            rate=rate,
+            permits=lambda host: host not in self.denied,
         )
         self.protocol.makeConnection(cast(Port, self.transport))
 
@@ -144,7 +150,7 @@ class ScriptTests(DatagramsTestCase):
 
     def test_the_rules_are_those_of_now(self) -> None:
         rules = [rules_of_toml("reply = 'one'")]
-        self.protocol = ReplyDatagrams(self.clock, lambda: rules[0], self.observer, rate=1000)
+        self.protocol = ReplyDatagrams(self.clock, lambda: rules[0], self.observer, Listener("UDP"), rate=1000)
         self.protocol.makeConnection(cast(Port, self.transport))
         self.assertEqual(self.sent(b"a"), [b"one"])
         rules[0] = rules_of_toml("reply = 'two'")
@@ -265,7 +271,9 @@ class PortTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.observer = Memory()
         reactor = cast(IReactorFDSet, MemoryReactorClock())
-        protocol = ReplyDatagrams(Clock(), lambda: Rules(Replies(prefix=b"")), self.observer, rate=1000)
+        protocol = ReplyDatagrams(
+            Clock(), lambda: Rules(Replies(prefix=b"")), self.observer, Listener("UDP"), rate=1000
+        )
         self.port = DatagramPort(reactor, protocol, datagram_socket("127.0.0.1", 0))
         self.port.startListening()
         self.addCleanup(self.port.connectionLost)

@@ -10,11 +10,13 @@ from zope.interface.verify import verifyObject
 
 from echoreply.framing import Block
 from echoreply.log import CONNECTIONS_PER_SECOND, LONGEST_SHOWN, REFUSALS_PER_SECOND, LogObserver
-from echoreply.observer import Connection, Counts, IReplyObserver
+from echoreply.observer import Connection, Counts, IReplyObserver, Listener
 from echoreply.reasons import CloseReason, DropReason
+from echoreply.totals import Totals
 
 STOPPED = "stopped: accepted 0, open 0, ended 0, refused 0, messages 0, bytes in 0, bytes out 0"
 HOST = IPv4Address("TCP", "192.0.2.9", 8088)
+UDP = Listener("UDP", IPv4Address("UDP", "192.0.2.9", 8088))
 
 
 class LogTestCase(SynchronousTestCase):
@@ -56,8 +58,8 @@ class ConnectionTests(LogTestCase):
         verifyObject(IReplyObserver, self.observer(1))
 
     def test_listening_is_told_with_the_real_address(self) -> None:
-        self.observer(1).listening(HOST, "")
-        self.observer(1).listening(HOST, "TLS")
+        self.observer(1).listening(Listener("", HOST))
+        self.observer(1).listening(Listener("TLS", HOST))
         self.assertEqual(self.lines, ["listening on 192.0.2.9:8088", "listening on 192.0.2.9:8088 for TLS"])
 
     def test_a_connection_is_told_from_its_beginning_to_its_end(self) -> None:
@@ -82,13 +84,13 @@ class ConnectionTests(LogTestCase):
 
     def test_what_there_was_in_all_is_told_in_the_end(self) -> None:
         counts = Counts()
-        counts.refused(self.client.peer, CloseReason.TOO_MANY)
+        counts.refused(self.client.listener, self.client.peer, CloseReason.TOO_MANY)
         for reason in (CloseReason.RESET, CloseReason.CLIENT, CloseReason.CLIENT):
             connection = Connection(1, self.client.peer, HOST, messages=2, received=4, sent=8)
             counts.opened(connection)
             counts.closed(connection, reason)
         counts.opened(self.client)
-        self.observer(10).stopped(counts)
+        self.observer(10).stopped(counts.totals())
         self.assertEqual(
             self.lines,
             [
@@ -100,13 +102,13 @@ class ConnectionTests(LogTestCase):
 
 class RefusalTests(LogTestCase):
     def test_a_refusal_is_told_with_its_reason(self) -> None:
-        self.observer(10).refused(self.client.peer, CloseReason.TOO_MANY_FROM_HOST)
+        self.observer(10).refused(self.client.listener, self.client.peer, CloseReason.TOO_MANY_FROM_HOST)
         self.assertEqual(self.lines, ["192.0.2.1:4000 refused: too many connections from one host"])
 
     def test_many_in_a_second_are_counted(self) -> None:
         log = self.observer(0)
         for _ in range(REFUSALS_PER_SECOND + 3):
-            log.refused(self.client.peer, CloseReason.TOO_MANY)
+            log.refused(self.client.listener, self.client.peer, CloseReason.TOO_MANY)
         self.clock.advance(1)
         self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
         self.assertEqual(self.lines[-1], "refusals not logged: 3")
@@ -117,19 +119,19 @@ class DatagramTests(LogTestCase):
         log = self.observer(2)
         log.answered(self.client, Block(b"a\n", 1))
         for message in (b"b\r\n", b"c"):
-            log.answered_datagram(("2001:db8::1", 4000), message, 10)
+            log.answered_datagram(UDP, ("2001:db8::1", 4000), message, 10, 0.0)
         self.assertEqual(self.lines, ['192.0.2.1:4000 sent "a"', '[2001:db8::1]:4000 sent "b"'])
         log.settle()
         self.assertEqual(self.lines[-1], "messages not logged: 1")
 
     def test_rate_0_tells_nothing_of_them(self) -> None:
-        self.observer(0).answered_datagram(("192.0.2.1", 4000), b"a", 10)
+        self.observer(0).answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10, 0.0)
         self.assertEqual(self.lines, [])
 
     def test_one_that_is_not_answered_is_told_with_its_reason_and_many_are_counted(self) -> None:
         log = self.observer(0)
         for _ in range(REFUSALS_PER_SECOND + 3):
-            log.dropped(("192.0.2.1", 7), b"a", DropReason.ANSWERING_PORT)
+            log.dropped(UDP, ("192.0.2.1", 7), b"a", DropReason.ANSWERING_PORT)
         self.clock.advance(1)
         self.assertEqual(self.lines[0], "192.0.2.1:7 dropped: from a port that answers")
         self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
@@ -138,8 +140,8 @@ class DatagramTests(LogTestCase):
     def test_in_the_end_it_is_told_how_many_were_not_answered_and_why(self) -> None:
         counts = Counts()
         for reason in [DropReason.RATE] * 2 + [DropReason.PREFIX] * 10:
-            counts.dropped(("192.0.2.1", 4000), b"a", reason)
-        self.observer(10).stopped(counts)
+            counts.dropped(UDP, ("192.0.2.1", 4000), b"a", reason)
+        self.observer(10).stopped(counts.totals())
         self.assertEqual(
             self.lines,
             [
@@ -199,13 +201,13 @@ class RateTests(LogTestCase):
     def test_rate_0_tells_nothing_of_messages(self) -> None:
         log = self.observer(0)
         log.answered(self.client, Block(b"a\n", 1))
-        log.stopped(Counts())
+        log.stopped(Totals())
         self.assertEqual(self.lines, [STOPPED])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_the_last_count_is_told_when_the_server_stops(self) -> None:
         log = self.observer(1)
         log.answered(self.client, Block(b"a\nb\n", 2))
-        log.stopped(Counts())
+        log.stopped(Totals())
         self.assertEqual(self.lines[1:], ["messages not logged: 1", STOPPED])
         self.assertEqual(self.clock.getDelayedCalls(), [])

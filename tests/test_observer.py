@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.observer import Connection, Counts
+from echoreply.observer import Connection, Counts, Listener
 from echoreply.reasons import CloseReason, DropReason
 
 ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
+LISTENER = Listener()
 
 
 class CountsTests(SynchronousTestCase):
@@ -20,21 +21,24 @@ class CountsTests(SynchronousTestCase):
             connection.messages, connection.received, connection.sent = 2, 10, 20
         counts.closed(first, CloseReason.CLIENT)
         second.messages = 3
-        self.assertEqual((counts.messages, counts.received, counts.sent), (5, 20, 40))
-        self.assertEqual((counts.accepted, counts.open, counts.endings), (2, 1, {CloseReason.CLIENT: 1}))
+        totals = counts.totals()
+        self.assertEqual((totals.messages, totals.received, totals.sent), (5, 20, 40))
+        self.assertEqual((totals.accepted, totals.open, totals.endings), (2, 1, {CloseReason.CLIENT: 1}))
 
     def test_the_refused_are_neither_accepted_nor_ended(self) -> None:
         counts = Counts()
-        counts.refused(ADDRESS, CloseReason.TOO_MANY)
-        self.assertEqual((counts.accepted, counts.open, counts.endings.total()), (0, 0, 0))
-        self.assertEqual(counts.refusals, {CloseReason.TOO_MANY: 1})
+        counts.refused(LISTENER, ADDRESS, CloseReason.TOO_MANY)
+        totals = counts.totals()
+        self.assertEqual((totals.accepted, totals.open, totals.endings.total()), (0, 0, 0))
+        self.assertEqual(totals.refusals, {CloseReason.TOO_MANY: 1})
 
     def test_datagrams_are_counted_and_those_not_answered_by_reason(self) -> None:
         counts = Counts()
-        counts.answered_datagram(("192.0.2.1", 4000), b"hello", 18)
-        counts.dropped(("192.0.2.1", 7), b"hello!", DropReason.ANSWERING_PORT)
-        self.assertEqual((counts.messages, counts.received, counts.sent), (1, 11, 18))
-        self.assertEqual(counts.drops, {DropReason.ANSWERING_PORT: 1})
+        counts.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18, 0.0)
+        counts.dropped(LISTENER, ("192.0.2.1", 7), b"hello!", DropReason.ANSWERING_PORT)
+        totals = counts.totals()
+        self.assertEqual((totals.messages, totals.received, totals.sent), (1, 11, 18))
+        self.assertEqual(totals.drops, {DropReason.ANSWERING_PORT: 1})
 
     @given(st.lists(st.sampled_from(["open", "close"])))
     def test_the_accepted_are_the_open_and_the_ended(self, events: list[str]) -> None:
@@ -42,9 +46,10 @@ class CountsTests(SynchronousTestCase):
         connections: list[Connection] = []
         for event in events:
             if event == "open":
-                connections.append(Connection(counts.accepted + 1, ADDRESS, ADDRESS))
+                connections.append(Connection(len(connections) + 1, ADDRESS, ADDRESS))
                 counts.opened(connections[-1])
             elif connections:
                 counts.closed(connections.pop(), CloseReason.RESET)
-            self.assertEqual(counts.accepted, counts.open + counts.endings.total())
-            self.assertEqual(counts.open, len(connections))
+            totals = counts.totals()
+            self.assertEqual(totals.accepted, totals.open + totals.endings.total())
+            self.assertEqual(list(counts.open), connections)

@@ -71,8 +71,9 @@ class ProtocolTestCase(SynchronousTestCase):
         self.assertEqual(self.observer.reasons, [reason])
         self.assertEqual(self.observer.open, [])
         self.assertEqual(self.factory.protocols, set())
-        self.assertEqual((self.factory.counts.accepted, self.factory.counts.open), (1, 0))
-        self.assertEqual(self.factory.counts.endings, {reason: 1})
+        totals = self.factory.counts.totals()
+        self.assertEqual((totals.accepted, totals.open), (1, 0))
+        self.assertEqual(totals.endings, {reason: 1})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -448,8 +449,8 @@ class RefusalTests(ProtocolTestCase):
         transport.lose(ConnectionLost())
         self.assertEqual(self.observer.refusals, [CloseReason.TOO_MANY])
         self.assertEqual(self.observer.reasons, [])
-        counts = self.factory.counts
-        self.assertEqual((counts.accepted, counts.open, counts.refusals), (0, 0, {CloseReason.TOO_MANY: 1}))
+        totals = self.factory.counts.totals()
+        self.assertEqual((totals.accepted, totals.open, totals.refusals), (0, 0, {CloseReason.TOO_MANY: 1}))
 
     def test_it_is_not_waited_for_long_whatever_it_sends(self) -> None:
         protocol, transport = self.connect()

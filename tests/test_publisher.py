@@ -5,12 +5,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts, IReplyObserver, NoObserver
+from echoreply.observer import Connection, IReplyObserver, Listener, NoObserver
 from echoreply.publisher import Publisher
 from echoreply.reasons import CloseReason, DropReason
+from echoreply.totals import Totals
 from tests.observers import Memory
 
 ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
+LISTENER = Listener(host=ADDRESS)
 
 
 class Fault(Exception):
@@ -32,14 +34,15 @@ class PublisherTests(SynchronousTestCase):
         self.connection = Connection(1, ADDRESS, ADDRESS)
 
     def tell_all(self, observer: IReplyObserver) -> None:
-        observer.listening(ADDRESS, "")
-        observer.refused(ADDRESS, CloseReason.TOO_MANY)
+        observer.listening(LISTENER)
+        observer.refused(LISTENER, ADDRESS, CloseReason.TOO_MANY)
         observer.opened(self.connection)
         observer.answered(self.connection, Block(b"a\nb\n", 2))
         observer.closed(self.connection, CloseReason.CLIENT)
-        observer.answered_datagram(("192.0.2.1", 4000), b"hello", 18)
-        observer.dropped(("192.0.2.1", 7), b"hello", DropReason.ANSWERING_PORT)
-        observer.stopped(Counts())
+        observer.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18, 0.0)
+        observer.dropped(LISTENER, ("192.0.2.1", 7), b"hello", DropReason.ANSWERING_PORT)
+        observer.stopping()
+        observer.stopped(Totals())
 
     def assert_all_told(self, memory: Memory) -> None:
         self.assertEqual(memory.hosts, [ADDRESS])
@@ -48,6 +51,7 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual(memory.ended, [(self.connection, CloseReason.CLIENT)])
         self.assertEqual(memory.datagrams, [(("192.0.2.1", 4000), b"hello", 18)])
         self.assertEqual(memory.drops, [DropReason.ANSWERING_PORT])
+        self.assertTrue(memory.is_stopping)
         self.assertTrue(memory.has_stopped)
 
     def test_it_is_an_observer(self) -> None:

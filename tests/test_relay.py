@@ -9,7 +9,9 @@ from twisted.internet.address import IPv4Address
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoreply.observer import Listener
 from echoreply.relay import Lines, Receiver, Sender
+from echoreply.roster import Changes
 
 
 class RelayTests(SynchronousTestCase):
@@ -18,7 +20,8 @@ class RelayTests(SynchronousTestCase):
         self.sender = Sender(self.pipe)
         self.log = Logger("echoreply", observer=self.sender)
         self.serving: list[bool] = []
-        self.receiver = Receiver("worker 2", lambda: self.serving.append(True))
+        self.changes: list[Changes] = []
+        self.receiver = Receiver("worker 2", lambda: self.serving.append(True), self.changes.append)
         self.events: list[LogEvent] = []
         observer = cast(ILogObserver, self.events.append)
         globalLogPublisher.addObserver(observer)
@@ -56,7 +59,7 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual(self.received(), [])
 
     def test_that_it_serves_is_told(self) -> None:
-        self.sender.listening(IPv4Address("TCP", "127.0.0.1", 8088), "")
+        self.sender.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))
         self.assertEqual((self.received(), self.serving), ([], [True]))
 
     def test_what_was_written_elsewhere_is_logged_too(self) -> None:

@@ -1,65 +1,102 @@
-"""What a worker process has counted, in memory that it shares."""
+"""What worker processes have counted, in memory that they share."""
 
-import os
 from collections import Counter
 
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.framing import Block
-from echoreply.observer import Connection, Counts
+from echoreply.histogram import BOUNDS
+from echoreply.observer import Connection, Listener
 from echoreply.reasons import CloseReason
-from echoreply.scoreboard import Scoreboard, new_scoreboard
+from echoreply.scoreboard import Scoreboard, Scoreboards
+from echoreply.totals import Totals
 
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
 
 
-class ScoreboardTests(SynchronousTestCase):
+class ScoreboardsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.descriptor = new_scoreboard()
-        self.addCleanup(os.close, self.descriptor)
-        self.worker = Scoreboard(self.descriptor)
-        self.counts = Counts()
+        self.plain, self.secure = self.listeners = [Listener(), Listener("TLS")]
+        self.boards = Scoreboards(self.listeners, 2)
+        self.addCleanup(self.boards.close)
+        self.now = 10.0
+        self.one, self.two = (
+            Scoreboard(descriptor, self.listeners, lambda: self.now) for descriptor in self.boards.descriptors.values()
+        )
 
-    def opened(self) -> Connection:
-        connection = Connection(1, ADDRESS, ADDRESS)
-        self.worker.opened(connection)
+    def opened(self, worker: Scoreboard, listener: Listener) -> Connection:
+        connection = Connection(1, ADDRESS, ADDRESS, listener)
+        worker.opened(connection)
         return connection
 
-    def answer(self, connection: Connection) -> None:
+    def answer(self, worker: Scoreboard, connection: Connection, seconds: float = 0.0) -> None:
         connection.messages += 2
         connection.received += 4
         connection.sent += 10
-        self.worker.answered(connection, Block(b"a\nb\n", 2))
+        connection.heard = self.now - seconds
+        worker.answered(connection, Block(b"a\nb\n", 2))
 
-    def move(self) -> None:
-        Scoreboard(self.descriptor).move_to(self.counts)
+    def assert_counted(self, totals: Totals, messages: int, received: int, sent: int) -> None:
+        self.assertEqual((totals.messages, totals.received, totals.sent), (messages, received, sent))
 
-    def test_what_a_worker_counted_is_added(self) -> None:
-        for _ in range(2):
-            connection = self.opened()
-            self.answer(connection)
-            self.answer(connection)
+    def test_what_the_workers_count_is_seen_at_once_and_added_up(self) -> None:
+        for worker in (self.one, self.two):
+            connection = self.opened(worker, self.plain)
+            self.answer(worker, connection)
+            self.answer(worker, connection)
             connection.received += 3  # These make no message.
-            self.worker.closed(connection, CloseReason.FAREWELL)
-            self.worker.refused(ADDRESS, CloseReason.TOO_MANY)
-        self.move()
-        counts = self.counts
-        self.assertEqual((counts.accepted, counts.open), (2, 0))
-        self.assertEqual(counts.endings, Counter({CloseReason.FAREWELL: 2}))
-        self.assertEqual(counts.refusals, Counter({CloseReason.TOO_MANY: 2}))
-        self.assertEqual((counts.messages, counts.received, counts.sent), (8, 22, 40))
+            worker.closed(connection, CloseReason.FAREWELL)
+            self.opened(worker, self.plain)
+            worker.refused(self.plain, ADDRESS, CloseReason.TOO_MANY)
+            worker.failed(self.plain, ADDRESS, "TLS", "for a reason")
+        totals = self.boards.totals()[self.plain]
+        self.assertEqual((totals.accepted, totals.open), (4, 2))
+        self.assertEqual(totals.endings, Counter({CloseReason.FAREWELL: 2}))
+        self.assertEqual(totals.refusals, Counter({CloseReason.TOO_MANY: 2}))
+        self.assertEqual(totals.failures, Counter({"TLS": 2}))
+        self.assert_counted(totals, 8, 22, 40)
+
+    def test_listeners_are_told_apart(self) -> None:
+        self.answer(self.one, self.opened(self.one, self.secure))
+        totals = self.boards.totals()
+        self.assertEqual((totals[self.plain].accepted, totals[self.secure].accepted), (0, 1))
+        self.assert_counted(totals[self.plain], 0, 0, 0)
+        self.assert_counted(totals[self.secure], 2, 4, 10)
+
+    def test_how_long_messages_took_is_counted_for_each_of_them(self) -> None:
+        connection = self.opened(self.one, self.plain)
+        self.answer(self.one, connection, seconds=0.5)
+        self.answer(self.one, connection, seconds=20)
+        service = self.boards.totals()[self.plain].service
+        self.assertAlmostEqual(service.seconds, 41)
+        self.assertEqual({BOUNDS.index(0.5): 2, len(BOUNDS): 2}, {i: n for i, n in enumerate(service.buckets) if n})
 
     def test_connections_that_were_open_ended_with_the_worker(self) -> None:
-        self.answer(self.opened())
-        self.worker.closed(self.opened(), CloseReason.CLIENT)
-        self.move()
-        self.assertEqual(self.counts.accepted, 2)
-        self.assertEqual(self.counts.endings, Counter({CloseReason.WORKER: 1, CloseReason.CLIENT: 1}))
-        self.assertEqual((self.counts.messages, self.counts.received, self.counts.sent), (2, 4, 10))
+        self.answer(self.one, self.opened(self.one, self.plain))
+        self.one.closed(self.opened(self.one, self.plain), CloseReason.CLIENT)
+        self.opened(self.two, self.plain)
+        self.boards.ended(1)
+        totals = self.boards.totals()[self.plain]
+        self.assertEqual((totals.accepted, totals.open), (3, 1))
+        self.assertEqual(totals.endings, Counter({CloseReason.WORKER: 1, CloseReason.CLIENT: 1}))
+        self.assert_counted(totals, 2, 4, 10)
 
-    def test_then_it_begins_anew(self) -> None:
-        self.opened()
-        self.move()
-        self.move()
-        self.assertEqual(self.counts.accepted, 1)
+    def test_what_is_counted_never_goes_down_when_one_worker_follows_another(self) -> None:
+        self.opened(self.one, self.plain)
+        self.boards.ended(1)
+        self.boards.ended(1)
+        self.assertEqual(self.boards.totals()[self.plain].accepted, 1)
+        next_one = Scoreboard(self.boards.descriptors[1], self.listeners)
+        self.answer(next_one, self.opened(next_one, self.plain))
+        totals = self.boards.totals()[self.plain]
+        self.assertEqual((totals.accepted, totals.open, totals.messages), (2, 1, 2))
+
+    def test_by_how_much_an_event_loop_was_late_is_each_workers_own(self) -> None:
+        self.one.lagged(0.002)
+        self.one.lagged(3)
+        lags = self.boards.lags()
+        self.assertEqual((sum(lags[1].buckets), sum(lags[2].buckets)), (2, 0))
+        self.assertAlmostEqual(lags[1].seconds, 3.002)
+        self.boards.ended(1)
+        self.assertEqual(sum(self.boards.lags()[1].buckets), 0)

@@ -89,6 +89,7 @@ class SettingsTests(SynchronousTestCase):
         "max_per_host": "1",
         "udp_rate": "7",
         "drain": "0",
+        "web": None,
         "workers": "1",
         "engine": "twisted",
         "help": "is not a setting",

@@ -39,17 +39,17 @@ class ServiceTests(SynchronousTestCase):
             parsed("--port=0", "--max-connections=2", "--max-per-host=1", "--idle-timeout=9"), reactor
         )
         service.startService()
-        factory = reactor.adoptedPorts[0][2]
+        factory = reactor.adoptedPorts[0][2].factory
         for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
             protocol = factory.buildProtocol(None)
             transport = TCPStringTransport(protocol)
             transport.peerAddr = IPv4Address("TCP", host, 4000)
             protocol.makeConnection(transport)
-        self.assertEqual(factory.counts.refusals, {CloseReason.TOO_MANY: 1, CloseReason.TOO_MANY_FROM_HOST: 1})
+        self.assertEqual(factory.counts.totals().refusals, {CloseReason.TOO_MANY: 1, CloseReason.TOO_MANY_FROM_HOST: 1})
         reactor.pump([1] * 8)
-        self.assertEqual(factory.counts.endings, {})
+        self.assertEqual(factory.counts.totals().endings, {})
         reactor.pump([1] * 4)
-        self.assertEqual(factory.counts.endings, {CloseReason.IDLE: 2})
+        self.assertEqual(factory.counts.totals().endings, {CloseReason.IDLE: 2})
 
 
 class ScriptTests(SynchronousTestCase):

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.engine import Engine
+from echoreply.observer import Listener
 from echoreply.relay import Sender
 from echoreply.roads import CannotListen
 from echoreply.settings import Settings
@@ -44,7 +45,7 @@ class FakeProcess:
 
     def serve(self) -> None:
         sender = Sender(self)  # type: ignore[arg-type]
-        sender.listening(None, "")  # type: ignore[arg-type]
+        sender.listening(Listener())
 
     def write(self, data: bytes) -> None:
         self.protocol.childDataReceived(REPORTS, data)

@@ -44,7 +44,7 @@ def test_its_table_has_every_option_with_its_default() -> None:
     defaults["allow"] = "everybody"
     defaults["deny"] = "nobody"
     defaults["trust-proxy"] = "loopback and private networks"
-    defaults |= dict.fromkeys(["tls", "udp", "listen", "client-ca", "alpn", "script", "profile"], "none")
+    defaults |= dict.fromkeys(["tls", "udp", "listen", "client-ca", "alpn", "script", "profile", "web"], "none")
     defaults["framing"] = "what the script says, else `auto`"
     defaults["prefix"] = "`server reply:`"
     for name, default in defaults.items():

@@ -1,0 +1,136 @@
+"""What a server can be asked by those who watch it: metrics, a page, health checks."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+from attrs import frozen
+from twisted.internet.interfaces import IAddress
+
+from echoreply.framing import Block
+from echoreply.histogram import BOUNDS, Histogram
+from echoreply.observer import Connection, Counts, Listener, NoObserver, Peer
+from echoreply.reasons import CloseReason, DropReason
+from echoreply.totals import Totals
+
+
+class Condition(Enum):
+    """What awaits a client who connects now."""
+
+    STARTING = "starting"
+    ACCEPTING = "accepting"
+    FULL = "full"
+    """It is told that there are too many."""
+    DRAINING = "draining"
+    """Nothing: the server stops."""
+
+
+@frozen
+class Process:
+    """
+    One process that serves, or that supervises those who do.
+
+    @ivar worker: its number, from 1; 0 if there are no workers, and for their supervisor.
+    @ivar lag: by how much its event loop was late.
+    """
+
+    worker: int
+    pid: int
+    lag: Histogram
+
+
+class Statistics(Protocol):
+    """What a server knows of itself."""
+
+    def condition(self) -> Condition:
+        """Tell what awaits a client."""
+
+    def totals(self) -> dict[Listener, Totals]:
+        """Give what there has been until now, by where clients come in. No number in it ever goes down."""
+
+    def processes(self) -> list[Process]:
+        """Give the processes that run now."""
+
+
+class Ledger(NoObserver):
+    """
+    The L{Statistics} of a server in one process. It has to observe the server, to know.
+
+    @param stopwatch: the one of the server's factory.
+    @param full: tells whether a client who connects now is one too many.
+    @ivar lag: by how much the event loop was late; for a L{LoopLag <echoreply.lag.LoopLag>} to tell.
+    """
+
+    def __init__(self, stopwatch: Callable[[], float], full: Callable[[], bool]) -> None:
+        self._stopwatch = stopwatch
+        self._full = full
+        self._condition = Condition.STARTING
+        self._counts: defaultdict[Listener, Counts] = defaultdict(Counts)
+        self._service: defaultdict[Listener, Histogram] = defaultdict(Histogram)
+        self.lag = Histogram()
+
+    def condition(self) -> Condition:
+        """Tell what awaits a client."""
+        full = self._condition is Condition.ACCEPTING and self._full()
+        return Condition.FULL if full else self._condition
+
+    def totals(self) -> dict[Listener, Totals]:
+        """Give what there has been until now."""
+        return {
+            listener: counts.totals() + Totals(service=self._service[listener])
+            for listener, counts in self._counts.items()
+        }
+
+    def processes(self) -> list[Process]:
+        """Give this one."""
+        return [Process(0, os.getpid(), self.lag)]
+
+    # What observers are told.
+
+    def listening(self, listener: Listener) -> None:
+        """Take note of it, also if nobody comes."""
+        self._condition = Condition.ACCEPTING
+        self._counts[listener].listening(listener)
+
+    def stopping(self) -> None:
+        """Take note of it."""
+        self._condition = Condition.DRAINING
+
+    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+        """Count it."""
+        self._counts[listener].failed(listener, peer, layer, why)
+
+    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+        """Count it."""
+        self._counts[listener].refused(listener, peer, reason)
+
+    def opened(self, connection: Connection) -> None:
+        """Count it."""
+        self._counts[connection.listener].opened(connection)
+
+    def answered(self, connection: Connection, messages: Block) -> None:
+        """Count how long they took; how many there were, the connection knows."""
+        # Written out, since it is every message's: what Histogram.observe does.
+        seconds = self._stopwatch() - connection.heard
+        count = messages.count
+        service = self._service[connection.listener]
+        service.buckets[bisect_left(BOUNDS, seconds)] += count
+        service.seconds += seconds * count
+
+    def closed(self, connection: Connection, reason: CloseReason) -> None:
+        """Count it."""
+        self._counts[connection.listener].closed(connection, reason)
+
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
+        """Count it, and how long it took."""
+        self._counts[listener].answered_datagram(listener, peer, message, sent, heard)
+        self._service[listener].observe(self._stopwatch() - heard)
+
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
+        """Count it."""
+        self._counts[listener].dropped(listener, peer, message, reason)

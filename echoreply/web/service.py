@@ -1,0 +1,93 @@
+"""The web site as a service: it is there before the server is, and until after."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Mapping
+from functools import partial
+from time import time
+
+from twisted.application.service import MultiService
+from twisted.internet import unix
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from echoreply.endpoint import IServerReactor, stream_endpoint
+from echoreply.listeners import mind_file
+from echoreply.roads import Road, listening_on
+from echoreply.roster import Table
+from echoreply.statistics import Statistics
+from echoreply.web.feed import Feed
+from echoreply.web.site import site
+
+_log = Logger("echoreply")
+
+
+class WebService(MultiService):
+    """
+    Serves the web site.
+
+    @param description: where, as Twisted describes endpoints.
+    @param about: what is said of the server, whatever happens to it: its C{version}, C{engine} and C{workers}.
+    @raise CannotListen: it describes none.
+    """
+
+    _port: IListeningPort | None = None
+
+    def __init__(
+        self,
+        reactor: IServerReactor,
+        description: str,
+        statistics: Statistics,
+        table: Table,
+        about: Mapping[str, object],
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        about = {**about, "id": secrets.token_hex(8), "name": socket.gethostname(), "started": round(time(), 1)}
+        feed = Feed(reactor, time, statistics, table, about)
+        feed.setServiceParent(self)  # type: ignore[no-untyped-call]
+        with listening_on(description):
+            endpoint = stream_endpoint(reactor, description)
+        self._road = Road(description, partial(endpoint.listen, site(statistics, feed)))
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen, while the process may still take any port.
+
+        @raise CannotListen: the address is taken, or not ours to take.
+        """
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self._listen()
+
+    def startService(self) -> None:
+        """
+        Listen, unless that has been done.
+
+        @raise CannotListen: the address is taken, or not ours to take.
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        if not self._port:
+            self._listen()
+
+    def stopService(self) -> Deferred[None]:
+        """Let all go who look."""
+        return ensureDeferred(self._stop())
+
+    def _listen(self) -> None:
+        self._port = self._road.listen()
+        if isinstance(self._port, unix.Port):
+            mind_file(self._port, keep=False)
+        self._reactor.callLater(0, self._tell)
+
+    async def _stop(self) -> None:
+        port, self._port = self._port, None
+        if port:
+            await maybeDeferred(port.stopListening)
+        await super().stopService()  # type: ignore[no-untyped-call]
+
+    def _tell(self) -> None:
+        host = self._road.listener.name
+        _log.info("page at {url}", url=host if host.startswith("unix:") else f"http://{host}/")
