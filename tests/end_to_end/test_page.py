@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sy
 from tests.end_to_end.conftest import Start
 from tests.programs import Server, free_port
 from tests.tls import Authority, TLSWire, client_context
+from tests.web import WEB, web_port
 from tests.wire import PATIENCE, Dial, Wire
 
 Look = Callable[..., Page]
@@ -49,11 +50,6 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-def address(server: Server) -> str:
-    """Give the URL at which the server says that its page is."""
-    return server.log.wait_for(rb"page at (http://\S+/)")[1].decode()
-
-
 @pytest.fixture
 def look(browser: Browser) -> Iterator[Look]:
     """
@@ -65,7 +61,7 @@ def look(browser: Browser) -> Iterator[Look]:
     with ExitStack() as stack:
 
         def look(server: Server, viewport: ViewportSize = DESKTOP, color_scheme: Scheme = "light") -> Page:
-            origin = address(server)
+            origin = f"http://127.0.0.1:{web_port(server.log)}/"
             context = stack.enter_context(browser.new_context(viewport=viewport, color_scheme=color_scheme))
             context.set_default_timeout(PATIENCE * 1000)
             page = context.new_page()
@@ -89,7 +85,7 @@ def here(url: str, origin: str) -> bool:
 @pytest.fixture
 def serve(start_as_told: Start) -> Start:
     """Give a function that starts a server with a page and some options."""
-    return partial(start_as_told, "--web=tcp:0:interface=127.0.0.1")
+    return partial(start_as_told, WEB)
 
 
 def is_live(page: Page) -> None:
@@ -201,6 +197,22 @@ def test_each_column_sorts(three: tuple[Page, list[str]]) -> None:
             # Those that are equal stay as they came, either way.
             sorted_names = sorted(names, key=key.__getitem__, reverse=order == "descending")
             expect(clients).to_have_text(sorted_names)
+
+
+def test_rows_keep_their_places_while_somebody_reads_them(serve: Start, look: Look) -> None:
+    server = serve()
+    page = look(server)
+    with server.dial()() as quiet, server.dial()() as busy:
+        say(quiet, b"hello")
+        say(busy, b"hello", b"hello")
+        header(page, "Messages").get_by_role("button").click()
+        expect(column(page, "Client")).to_have_text([name_of(busy), name_of(quiet)])
+        page.locator("#rows").focus()
+        say(quiet, b"hello", b"hello")
+        expect(column(page, "Messages")).to_have_text(["2", "3"])
+        expect(page.locator("#shown")).to_contain_text("order held")
+        page.get_by_label("Filter").focus()
+        expect(column(page, "Client")).to_have_text([name_of(quiet), name_of(busy)])
 
 
 def test_typing_filters(three: tuple[Page, list[str]]) -> None:
@@ -378,7 +390,3 @@ def test_ten_thousand_connections_need_few_rows(serve: Start, look: Look) -> Non
         page.get_by_label("Filter").fill(name_of(clients[7000]))
         expect(column(page, "Client")).to_have_text([name_of(clients[7000])])
         assert rows(page).count() < 100
-        # The server is killed in the end, with nobody to wait for.
-        for client in clients:
-            with suppress(OSError):
-                client.socket.close()
