@@ -13,7 +13,7 @@ const SPARE = 8; // rows above and below those in view
 const FALLBACK_ROW = 28; // pixels, while no row has been drawn that could be measured
 
 const element = (id) => document.getElementById(id);
-const seconds = () => performance.now() / 1000;
+const seconds = () => Date.now() / 1000;
 
 // ---- Numbers and times, for people
 
@@ -51,26 +51,27 @@ function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
-function make(tag, className = "", text = "") {
+function append(parent, tag, className = "") {
   const node = document.createElement(tag);
   if (className) node.className = className;
-  node.textContent = text;
-  return node;
+  return parent.appendChild(node);
 }
 
 /** Make a table's body show rows; a row is an array of cells, and a cell is [text, class, title]. */
 function fill(body, rows) {
   while (body.rows.length > rows.length) body.lastChild.remove();
   rows.forEach((cells, index) => {
-    const row = body.rows[index] ?? body.appendChild(make("tr"));
+    const row = body.rows[index] ?? append(body, "tr");
     cells.forEach(([text, className = "", title = ""], column) => {
-      const cell = row.cells[column] ?? row.appendChild(make("td", className));
+      const cell = row.cells[column] ?? append(row, "td", className);
       setText(cell, text);
       if (cell.title !== title) cell.title = title;
     });
   });
 }
 
+const textCell = (text) => [text || "–", "", text];
+const ageCell = (now, then) => [duration(now - then), "number", moment.format(then * 1000)];
 const countCell = (number) => [count(number), "number"];
 const bytesCell = (number) => [bytes(number), "number", `${count(number)} bytes`];
 
@@ -83,8 +84,8 @@ function announce(text) {
 
 /** One row of the table, from the array that the server sends. */
 class Connection {
-  constructor(row) {
-    this.arrival = 0;
+  constructor(row, arrival) {
+    this.arrival = arrival;
     this.update(row);
   }
 
@@ -125,13 +126,8 @@ class Connections {
   open(rows) {
     for (const row of rows) {
       const known = this.#byId.get(row[0]);
-      if (known) {
-        known.update(row);
-        continue;
-      }
-      const connection = new Connection(row);
-      connection.arrival = ++this.#arrivals;
-      this.#byId.set(connection.id, connection);
+      if (known) known.update(row);
+      else this.#byId.set(row[0], new Connection(row, ++this.#arrivals));
     }
   }
 
@@ -147,21 +143,23 @@ class Connections {
   }
 }
 
-// A column's key is compared; numbers begin with the largest, text with the first. An age grows as `opened` shrinks.
+/**
+ * What the columns show, by which key they sort, and whether that changes while a connection is open.
+ *
+ * Ages grow with the time, and so with what comes before it.
+ */
 const COLUMNS = [
-  { title: "#", key: (c) => c.number, cell: (c) => [c.id, "number"] },
-  { title: "Client", key: (c) => c.peer, cell: (c) => [c.peer || "–", "", c.peer] },
-  { title: "Server", key: (c) => c.host, cell: (c) => [c.host || "–", "", c.host] },
-  { title: "Transport", key: (c) => c.transport, cell: (c) => [c.transport] },
-  { title: "TLS", key: (c) => c.tls, cell: (c) => [c.tls || "–", "", c.tls] },
-  { title: "Age", key: (c) => -c.opened, cell: (c, now) => [duration(now - c.opened), "number", moment.format(c.opened * 1000)] },
-  { title: "Messages", key: (c) => c.messages, cell: (c) => countCell(c.messages) },
-  { title: "Bytes in", key: (c) => c.received, cell: (c) => bytesCell(c.received) },
-  { title: "Bytes out", key: (c) => c.sent, cell: (c) => bytesCell(c.sent) },
-  { title: "Idle", key: (c) => -c.active, cell: (c, now) => [duration(now - c.active), "number", moment.format(c.active * 1000)] },
+  { cell: (c) => [c.id, "number"], key: (c) => c.number },
+  { cell: (c) => textCell(c.peer), key: (c) => c.peer },
+  { cell: (c) => textCell(c.host), key: (c) => c.host },
+  { cell: (c) => textCell(c.transport), key: (c) => c.transport },
+  { cell: (c) => textCell(c.tls), key: (c) => c.tls },
+  { cell: (c, now) => ageCell(now, c.opened), key: (c) => -c.opened },
+  { cell: (c) => countCell(c.messages), key: (c) => c.messages, changes: true },
+  { cell: (c) => bytesCell(c.received), key: (c) => c.received, changes: true },
+  { cell: (c) => bytesCell(c.sent), key: (c) => c.sent, changes: true },
+  { cell: (c, now) => ageCell(now, c.active), key: (c) => -c.active, changes: true },
 ];
-const TEXTS = ["Client", "Server", "Transport", "TLS"];
-const CHANGING = ["Messages", "Bytes in", "Bytes out", "Idle"];
 
 /**
  * The connections in order, of which only those in view are in the document.
@@ -182,31 +180,16 @@ class ConnectionTable {
   #table = this.#region.querySelector("table");
   #rows = this.#region.querySelector(".rows");
   #spaces = [...this.#region.querySelectorAll(".space td")];
-  #headers;
+  #headers = [...this.#table.querySelectorAll("th")];
 
   constructor(connections) {
     this.#connections = connections;
-    const columns = this.#table.querySelector("colgroup");
-    const headers = this.#table.querySelector("thead tr");
-    this.#headers = COLUMNS.map((column) => {
-      columns.append(make("col", `col-${column.title.toLowerCase().replace(" ", "-").replace("#", "id")}`));
-      const header = make("th", TEXTS.includes(column.title) ? "" : "number");
-      header.scope = "col";
-      const button = make("button", "", column.title);
-      button.type = "button";
-      button.addEventListener("click", () => this.#sortBy(column));
-      header.append(button);
-      headers.append(header);
-      return header;
-    });
-    setAttribute(this.#table, "aria-colcount", COLUMNS.length);
-    for (const space of this.#spaces) space.colSpan = COLUMNS.length;
+    this.#headers.forEach((header, index) => header.firstChild.addEventListener("click", () => this.#sortBy(index)));
     this.#region.addEventListener("scroll", requestFrame, { passive: true });
     for (const hand of ["wheel", "touchmove", "pointermove"]) {
       this.#region.addEventListener(hand, () => { this.#touched = seconds(); }, { passive: true });
     }
     new ResizeObserver(requestFrame).observe(this.#region);
-    this.#showOrder();
   }
 
   get #held() {
@@ -283,26 +266,22 @@ class ConnectionTable {
     });
   }
 
-  #sortBy(column) {
-    this.#descending = column === this.#column ? !this.#descending : !TEXTS.includes(column.title);
+  /** Sort by a column: at first numbers from the largest and text from the first, then the other way. */
+  #sortBy(index) {
+    const header = this.#headers[index];
+    const column = COLUMNS[index];
+    this.#descending = column === this.#column ? !this.#descending : header.classList.contains("number");
     this.#column = column;
     this.#sort();
-    this.#showOrder();
+    for (const other of this.#headers) other.removeAttribute("aria-sort");
+    setAttribute(header, "aria-sort", this.#descending ? "descending" : "ascending");
     requestFrame();
-  }
-
-  #showOrder() {
-    COLUMNS.forEach((column, index) => {
-      const header = this.#headers[index];
-      if (column === this.#column) setAttribute(header, "aria-sort", this.#descending ? "descending" : "ascending");
-      else header.removeAttribute("aria-sort");
-    });
   }
 
   /** The row at the top of the view, if what is being read there should stay, and by how much it is cut off. */
   #anchor() {
     const { scrollTop } = this.#region;
-    if (scrollTop === 0 || (CHANGING.includes(this.#column.title) && !this.#held)) return null;
+    if (scrollTop === 0 || (this.#column.changes && !this.#held)) return null;
     const index = Math.floor(scrollTop / this.#rowHeight);
     const connection = this.#order.slice(index).find((candidate) => candidate.open);
     return connection && { connection, index: this.#order.indexOf(connection), scrollTop };
@@ -345,9 +324,10 @@ class History {
   }
 
   add(time, totals) {
-    const previous = this.time.at(-1) ?? -Infinity;
-    if (time <= previous) return;
-    const follows = this.#last && time - previous <= GAP;
+    const previous = this.time.at(-1);
+    if (time < previous - GAP) this.#clear(); // a clock was set back
+    else if (time <= previous) return;
+    const follows = this.#last !== null && time - previous <= GAP;
     if (this.time.length && !follows) this.#push((previous + time) / 2, null, null, null, null);
     const rate = (name) => (follows ? Math.max(0, totals[name] - this.#last[name]) / (time - previous) : null);
     this.#push(time, rate("messages"), rate("received"), rate("sent"), totals.open);
@@ -367,16 +347,16 @@ class History {
 }
 
 const CHARTS = [
-  { id: "chart-replies", name: "Replies a second", lines: [{ of: "replies", label: "" }] },
-  { id: "chart-bytes", name: "Bytes a second", lines: [{ of: "received", label: "in" }, { of: "sent", label: "out" }], bytes: true },
-  { id: "chart-open", name: "Open connections", lines: [{ of: "open", label: "" }] },
+  { id: "chart-replies", name: "Replies a second", lines: [["replies", ""]] },
+  { id: "chart-bytes", name: "Bytes a second", lines: [["received", "in "], ["sent", "out "]], ofBytes: true },
+  { id: "chart-open", name: "Open connections", lines: [["open", ""]] },
 ];
 const POWERS = Array.from({ length: 60 }, (_, power) => 2 ** power);
 const ROUND = Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 const MINUTES = [10, 8, 6, 4, 2, 0];
 
-/** A colour of the style sheet, which has others in the dark. */
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A property of the style sheet; colours have other values in the dark. */
+const property = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class Chart {
   #name;
@@ -389,21 +369,13 @@ class Chart {
   #values;
   #uplot;
 
-  constructor({ id, name, lines, bytes: ofBytes = false }) {
+  constructor({ id, name, lines, ofBytes = false }) {
+    const figure = element(id);
     this.#name = name;
     this.#lines = lines;
     this.#format = ofBytes ? bytes : count;
-    const figure = element(id);
-    const caption = figure.querySelector("figcaption");
-    this.#time = make("span", "time");
-    caption.append(this.#time);
-    this.#values = lines.map(({ label }, index) => {
-      const value = make("b", "", "–");
-      const holder = make("span", `value line-${index}`, label);
-      holder.append(" ", value);
-      caption.append(holder);
-      return value;
-    });
+    this.#time = figure.querySelector(".time");
+    this.#values = [...figure.querySelectorAll("b")];
     this.#plot = figure.querySelector(".plot");
     this.#uplot = new uPlot(this.#options(ofBytes), [[], ...lines.map(() => [])], this.#plot);
     new ResizeObserver(() => this.#uplot.setSize(this.#size())).observe(this.#plot);
@@ -411,16 +383,16 @@ class Chart {
 
   draw(history, now) {
     this.#now = now;
-    const columns = this.#lines.map((line) => history[line.of]);
+    const columns = this.#lines.map(([of]) => history[of]);
     this.#uplot.setData([history.time, ...columns]);
     this.#showValues();
     if (seconds() - this.#described < DESCRIBE) return;
     this.#described = seconds();
-    const described = this.#lines.map(({ label }, index) => {
+    const described = this.#lines.map(([, label], index) => {
       const known = columns[index].filter((value) => value !== null);
       if (!known.length) return "no data yet";
       const [least, most, last] = [Math.min(...known), Math.max(...known), known.at(-1)].map(this.#format);
-      return `${label} now ${last}, at least ${least}, at most ${most}`.trim();
+      return `${label}now ${last}, at least ${least}, at most ${most}`;
     });
     setAttribute(this.#plot, "aria-label", `${this.#name}, the last ten minutes: ${described.join("; ")}`);
   }
@@ -436,11 +408,10 @@ class Chart {
     const pointed = this.#uplot.cursor.idx ?? null;
     const index = pointed ?? times.length - 1;
     setText(this.#time, pointed === null ? "" : timeOfDay(times[index]));
-    this.#values.forEach((value, line) => setText(value, this.#text(columns[line][index])));
-  }
-
-  #text(value) {
-    return value === null || value === undefined ? "–" : this.#format(value);
+    this.#values.forEach((node, line) => {
+      const value = columns[line][index] ?? null;
+      setText(node, value === null ? "–" : this.#format(value));
+    });
   }
 
   #size() {
@@ -448,9 +419,9 @@ class Chart {
   }
 
   #options(ofBytes) {
-    const axis = { stroke: () => colour("--muted"), font: `11px ${colour("--sans")}`, ticks: { show: false } };
-    const grid = { stroke: () => colour("--line"), width: 1 };
-    const single = this.#lines.length === 1;
+    const axis = { stroke: () => property("--muted"), font: `11px ${property("--sans")}`, ticks: { show: false } };
+    const label = (value) => (ofBytes ? bytes(value).replace(/\.0+ |(\.\d)0 /, "$1 ") : compact.format(value));
+    const filled = this.#lines.length === 1;
     return {
       ...this.#size(),
       padding: [8, 14, 0, 0],
@@ -471,19 +442,19 @@ class Chart {
         },
         {
           ...axis,
-          grid,
+          grid: { stroke: () => property("--line"), width: 1 },
           size: 58,
           gap: 6,
           space: 30,
           incrs: ofBytes ? POWERS : ROUND,
-          values: (_, splits) => splits.map((value) => (ofBytes ? bytes(value).replace(/\.0+ /, " ") : compact.format(value))),
+          values: (_, splits) => splits.map(label),
         },
       ],
       series: [
         {},
-        ...this.#lines.map((line, index) => ({
-          stroke: () => colour(`--line-${index}`),
-          fill: single ? () => colour("--fill") : undefined,
+        ...this.#lines.map((_, index) => ({
+          stroke: () => property(`--line-${index}`),
+          fill: filled ? () => property("--fill") : undefined,
           width: 1.5,
           dash: index ? [5, 3] : undefined, // not by colour alone
           points: { show: false },
@@ -496,28 +467,11 @@ class Chart {
 
 // ---- Tables that fit into the document
 
-const REASONS = [
-  { of: "refusals", title: "Refused" },
-  { of: "endings", title: "Ended" },
-  { of: "drops", title: "Dropped" },
-  { of: "failures", title: "Failed" },
-];
-
-/** Tables of reasons, the most frequent first. */
-class Reasons {
-  #bodies = REASONS.map(({ title }) => {
-    const table = make("table");
-    table.append(make("caption", "", title), make("tbody"));
-    element("reasons").append(table);
-    return table.tBodies[0];
-  });
-
-  draw(beat) {
-    REASONS.forEach(({ of }, index) => {
-      const reasons = Object.entries(beat[of]).sort(([a, many], [b, more]) => more - many || (a < b ? -1 : 1));
-      fill(this.#bodies[index], reasons.length ? reasons.map(([reason, n]) => [[reason], countCell(n)]) : [[["none"], ["0", "number"]]]);
-    });
-  }
+/** Show reasons, the most frequent first. */
+function drawReasons(id, reasons) {
+  const sorted = Object.entries(reasons).sort(([a, many], [b, more]) => more - many || (a < b ? -1 : 1));
+  if (!sorted.length) sorted.push(["none", 0]);
+  fill(element(id).tBodies[0], sorted.map(([reason, number]) => [[reason], countCell(number)]));
 }
 
 function drawListeners(listeners) {
@@ -551,10 +505,10 @@ function drawTotals(totals) {
  */
 class Feed {
   link = "connecting";
-  since = Date.now() / 1000;
+  since = seconds();
   #listeners;
   #source = null;
-  #heard = Date.now() / 1000;
+  #heard = seconds();
   #quiet = 0;
   #retry = 0;
 
@@ -593,7 +547,7 @@ class Feed {
   }
 
   #hear(name, data) {
-    this.#heard = Date.now() / 1000;
+    this.#heard = seconds();
     this.#expect();
     this.#listeners[name](data);
     this.#become("live");
@@ -610,7 +564,7 @@ class Feed {
   #become(link) {
     if (link === this.link) return;
     this.link = link;
-    this.since = link === "gone" ? this.#heard : Date.now() / 1000;
+    this.since = link === "gone" ? this.#heard : seconds();
     this.#listeners.link(link);
   }
 }
@@ -619,7 +573,7 @@ class Feed {
 
 const connections = new Connections();
 const history = new History();
-const page = { server: null, beat: null, heard: 0, fresh: false };
+const page = { server: null, beat: null, heard: 0, fresh: false, another: false };
 let frame = 0;
 
 function requestFrame() {
@@ -630,18 +584,16 @@ function requestFrame() {
 }
 
 const table = new ConnectionTable(connections);
-const reasons = new Reasons();
 const charts = CHARTS.map((chart) => new Chart(chart));
 const feed = new Feed({ state: takeState, beat: takeBeat, link: tellLink });
 
 function takeState(state) {
-  const restarted = page.server && page.server.id !== state.server.id;
+  page.another = page.server !== null && page.server.id !== state.server.id;
   page.server = state.server;
   connections.replace(state.connections);
   history.replace(state.server.id, state.history);
   take(state.beat);
   table.replace();
-  if (restarted) announce(`Another server has started, and is ${state.beat.condition}.`);
 }
 
 function takeBeat(beat) {
@@ -649,6 +601,7 @@ function takeBeat(beat) {
   connections.close(beat.closed);
   connections.open(beat.opened);
   connections.change(beat.changed, beat.time);
+  history.add(beat.time, beat.totals);
   take(beat);
 }
 
@@ -657,26 +610,25 @@ function take(beat) {
   page.beat = beat;
   page.heard = seconds();
   page.fresh = true;
-  history.add(beat.time, beat.totals);
   table.update(beat.time);
   requestFrame();
 }
 
 function tellLink(link) {
   if (link === "gone") announce("The server is gone. Trying again.");
-  else if (link === "live") announce(`Live. The server is ${page.beat.condition}.`);
+  else if (link === "live") announce(`Live. ${page.another ? "Another" : "The"} server is ${page.beat.condition}.`);
   requestFrame();
 }
 
 /** Draw what has changed: after a beat all of it, after scrolling only the connections. */
 function draw() {
-  drawLink();
+  drawSigns();
   if (!page.beat) return;
   if (page.fresh) {
     page.fresh = false;
     drawServer(page.server, page.beat);
     drawTotals(page.beat.totals);
-    reasons.draw(page.beat);
+    for (const id of ["refusals", "endings", "drops", "failures"]) drawReasons(id, page.beat[id]);
     drawListeners(page.beat.listeners);
     drawCharts();
   }
@@ -690,13 +642,14 @@ function drawServer(server, beat) {
   setText(element("engine"), server.engine);
   setText(element("workers"), count(server.workers));
   setText(element("up"), `${duration(beat.time - server.started)}, since ${moment.format(server.started * 1000)}`);
-  setText(element("condition"), beat.condition);
-  setAttribute(element("condition"), "data-is", beat.condition);
 }
 
-function drawLink() {
+function drawSigns() {
   const gone = feed.link === "gone";
-  const since = gone ? ` since ${timeOfDay(feed.since)} (${duration(Date.now() / 1000 - feed.since)}), trying again` : "";
+  const since = gone ? ` since ${timeOfDay(feed.since)} (${duration(seconds() - feed.since)}), trying again` : "";
+  const condition = page.beat?.condition ?? "…";
+  setText(element("condition"), gone && page.beat ? `was ${condition}` : condition);
+  setAttribute(element("condition"), "data-is", gone ? "" : condition);
   setText(element("link"), feed.link + since);
   setAttribute(element("link"), "data-is", feed.link);
   document.body.classList.toggle("gone", gone);
@@ -713,11 +666,13 @@ function drawCharts() {
 
 setInterval(() => {
   if (feed.link !== "gone") return;
-  drawLink();
+  drawSigns();
   if (page.beat) drawCharts();
 }, 1000);
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach((chart) => chart.recolour()));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const chart of charts) chart.recolour();
+});
 
 // ---- The filter
 
