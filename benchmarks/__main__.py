@@ -22,7 +22,7 @@ from typing import NoReturn
 from benchmarks.measure import WARM_UP, Bench, Failed
 from benchmarks.peers import PEERS, Peer, Skipped, build_load, prepare_tls
 from benchmarks.report import Results, frame, write
-from benchmarks.rows import ROWS
+from benchmarks.rows import ROWS, Group
 
 ABOUT = """Measure this server and its peers on loopback, one after the other, on port 8088; write a table and a
 picture."""
@@ -163,14 +163,14 @@ def main() -> int:
         except Skipped as skipped:
             sys.exit(f"benchmarks: the load generator needs a C compiler: {skipped}")
         without_tls = ""
-        if any(row.tls for row in rows):
+        if any(row.group is Group.TLS for row in rows):
             try:
                 prepare_tls(Path(temporary))
             except Skipped as skipped:
                 without_tls = str(skipped)
         for peer in wanted:
             try:
-                if peer.tls and without_tls:
+                if peer.group is Group.TLS and without_tls:
                     raise Skipped(without_tls)
                 peer.prepare(Path(temporary))
             except Skipped as skipped:

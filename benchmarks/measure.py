@@ -13,14 +13,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from attrs import frozen
 
 from benchmarks.peers import PORT, TLS_LOAD, Peer
-from benchmarks.rows import Row
+from benchmarks.rows import Group, Row
 
 WARM_UP = 0.3
 PATIENCE = 90
@@ -68,10 +68,15 @@ class Bench:
     seconds: float
 
     def measure(self, peer: Peer, row: Row) -> Measurement:
-        with self._serve(peer) as server, tempfile.TemporaryFile("w+") as errors:
+        with self._serve(peer) as server, tempfile.TemporaryFile("w+") as errors, ExitStack() as stack:
             prefix = self._first_reply(peer, server)
+            if peer.page:
+                stack.enter_context(looking_at(peer.page))
             load = subprocess.Popen(
-                [self.load.with_name(TLS_LOAD) if row.tls else self.load, *load_options(row, prefix, self.seconds)],
+                [
+                    self.load.with_name(TLS_LOAD) if row.group is Group.TLS else self.load,
+                    *load_options(row, prefix, self.seconds),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -114,13 +119,14 @@ class Bench:
     @contextmanager
     def _serve(self, peer: Peer) -> Iterator[subprocess.Popen[bytes]]:
         wait_for_port()
+        cores = [self.server_core, *([self.generator_core] if peer.group is Group.WORKERS else [])]
         server = subprocess.Popen(
             peer.arguments(peer.command, self.directory),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=partial(prepare_process, self.server_core, *([self.generator_core] if peer.workers else [])),
+            preexec_fn=partial(prepare_process, *cores),
             start_new_session=True,
         )
         with server, ended(server):
@@ -133,7 +139,7 @@ class Bench:
         while True:
             check_alive(server)
             try:
-                with dialled(tls=peer.tls) as client:
+                with dialled(tls=peer.group is Group.TLS) as client:
                     client.sendall(message)
                     reply = b""
                     while not reply.endswith(b"\n"):
@@ -162,6 +168,25 @@ def dialled(*, tls: bool) -> socket.socket:
     with client:
         # If it is made at all, it is taken over.
         return ssl._create_unverified_context().wrap_socket(client)
+
+
+@contextmanager
+def looking_at(port: int) -> Iterator[None]:
+    """Be one who looks at a live page."""
+
+    def follow() -> None:
+        while viewer.recv(65536):
+            pass
+
+    with socket.create_connection(("127.0.0.1", port), START) as viewer:
+        viewer.sendall(b"GET /events HTTP/1.1\r\nHost: benchmark\r\n\r\n")
+        follower = threading.Thread(target=follow)
+        follower.start()
+        try:
+            yield
+        finally:
+            viewer.shutdown(socket.SHUT_RDWR)
+            follower.join()
 
 
 def load_options(row: Row, prefix: str, seconds: float) -> list[str]:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from benchmarks.rows import Row
+from benchmarks.rows import Group, Row
 
 HERE = Path(__file__).parent
 ORIGINAL = HERE.parent.parent / "shared" / "seed" / "server"
 PORT = 8088
 """The original knows no other."""
+PAGE_PORT = 9101
 PREFIX = "server reply:"
 TLS_LOAD, CERTIFICATE, KEY = "load-tls", "certificate.pem", "key.pem"
 
@@ -52,8 +53,9 @@ class Peer:
     @ivar prefix: of its replies; None to take that of its first reply.
     @ivar lines: whether each line has a reply, however they are joined.
     @ivar most: how many connections it can be asked to serve.
-    @ivar workers: whether it may use both cores.
-    @ivar tls: whether it speaks TLS, with the certificate and the key of C{{bin}}.
+    @ivar group: beside whom it is measured. Those of TLS have the certificate and the key of C{{bin}}, those of workers
+        may use both cores.
+    @ivar page: the port of its live page, at which somebody looks meanwhile.
     """
 
     name: str
@@ -64,9 +66,8 @@ class Peer:
     prefix: str | None = PREFIX
     lines: bool = True
     most: int = sys.maxsize
-    tls: bool = False
-    workers: bool = False
-    scripts: bool = False
+    group: Group = Group.ALL
+    page: int = 0
 
     def unfit(self, row: Row) -> str | None:
         """Say why it can't be asked for a row."""
@@ -142,12 +143,12 @@ def echoreply(name: str, options: str = "") -> Peer:
 
 def echoreply_workers(name: str, count: int) -> Peer:
     """Give ours with so many workers, for a row of theirs: a longest message that makes it look at each."""
-    return evolve(echoreply(name, f"--max-message 1000 --workers {count}"), workers=True)
+    return evolve(echoreply(name, f"--max-message 1000 --workers {count}"), group=Group.WORKERS)
 
 
 def echoreply_script(name: str, options: str = "") -> Peer:
     """Give ours by a script, for the rows of those."""
-    return evolve(echoreply(name, options), scripts=True)
+    return evolve(echoreply(name, options), group=Group.SCRIPTS)
 
 
 def echoreply_tls(engine: str, *needs: Need) -> Peer:
@@ -158,7 +159,7 @@ def echoreply_tls(engine: str, *needs: Need) -> Peer:
         f"this project over TLS, `--listen ssl:…` with `--engine {engine}`",
         f"{{scripts}}/twistd -n --pidfile= echoreply --engine {engine} {options}",
         needs=(path(Path(sys.executable).parent / "twistd", "twistd beside this Python"), *needs),
-        tls=True,
+        group=Group.TLS,
     )
 
 
@@ -227,12 +228,19 @@ PEERS = [
         f"{{bin}}/lines-tls {{port}} {{bin}}/{CERTIFICATE} {{bin}}/{KEY}",
         build="go build -o {bin}/lines-tls {here}/servers/lines.go",
         needs=(program("go"),),
-        tls=True,
+        group=Group.TLS,
     ),
     echoreply_workers("one-worker", 1),
     echoreply_workers("two-workers", 2),
     echoreply_tls("twisted"),
     echoreply_tls("uvloop", module("uvloop")),
+    evolve(echoreply("unobserved", "--log-messages 0"), group=Group.OBSERVERS),
+    evolve(
+        echoreply("observed", f"--log-format json --web tcp:{PAGE_PORT}:interface=127.0.0.1"),
+        about="the same with its log, in JSON, metrics, and a page that somebody looks at",
+        group=Group.OBSERVERS,
+        page=PAGE_PORT,
+    ),
     echoreply_script("no-script"),
     echoreply_script("plain-script", "--profile seed"),
     echoreply_script("rules", "--script {here}/servers/rules.toml"),

@@ -45,12 +45,7 @@ class Results:
 
     def asked(self, row: Row) -> list[Peer]:
         """Give those whose row this is."""
-        return [
-            peer
-            for peer in self.peers
-            if (peer.tls, peer.workers, peer.scripts) == (row.tls, row.workers, row.scripts)
-            and (not row.peers or peer.name in row.peers)
-        ]
+        return [peer for peer in self.peers if peer.group is row.group and (not row.peers or peer.name in row.peers)]
 
     def median(self, row: Row, peer: Peer, value: Callable[[Measurement], float]) -> float | None:
         """Give nothing for those who could not do it, or failed."""

@@ -8,26 +8,23 @@ from typing import cast
 
 from twisted.internet.defer import execute
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorFDSet, IStreamServerEndpoint
-from twisted.logger import Logger
 
 from echoreply.access import within
 from echoreply.address import host_and_port, host_of
 from echoreply.datagrams import DatagramPort, ReplyDatagrams
 from echoreply.endpoint import IServerReactor, described_road, server_endpoint
+from echoreply.events import ScriptFault, tell
 from echoreply.files import read_text
 from echoreply.listeners import datagram_socket
 from echoreply.observer import IReplyObserver, Listener
 from echoreply.ports import PortsObserver
 from echoreply.protocol import Entrance, ReplyFactory
-from echoreply.quoting import quote
 from echoreply.reasons import CloseReason
 from echoreply.renewal import Renewal
 from echoreply.roads import Road, listening_on
 from echoreply.rulebook import rules_of
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
-
-_log = Logger("echoreply")
 
 
 def reply_factory(
@@ -70,7 +67,7 @@ def reply_factory(
 
 
 def _report(fault: str) -> None:
-    _log.error("script: no reply by {fault}; told once", fault=quote(fault.encode(errors="backslashreplace")))
+    tell(ScriptFault(fault=fault.encode(errors="backslashreplace")))
 
 
 def tcp_listeners(settings: Settings) -> list[tuple[int, Listener]]:

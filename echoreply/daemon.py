@@ -11,6 +11,8 @@ from typing import Protocol
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import ILogObserver
+from twisted.python.components import Componentized
 
 from echoreply.endpoint import IServerReactor
 from echoreply.starting import CannotStart
@@ -54,10 +56,15 @@ class TwistdService(MultiService):
 
     @param reply_service: the server.
     @param watchers: what starts after it, and stops once it has stopped.
+    @param log_observer: makes what is to write the log, in place of twistd's own.
     """
 
     def __init__(
-        self, reactor: IServerReactor, reply_service: SignalledService, watchers: Iterable[IService] = ()
+        self,
+        reactor: IServerReactor,
+        reply_service: SignalledService,
+        watchers: Iterable[IService] = (),
+        log_observer: Callable[[], ILogObserver] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._watchers = MultiService()
@@ -65,9 +72,16 @@ class TwistdService(MultiService):
             watcher.setServiceParent(self._watchers)
         self._reactor = reactor
         self._reply_service = reply_service
+        self._log_observer = log_observer
         self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
         self._stops = False
         reply_service.setServiceParent(self)
+
+    def setServiceParent(self, parent: Componentized) -> None:
+        """Become part of the application, which is where twistd then looks for what writes its log."""
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        if self._log_observer:
+            parent.setComponent(ILogObserver, self._log_observer())
 
     def privilegedStartService(self) -> None:
         """

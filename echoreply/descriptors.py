@@ -10,7 +10,8 @@ from typing import Any, cast
 from twisted.internet import tcp
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.selectreactor import SelectReactor
-from twisted.logger import Logger
+
+from echoreply.events import ConnectionsAllowed, NoDescriptors, TooManyWanted, tell
 
 try:
     import resource
@@ -31,8 +32,6 @@ LOG_SECONDS = 60.0
 
 _OPEN_MAX = 10240
 """What macOS takes for a limit where it says that there is none: setrlimit(2) there, under COMPATIBILITY."""
-
-_log = Logger("echoreply")
 
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -75,14 +74,9 @@ def connections_allowed(reactor: object, wanted: int) -> int:
         return wanted
     room = connections_within(limit)
     allowed = min(wanted, room) if wanted else room
-    _log.info(
-        "connections allowed: {allowed}, by a limit of {limit} open files ({before} before)",
-        allowed=allowed,
-        limit=limit,
-        before=before,
-    )
+    tell(ConnectionsAllowed(allowed=allowed, limit=limit, before=before))
     if wanted > room:
-        _log.warn("--max-connections {wanted} is more than the limit on open files has room for", wanted=wanted)
+        tell(TooManyWanted(wanted=wanted))
     return allowed
 
 
@@ -126,7 +120,7 @@ class PatientSocket:
         now = self._clock.seconds()
         if now >= self._logged + LOG_SECONDS:
             self._logged = now
-            _log.warn("connections wait to be accepted until there are descriptors: {reason}", reason=error.strerror)
+            tell(NoDescriptors(why=error.strerror or str(error)))
         self._port.pauseProducing()
         # A port that has been closed meanwhile does nothing.
         self._clock.callLater(RETRY_SECONDS, self._port.resumeProducing)

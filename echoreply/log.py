@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from echoreply import events
 from echoreply.address import format_address, host_and_port
 from echoreply.circumstances import TLSDetails
+from echoreply.events import LONGEST_SHOWN, tell
 from echoreply.framing import Block
 from echoreply.observer import Connection, IReplyObserver, Listener, Peer
-from echoreply.quoting import quote
 from echoreply.reasons import CloseReason, DropReason
 from echoreply.timer import Timer
 from echoreply.totals import Totals
-
-LONGEST_SHOWN = 256
-"""Bytes of a message that are shown."""
 
 CONNECTIONS_PER_SECOND = 100
 """How many connections are logged a second as they begin, at most, and how many as they end."""
@@ -41,7 +38,7 @@ class Allowance:
     @param tell: is called with the C{count}, if there is one.
     """
 
-    def __init__(self, clock: IReactorTime, per_second: int, tell: Callable[..., object]) -> None:
+    def __init__(self, clock: IReactorTime, per_second: int, tell: Callable[[int], object]) -> None:
         self._per_second = per_second
         self._tell = tell
         self._second = Timer(clock, 1.0, self.settle)
@@ -65,7 +62,7 @@ class Allowance:
         self._taken = 0
         self.left = self._per_second
         if untold > 0:
-            self._tell(count=untold)
+            self._tell(untold)
 
 
 @implementer(IReplyObserver)
@@ -92,13 +89,16 @@ class LogObserver:
         self._allowances: list[Allowance] = []
 
         def allow(per_second: int, what: str) -> Allowance:
-            tell = partial(self._log.info, f"{what} not logged: {{count}}")
-            self._allowances.append(Allowance(clock, _part_of(per_second, part), tell))
+            def tell_rest(count: int) -> None:
+                self._tell(events.NotLogged(what=what, count=count))
+
+            self._allowances.append(Allowance(clock, _part_of(per_second, part), tell_rest))
             return self._allowances[-1]
 
         self._messages = allow(messages_per_second, "messages")
         self._connections = allow(CONNECTIONS_PER_SECOND, "connections")
         self._identities = allow(CONNECTIONS_PER_SECOND, "identities")
+        self._handshakes = allow(CONNECTIONS_PER_SECOND, "handshakes")
         self._ends = allow(CONNECTIONS_PER_SECOND, "ends")
         self._refusals = allow(REFUSALS_PER_SECOND, "refusals")
         self._failures = allow(REFUSALS_PER_SECOND, "failures")
@@ -107,55 +107,72 @@ class LogObserver:
 
     def listening(self, listener: Listener) -> None:
         """Log where clients can come, and how."""
-        how = f" for {listener.over}" if listener.over else ""
-        self._log.info("listening on {host}{how}", host=listener.name, how=how)
+        self._tell(events.Listening(host=listener.name, transport=listener.transport, over=listener.over))
 
     def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
         """Log what was not understood, as long as the second has room for it."""
         if self._failures.take():
-            self._log.info("{peer} {layer} failed: {why}", peer=format_address(peer), layer=layer, why=why)
+            self._tell(events.Failed(**_ends(listener, format_address(peer)), layer=layer, why=why))
 
     def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
         """Log whom we refused, as long as the second has room for it."""
         if self._refusals.take():
-            self._log.info("{peer} refused: {reason}", peer=format_address(peer), reason=reason.value)
+            self._tell(events.Refused(**_ends(listener, format_address(peer)), reason=reason))
 
     def opened(self, connection: Connection) -> None:
         """Log where a client comes from, as long as the second has room for it."""
         if self._connections.take():
-            self._log.info("{peer} connected", peer=format_address(connection.peer))
+            self._tell(events.Connected(**_ends_of(connection)))
 
     def secured(self, connection: Connection, details: TLSDetails) -> None:
-        """Log whom a client's certificate names, as long as the second has room for it."""
-        if details.client and self._identities.take():
-            who = quote(details.client.encode(), LONGEST_SHOWN)
-            self._log.info("{peer} is {who}", peer=format_address(connection.peer), who=who)
+        """Log what TLS has come to, and whom a client's certificate names, as long as the second has room for it."""
+        allowance = self._identities if details.client else self._handshakes
+        if allowance.take():
+            self._tell(
+                events.Secured(
+                    **_ends_of(connection),
+                    version=details.version,
+                    cipher=details.cipher,
+                    server_name=details.server_name.encode(errors="backslashreplace") or None,
+                    alpn=details.alpn or None,
+                    client=details.client.encode() or None,
+                )
+            )
 
     def answered(self, connection: Connection, messages: Block) -> None:
         """Log messages, as long as the second has room for them."""
         if not self._tells_messages:
             return
         if left := self._messages.take(messages.count):
-            peer = format_address(connection.peer)
+            ends = _ends_of(connection)
             for message in messages.messages(left):
-                self._log_message(peer, message)
+                self._tell(_message(ends, message))
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Log why a connection ended, and what there was of it, as long as the second has room for it."""
         if self._ends.take():
-            self._log_end(connection, reason)
+            self._tell(
+                events.Ended(
+                    **_ends_of(connection),
+                    reason=reason,
+                    idle=connection.idle if reason is CloseReason.IDLE else None,
+                    messages=connection.messages,
+                    received=connection.received,
+                    sent=connection.sent,
+                )
+            )
 
     def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
         """Log the message, as long as the second has room for it."""
         if not self._tells_messages:
             return
         if self._messages.take():
-            self._log_message(host_and_port(*peer), message)
+            self._tell(_message(_ends(listener, host_and_port(*peer)), message))
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Log whom we did not answer, as long as the second has room for it."""
         if self._drops.take():
-            self._log.info("{peer} dropped: {reason}", peer=host_and_port(*peer), reason=reason.value)
+            self._tell(events.Dropped(**_ends(listener, host_and_port(*peer)), reason=reason, bytes=len(message)))
 
     def stopping(self) -> None:
         """Ignore it: twistd says that a signal has come."""
@@ -163,20 +180,22 @@ class LogObserver:
     def stopped(self, totals: Totals) -> None:
         """Log what has been counted and not been told yet, and what there was in all."""
         self.settle()
-        drops = totals.drops
-        self._log.info(
-            "stopped: accepted {accepted}, open {open}, ended {ended}{ended_by}, refused {refused}{refused_by}, "
-            "messages {messages}, bytes in {received}, bytes out {sent}{dropped}",
-            accepted=totals.accepted,
-            open=totals.open,
-            ended=totals.endings.total(),
-            ended_by=_by_reason(totals.endings),
-            refused=totals.refusals.total(),
-            refused_by=_by_reason(totals.refusals),
-            messages=totals.messages,
-            received=totals.received,
-            sent=totals.sent,
-            dropped=f", dropped {drops.total()}{_by_reason(drops)}" if drops else "",
+        self._tell(
+            events.Stopped(
+                accepted=totals.accepted,
+                open=totals.open,
+                ended=totals.endings.total(),
+                ended_by=dict(totals.endings.most_common()),
+                refused=totals.refusals.total(),
+                refused_by=dict(totals.refusals.most_common()),
+                failed=totals.failures.total(),
+                failed_by=dict(totals.failures.most_common()),
+                messages=totals.messages,
+                received=totals.received,
+                sent=totals.sent,
+                dropped=totals.drops.total(),
+                dropped_by=dict(totals.drops.most_common()),
+            )
         )
 
     def settle(self) -> None:
@@ -184,27 +203,29 @@ class LogObserver:
         for allowance in self._allowances:
             allowance.settle()
 
-    def _log_message(self, peer: str, message: bytes) -> None:
-        self._log.info("{peer} sent {message}", peer=peer, message=quote(message.rstrip(b"\r\n"), LONGEST_SHOWN))
+    def _tell(self, event: events.Event) -> None:
+        tell(event, self._log)
 
-    def _log_end(self, connection: Connection, reason: CloseReason) -> None:
-        why = f"idle for {connection.idle:g} s" if reason is CloseReason.IDLE else reason.value
-        self._log.info(
-            "{peer} ended: {reason}; messages {messages}, bytes in {received}, bytes out {sent}",
-            peer=format_address(connection.peer),
-            reason=why,
-            messages=connection.messages,
-            received=connection.received,
-            sent=connection.sent,
-        )
+
+def _ends_of(connection: Connection) -> dict[str, Any]:
+    return {
+        "connection": connection.number,
+        "peer": format_address(connection.peer),
+        "host": format_address(connection.host),
+        "transport": connection.listener.transport,
+    }
+
+
+def _ends(listener: Listener, peer: str) -> dict[str, Any]:
+    return {"peer": peer, "host": listener.name, "transport": listener.transport}
+
+
+def _message(ends: dict[str, Any], message: bytes) -> events.Message:
+    shown = message.rstrip(b"\r\n")
+    return events.Message(**ends, message=shown[:LONGEST_SHOWN], bytes=len(shown))
 
 
 def _part_of(number: int, part: tuple[int, int]) -> int:
     """Divide a number so that all parts together are the whole."""
     which, of = part
     return number * which // of - number * (which - 1) // of
-
-
-def _by_reason(counter: Counter[CloseReason] | Counter[DropReason]) -> str:
-    each = "; ".join(f"{reason.value}: {count}" for reason, count in counter.most_common())
-    return f" ({each})" if each else ""

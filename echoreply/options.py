@@ -10,6 +10,7 @@ from twisted.python import usage
 
 from echoreply import __version__, profiles
 from echoreply.engine import Engine, resolve
+from echoreply.logformat import LogFormat
 from echoreply.rulebook import replies_of, script_of
 from echoreply.settings import DEFAULT_PORT, Settings
 
@@ -39,9 +40,9 @@ What it answers:
   --list-profiles  --show-profile=NAME
   --framing=auto|line|read  --pause=SECONDS [{_DEFAULTS.pause:g}]  --max-message=BYTES [{_DEFAULTS.max_message}]
 How it runs:
-  --engine=auto|twisted|uvloop  --log-messages=N a second [{_DEFAULTS.log_messages}]
+  --engine=auto|twisted|uvloop  --help  --version
+  --log-messages=N a second [{_DEFAULTS.log_messages}]  --log-format=text|json
   --web=ENDPOINT        a live page, /metrics, /healthz, /readyz
-  --help  --version
 
   twistd -n echoreply --port 8088 --udp 8088
   twistd -n echoreply --tls 8443 --cert cert.pem --key key.pem
@@ -78,6 +79,8 @@ class Options(usage.Options):
         ["pause", None, _DEFAULTS.pause, "seconds of silence that end a message under --framing auto"],
         ["max-message", None, _DEFAULTS.max_message, "bytes a message may have; one more ends the connection"],
         ["log-messages", None, _DEFAULTS.log_messages, "messages logged a second, the rest are counted; 0: none"],
+        ["log-format", None, _DEFAULTS.log_format.value, "how the log is written: text, for people; json, an object a"
+         " line"],
         ["idle-timeout", None, _DEFAULTS.idle_timeout, "seconds after which a client is left that completes no message"
          " and takes no byte; 0: never"],
         ["max-connections", None, _DEFAULTS.max_connections, "connections at once; 0: as many as open files allow"],
@@ -158,6 +161,8 @@ class Options(usage.Options):
             self.engine = resolve(self.settings.engine)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
+        if self.settings.log_format is LogFormat.JSON and self.parent and self.parent.get("logger"):
+            raise usage.UsageError("--log-format json and twistd's --logger are one or the other")
         if self["check"]:
             self._check()
 

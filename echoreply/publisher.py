@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from echoreply.circumstances import TLSDetails
+from echoreply.events import ObserverFault, tell
 from echoreply.framing import Block
 from echoreply.observer import Connection, IReplyObserver, Listener, NoObserver, Peer
 from echoreply.reasons import CloseReason, DropReason
 from echoreply.totals import Totals
-
-_log = Logger("echoreply")
 
 
 @implementer(IReplyObserver)
@@ -90,4 +88,4 @@ class Publisher:
     def _found_faulty(self, observer: object) -> None:
         if observer not in self._faulty:
             self._faulty.append(observer)
-            _log.failure("a fault in {observer}, of which no more will be logged", observer=type(observer).__name__)
+            tell(ObserverFault(observer=type(observer).__name__))

@@ -5,23 +5,31 @@ from __future__ import annotations
 import codecs
 import re
 
-_SHORT = {"\\": r"\\", '"': r"\"", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
+_SHORT = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
 def quote(data: bytes, longest: int | None = None) -> str:
-    r"""
-    Quote bytes as text in double quotes.
-
-    Valid UTF-8 that prints stays readable; every other byte becomes C{\xNN}, or C{\t}, C{\n}, C{\r}. The result has no
-    control, format or unassigned character, names every byte exactly, and never spans lines.
+    """
+    Quote bytes as text in double quotes, in which they are escaped.
 
     @param longest: if there are more bytes than this, only so many are shown, and then how many there were.
     """
     shown = data if longest is None else data[:longest]
-    text = shown.decode("utf-8", "surrogateescape")
-    if not text.isprintable() or '"' in text or "\\" in text:
+    text = '"' + escape(shown).replace('"', r"\"") + '"'
+    return text if len(shown) == len(data) else f"{text}... ({len(data)} bytes)"
+
+
+def escape(data: bytes) -> str:
+    r"""
+    Write bytes as text.
+
+    Valid UTF-8 that prints stays readable; every other byte becomes C{\xNN}, or C{\t}, C{\n}, C{\r}; a backslash is
+    doubled. The result has no control, format or unassigned character, names every byte exactly, and never spans lines.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    if not text.isprintable() or "\\" in text:
         text = "".join(map(_escape, text))
-    return f'"{text}"' if len(shown) == len(data) else f'"{text}"... ({len(data)} bytes)'
+    return text
 
 
 def _escape(character: str) -> str:

@@ -1,8 +1,9 @@
 """
 What a worker process has to say, on its way to the log of its supervisor.
 
-It goes through a pipe, a line of JSON each: C{[level, namespace, text]} for a log event, where the text has all the
-lines of a traceback, C{[]} once the worker serves, and what has changed of its connections, if it was asked.
+It goes through a pipe, a line of JSON each: C{[level, namespace, text, name, fields]} for a log event, where the text
+has all the lines of a traceback, C{[]} once the worker serves, and what has changed of its connections, if it was
+asked.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
+from attrs import frozen
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
 from zope.interface import implementer
 
+from echoreply.events import Event, WorkerOutput, described, tell
 from echoreply.observer import Listener, NoObserver
 from echoreply.roster import Changes
 
@@ -35,7 +38,8 @@ class Sender(NoObserver):
         level = event.get("log_level", LogLevel.info)
         namespace = event.get("log_namespace", "-")
         if namespace == "echoreply" or level > LogLevel.info:
-            self._send([level.name, namespace, eventAsText(event, includeTimestamp=False, includeSystem=False)])
+            text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+            self._send([level.name, namespace, text, *described(event)])
 
     def listening(self, listener: Listener) -> None:
         """Send that the worker serves."""
@@ -45,21 +49,39 @@ class Sender(NoObserver):
         """Send what has changed of the connections."""
         self._send(changes)
 
-    def _send(self, line: list[str] | Changes) -> None:
+    def _send(self, line: list[Any] | Changes) -> None:
         self._pipe.write(json.dumps(line).encode("ascii") + b"\n")
         self._pipe.flush()
+
+
+@frozen
+class Relayed(Event):
+    """What a worker has logged."""
+
+    worker: int
+    level: Any
+    text: str
+    name: str
+    facts: dict[str, Any]
+
+    def fields(self) -> dict[str, Any]:
+        """Give its fields, and which worker it was."""
+        return {"worker": self.worker, **self.facts}
+
+    def __str__(self) -> str:
+        return f"worker {self.worker}: {self.text}" if self.text else ""
 
 
 class Receiver:
     """
     The supervisor's side.
 
-    @param worker: the worker's name.
+    @param worker: the worker's number.
     @param serves: is called when the worker serves.
     @param changed: is called with what has changed of the worker's connections.
     """
 
-    def __init__(self, worker: str, serves: Callable[[], object], changed: Callable[[Changes], object]) -> None:
+    def __init__(self, worker: int, serves: Callable[[], object], changed: Callable[[Changes], object]) -> None:
         self._worker = worker
         self._serves = serves
         self._changed = changed
@@ -80,18 +102,16 @@ class Receiver:
 
     def _receive(self, line: bytes) -> None:
         match json.loads(line):
-            case [level, namespace, text]:
-                self._tell(LogLevel.lookupByName(level), namespace, text)
+            case [level, namespace, text, name, facts]:
+                told = Relayed(self._worker, LogLevel.lookupByName(level), text, name, facts)
+                tell(told, _logger(namespace))
             case {**changes}:
                 self._changed(cast(Changes, changes))
             case _:
                 self._serves()
 
     def _receive_stray(self, line: bytes) -> None:
-        self._tell(LogLevel.warn, "echoreply", line.decode(errors="backslashreplace"))
-
-    def _tell(self, level: LogLevel, namespace: str, text: str) -> None:
-        _logger(namespace).emit(level, "{worker}: {text}", worker=self._worker, text=text)
+        tell(WorkerOutput(worker=self._worker, text=line.decode(errors="backslashreplace")))
 
 
 @cache

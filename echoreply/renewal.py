@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import frozen
-from twisted.logger import Logger
 
-_log = Logger("echoreply")
+from echoreply.events import NotRenewed, Renewed, tell
 
 
 @frozen
@@ -27,7 +26,7 @@ class Renewal:
         try:
             self.read_again()
         except ValueError as error:
-            _log.error("{what} goes on as it was: {reason}", what=self.what, reason=str(error))
+            tell(NotRenewed(what=self.what, why=str(error)))
             return False
-        _log.info("{what} was read again", what=self.what)
+        tell(Renewed(what=self.what))
         return True

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from twisted.internet import endpoints
 from twisted.internet.interfaces import IAddress, IProtocolFactory
-from twisted.logger import Logger
 
 from echoreply.address import is_ip_address
+from echoreply.events import CertificateMade, tell
 from echoreply.renewal import Renewal
 from echoreply.tls.certificate import fingerprint, make_certificate
 from echoreply.tls.context import context_of_pem, server_context
@@ -23,8 +23,6 @@ from echoreply.tls.factory import TLSFactory
 
 Read = Callable[[], SSLContext]
 """Reads the files again; raises L{ValueError} if they can't be used."""
-
-_log = Logger("echoreply")
 
 
 class Described(NamedTuple):
@@ -64,7 +62,7 @@ def certificate_for_this_run(interface: str) -> bytes:
     @return: both in PEM.
     """
     pem = make_certificate([interface] if interface else [])
-    _log.info("made a certificate for this run, SHA-256 fingerprint {fingerprint}", fingerprint=fingerprint(pem))
+    tell(CertificateMade(fingerprint=fingerprint(pem)))
     return pem
 
 

@@ -15,6 +15,7 @@ from echoreply.address import is_ip_address
 from echoreply.conversation import DEFAULT_MAX_MESSAGE
 from echoreply.engine import Engine
 from echoreply.framing import Framing
+from echoreply.logformat import LogFormat
 from echoreply.parsing import choice, given, parser, seconds, whole_number
 from echoreply.profiles import text_of
 from echoreply.protocol import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
@@ -132,6 +133,7 @@ class Settings:
     pause: float = _option(DEFAULT_PAUSE, seconds(zero=False))
     max_message: int = _option(DEFAULT_MAX_MESSAGE, whole_number(1))
     log_messages: int = _option(100, whole_number(0))
+    log_format: LogFormat = _option(LogFormat.TEXT, choice(LogFormat))
     idle_timeout: float = _option(DEFAULT_IDLE_TIMEOUT, seconds(zero=True))
     max_connections: int = _option(0, whole_number(0))
     max_per_host: int = _option(0, whole_number(0))

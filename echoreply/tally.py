@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
 
 from echoreply.address import host_of
+from echoreply.events import TallyFault, tell
 from echoreply.observer import Connection, NoObserver
 from echoreply.reasons import CloseReason
 
@@ -24,8 +24,6 @@ try:
     import fcntl
 except ImportError:  # pragma: no cover  # Windows
     fcntl = None  # type: ignore[assignment]
-
-_log = Logger("echoreply")
 
 _ALL = "*"
 """Stands for all hosts."""
@@ -134,7 +132,7 @@ class SharedAdmission(NoObserver):
         try:
             return self._tally.take(self._worker, host_of(peer), self._most, self._most_per_host)
         except (OSError, sqlite3.Error):
-            _log.failure("a client is refused, since it is not known how many there are")
+            tell(TallyFault())
             return CloseReason.TOO_MANY
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from io import TextIOWrapper
 from time import perf_counter, time
 from typing import cast
 
 from twisted.application.service import IService
-from twisted.logger import Logger
 
 from echoreply import __version__
 from echoreply.admission import Admission
@@ -17,9 +17,11 @@ from echoreply.daemon import TwistdService, told_in_a_line
 from echoreply.descriptors import connections_allowed
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine, start_engine
+from echoreply.events import EngineChosen, tell
 from echoreply.histogram import Histogram
 from echoreply.lag import LoopLag
 from echoreply.log import LogObserver
+from echoreply.logformat import LogFormat, json_observer
 from echoreply.observer import IReplyObserver
 from echoreply.options import Options
 from echoreply.roster import Roster, Table
@@ -27,8 +29,6 @@ from echoreply.service import ReplyService
 from echoreply.statistics import Ledger, Statistics
 
 __all__ = ["Options", "makeService"]
-
-_log = Logger("echoreply")
 
 
 def makeService(options: Options, reactor: IServerReactor | None = None) -> IService:
@@ -38,10 +38,13 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
     if reactor is None:
         # Who supervises processes has to hear of their ends, of which uvloop's event loop lets nobody else hear.
         reactor = start_engine(Engine.TWISTED if several else options.engine)
-    _log.info("engine: {engine}", engine=options.engine.value)
+    tell(EngineChosen(engine=options.engine.value))
     if isinstance(sys.stdout, TextIOWrapper):
         # A log line with a character that the terminal's encoding lacks would be lost.
         sys.stdout.reconfigure(errors="backslashreplace")
+    log_observer = None
+    if settings.log_format is LogFormat.JSON and options.parent:
+        log_observer = partial(json_observer, options.parent)
     if several:
         # It imports the reactor.
         from echoreply.overview import WorkersStatistics
@@ -51,7 +54,7 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         statistics = WorkersStatistics(workers, settings.max_connections)
         with told_in_a_line():
             watchers = _watchers(reactor, options, statistics, workers.table, statistics.lag)
-        return TwistdService(reactor, workers, watchers)
+        return TwistdService(reactor, workers, watchers, log_observer)
     admission = Admission(connections_allowed(reactor, settings.max_connections), settings.max_per_host)
     observers: list[IReplyObserver] = [admission, LogObserver(reactor, settings.log_messages)]
     ledger, roster = Ledger(perf_counter, admission.full), Roster(perf_counter, time)
@@ -62,7 +65,7 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         stopwatch = perf_counter if settings.web else None
         factory, renewals = reply_factory(reactor, settings, admission.refusal, observers, stopwatch=stopwatch)
         service = ReplyService(reactor, roads(reactor, settings, factory), factory, settings.drain, renewals)
-    return TwistdService(reactor, service, watchers)
+    return TwistdService(reactor, service, watchers, log_observer)
 
 
 def _watchers(

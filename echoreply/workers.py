@@ -26,7 +26,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IProcessTransport, IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.runner.procmon import ProcessMonitor
 
@@ -35,6 +34,7 @@ from echoreply.assembly import tcp_listeners
 from echoreply.circumstances import Ports
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine
+from echoreply.events import WorkerEnded, WorkerStarted, tell
 from echoreply.files import read_text
 from echoreply.listeners import listening_sockets
 from echoreply.log import LogObserver
@@ -56,8 +56,6 @@ KILL_SECONDS = 2
 LONGEST_DELAY = 4
 """Seconds, at most, before a worker is started again that never lives for long; clients wait for it."""
 
-_log = Logger("echoreply")
-
 
 class IWorkersReactor(IServerReactor, IReactorProcess):
     """What a service with worker processes needs of a reactor."""
@@ -71,7 +69,7 @@ class WorkerProtocol(ProcessProtocol):
     def __init__(self, service: Workers, number: int) -> None:
         self._service = service
         self.number = number
-        self._receiver = Receiver(_name(number), self._serves, partial(service.table.add, row_prefix(number)))
+        self._receiver = Receiver(number, self._serves, partial(service.table.add, row_prefix(number)))
         self.serves = False
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
@@ -263,7 +261,7 @@ class Workers(ProcessMonitor):
                 raise
             self.ended(number, Failure())
         else:
-            _log.info("{worker} started, process {pid}", worker=name, pid=process.pid)
+            tell(WorkerStarted(worker=number, pid=process.pid))
 
     def serves(self, number: int) -> None:
         """Take note that a worker serves; when all do for the first time, that is told. For its protocol to call."""
@@ -280,10 +278,8 @@ class Workers(ProcessMonitor):
         name = _name(number)
         self.boards.ended(number)
         self.table.close(row_prefix(number))
-        if self.running:
-            _log.warn("{worker} {ended}, and is started again", worker=name, ended=_how_it_ended(reason))
-        elif not reason.check(ProcessDone):
-            _log.warn("{worker} {ended}", worker=name, ended=_how_it_ended(reason))
+        if self.running or not reason.check(ProcessDone):
+            tell(_worker_ended(number, reason, restarts=bool(self.running)))
         self._monitoredProcessExited(name)
         if self._tally and self.running:
             self._tally.forget(number)
@@ -377,13 +373,14 @@ def _name(number: int) -> str:
     return f"worker {number}"
 
 
-def _how_it_ended(reason: Failure) -> str:
+def _worker_ended(number: int, reason: Failure, *, restarts: bool) -> WorkerEnded:
+    ended = partial(WorkerEnded, worker=number, restarts=restarts)
     error = reason.value
     if isinstance(error, ProcessTerminated) and error.signal:
-        return f"was killed by {signal.Signals(error.signal).name}"
+        return ended(signal=signal.Signals(error.signal).name)
     if isinstance(error, ProcessTerminated | ProcessDone):
-        return f"ended with status {error.exitCode or 0}"
-    return f"could not be started: {reason.getErrorMessage()}"
+        return ended(status=error.exitCode or 0)
+    return ended(why=reason.getErrorMessage())
 
 
 @contextmanager

@@ -95,6 +95,9 @@ os.execv(sys.argv[2], sys.argv[2:])
 CHOICES = [*((f"--reactor={name}",) for name in ("epoll", "poll", "select", "asyncio")), ()]
 """twistd's options for each reactor. Without one, it is uvloop's."""
 
+LISTENS = rb'(?:listening on |"listening","host":")[^\s"]+:(\d+)[\s"]'
+"""In a log, as text or as JSON."""
+
 LONG_PREFIX = f"--prefix={'p' * 100_000}"
 SYSTEMD_SOCKET = "--listen=systemd:domain=INET:index=0"
 
@@ -139,7 +142,7 @@ class Server(AbstractContextManager["Server"]):
         output = self.process.stdout
         assert output is not None
         self.log = Transcript(partial(os.read, output.fileno(), 65536))
-        self.port = int(self.log.wait_for(rb"listening on \S+:(\d+)[ \n]")[1])
+        self.port = int(self.log.wait_for(LISTENS)[1])
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
@@ -216,7 +219,7 @@ def serve_as_daemon(directory: Path, *options: str, meanwhile: Callable[[], obje
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert not pidfile.exists()
     text = log.read_text()
-    assert 'sent "hello"' in text
+    assert re.search('sent "hello"|"message":"hello"', text)
     return text
 
 

@@ -1,6 +1,6 @@
 """What happens, told in a log."""
 
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
@@ -8,8 +8,10 @@ from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from echoreply.circumstances import TLSDetails
+from echoreply.events import LONGEST_SHOWN, described
 from echoreply.framing import Block
-from echoreply.log import CONNECTIONS_PER_SECOND, LONGEST_SHOWN, REFUSALS_PER_SECOND, LogObserver
+from echoreply.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observer import Connection, Counts, IReplyObserver, Listener
 from echoreply.reasons import CloseReason, DropReason
 from echoreply.totals import Totals
@@ -96,6 +98,73 @@ class ConnectionTests(LogTestCase):
             [
                 "stopped: accepted 4, open 1, ended 3 (closed by the client: 2; connection reset or lost: 1), "
                 "refused 1 (too many connections: 1), messages 6, bytes in 12, bytes out 24"
+            ],
+        )
+
+
+class FieldsTests(LogTestCase):
+    """What there is for machines."""
+
+    def fields(self) -> list[tuple[str, dict[str, Any]]]:
+        return [described(event) for event in self.events]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.client.listener = Listener("TLS", HOST)
+        self.ends = {"connection": 1, "peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tls"}
+
+    def test_a_connection_is_told_by_its_number_and_both_ends(self) -> None:
+        log = self.observer(10)
+        log.opened(self.client)
+        log.answered(self.client, Block(b"hello\r\n" + b"x" * 300 + b"\n", 2))
+        self.client.messages, self.client.received, self.client.sent, self.client.idle = 2, 308, 400, 60.0
+        log.closed(self.client, CloseReason.IDLE)
+        self.assertEqual(
+            self.fields(),
+            [
+                ("connected", self.ends),
+                ("message", {**self.ends, "message": "hello", "bytes": 5}),
+                ("message", {**self.ends, "message": "x" * LONGEST_SHOWN, "bytes": 300}),
+                ("ended", {**self.ends, "reason": "idle", "idle": 60.0, "messages": 2, "received": 308, "sent": 400}),
+            ],
+        )
+
+    def test_every_handshake_is_told_and_in_text_who_has_a_certificate(self) -> None:
+        log = self.observer(10)
+        log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
+        log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "a.example", "echo/1", "CN=é"))
+        details = {"version": "TLSv1.3", "cipher": "TLS_AES_128_GCM_SHA256"}
+        whom = {"server_name": "a.example", "alpn": "echo/1", "client": "CN=é"}
+        self.assertEqual(
+            self.fields(), [("secured", {**self.ends, **details}), ("secured", {**self.ends, **details, **whom})]
+        )
+        self.assertEqual(self.lines, ["", '192.0.2.1:4000 is "CN=é"'])
+
+    def test_of_many_handshakes_some_are_told_which_costs_those_with_a_certificate_nothing(self) -> None:
+        log = self.observer(10)
+        for _ in range(CONNECTIONS_PER_SECOND + 5):
+            log.secured(self.client, TLSDetails("TLSv1.3", ""))
+        log.secured(self.client, TLSDetails("TLSv1.3", "", client="CN=alice"))
+        self.clock.advance(1)
+        self.assertEqual(len(self.events), CONNECTIONS_PER_SECOND + 2)
+        self.assertEqual([line for line in self.lines if line], ['192.0.2.1:4000 is "CN=alice"'])
+        self.assertEqual(self.fields()[-1], ("not_logged", {"what": "handshakes", "count": 5}))
+
+    def test_who_has_no_connection_is_told_with_where_it_came(self) -> None:
+        log = self.observer(10)
+        ends = {name: value for name, value in self.ends.items() if name != "connection"}
+        log.refused(self.client.listener, self.client.peer, CloseReason.DENIED)
+        log.failed(self.client.listener, self.client.peer, "TLS", "no idea")
+        log.answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10, 0.0)
+        log.dropped(UDP, ("192.0.2.1", 7), b"abc", DropReason.ANSWERING_PORT)
+        udp = {**ends, "transport": "udp"}
+        self.assertEqual(
+            self.fields(),
+            [
+                ("refused", {**ends, "reason": "denied"}),
+                ("failed", {**ends, "layer": "TLS", "why": "no idea"}),
+                ("message", {**udp, "message": "a", "bytes": 1}),
+                ("dropped", {**udp, "peer": "192.0.2.1:7", "reason": "answering_port", "bytes": 3}),
             ],
         )
 

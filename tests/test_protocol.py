@@ -786,7 +786,7 @@ class ScriptTests(ProtocolTestCase):
         self.transport.room = 1000
         self.protocol.dataReceived(b"long\n" * 1000)
         self.assertFalse(self.transport.reading)
-        received = b""
+        received = bytearray()
         while not self.transport.reading:
             taken = self.transport.take()
             self.assertLessEqual(len(taken), 50_001 + protocol_module.BUFFER)

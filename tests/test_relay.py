@@ -9,6 +9,7 @@ from twisted.internet.address import IPv4Address
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoreply.events import Message, NotLogged, TallyFault, described, tell
 from echoreply.observer import Listener
 from echoreply.relay import Lines, Receiver, Sender
 from echoreply.roster import Changes
@@ -21,7 +22,7 @@ class RelayTests(SynchronousTestCase):
         self.log = Logger("echoreply", observer=self.sender)
         self.serving: list[bool] = []
         self.changes: list[Changes] = []
-        self.receiver = Receiver("worker 2", lambda: self.serving.append(True), self.changes.append)
+        self.receiver = Receiver(2, lambda: self.serving.append(True), self.changes.append)
         self.events: list[LogEvent] = []
         observer = cast(ILogObserver, self.events.append)
         globalLogPublisher.addObserver(observer)
@@ -57,6 +58,38 @@ class RelayTests(SynchronousTestCase):
     def test_of_twisteds_own_mere_information_is_not_sent(self) -> None:
         Logger("twisted.internet.base", observer=self.sender).info("Main loop terminated.")
         self.assertEqual(self.received(), [])
+
+    def test_an_event_keeps_its_name_and_fields_and_gains_the_worker(self) -> None:
+        ends = {"peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tcp"}
+        tell(Message(**ends, connection=7, message=b"\xff", bytes=300), self.log)
+        self.log.warn("so so")
+        self.assertEqual(self.received(), [r'worker 2: 192.0.2.1:4000 sent "\xff"... (300 bytes)', "worker 2: so so"])
+        self.assertEqual(
+            [described(event) for event in self.events],
+            [
+                ("message", {"worker": 2, **ends, "connection": 7, "message": r"\xff", "bytes": 300}),
+                ("log", {"worker": 2, "namespace": "echoreply", "text": "so so"}),
+            ],
+        )
+
+    def test_an_event_for_machines_only_stays_one(self) -> None:
+        tell(NotLogged(what="handshakes", count=3), self.log)
+        self.assertEqual(self.received(), [""])
+        self.assertEqual(described(self.events[0])[1]["count"], 3)
+
+    def test_a_traceback_is_a_field_of_its_own(self) -> None:
+        try:
+            raise ValueError("what was wrong")
+        except ValueError:
+            tell(TallyFault(), self.log)
+        self.received()
+        name, fields = described(self.events[0])
+        self.assertEqual((name, list(fields)), ("tally_fault", ["worker", "traceback"]))
+        self.assertIn("ValueError: what was wrong", fields["traceback"])
+
+    def test_what_was_written_elsewhere_is_an_event(self) -> None:
+        self.receiver.stray(b"Fatal\n")
+        self.assertEqual(described(self.events[0]), ("worker_output", {"worker": 2, "text": "Fatal"}))
 
     def test_that_it_serves_is_told(self) -> None:
         self.sender.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))

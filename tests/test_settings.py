@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.access import network
 from echoreply.circumstances import Ports
 from echoreply.framing import Framing
+from echoreply.logformat import LogFormat
 from echoreply.parsing import choice, seconds, whole_number
 from echoreply.replies import Transform
 from echoreply.rulebook import rules_of
@@ -84,6 +85,7 @@ class SettingsTests(SynchronousTestCase):
         "pause": "0.5",
         "max_message": "10",
         "log_messages": "0",
+        "log_format": "json",
         "idle_timeout": "0",
         "max_connections": "10",
         "max_per_host": "1",
@@ -99,6 +101,7 @@ class SettingsTests(SynchronousTestCase):
         settings = Settings.parse(self.OPTIONS)
         self.assertEqual((settings.port, settings.interface, settings.prefix), (0, "::1", b"p\xff"))
         self.assertEqual((settings.pause, settings.log_messages, settings.drain), (0.5, 0, 0.0))
+        self.assertIs(settings.log_format, LogFormat.JSON)
         rules = rules_of(settings, Ports())
         self.assertEqual((rules.framing, rules.max_message), (Framing.READ, 10))
         self.assertEqual((settings.prefix, rules.replies.prefix), (b"p\xff", b""))

@@ -12,17 +12,16 @@ from twisted.application.service import MultiService
 from twisted.internet import unix
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
-from twisted.logger import Logger
 
 from echoreply.endpoint import IServerReactor, stream_endpoint
+from echoreply.events import WebListening, tell
 from echoreply.listeners import mind_file
 from echoreply.roads import Road, listening_on
 from echoreply.roster import Table
 from echoreply.statistics import Statistics
 from echoreply.web.feed import Feed
+from echoreply.web.metrics import Metrics
 from echoreply.web.site import site
-
-_log = Logger("echoreply")
 
 
 class WebService(MultiService):
@@ -46,12 +45,13 @@ class WebService(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
+        metrics = Metrics(statistics, str(about["engine"]), several=about["workers"] != 1)
         about = {**about, "id": secrets.token_hex(8), "name": socket.gethostname(), "started": round(time(), 1)}
         feed = Feed(reactor, time, statistics, table, about)
         feed.setServiceParent(self)  # type: ignore[no-untyped-call]
         with listening_on(description):
             endpoint = stream_endpoint(reactor, description)
-        self._road = Road(description, partial(endpoint.listen, site(statistics, feed)))
+        self._road = Road(description, partial(endpoint.listen, site(statistics, feed, metrics)))
 
     def privilegedStartService(self) -> None:
         """
@@ -90,4 +90,4 @@ class WebService(MultiService):
 
     def _tell(self) -> None:
         host = self._road.listener.name
-        _log.info("page at {url}", url=host if host.startswith("unix:") else f"http://{host}/")
+        tell(WebListening(url=host if host.startswith("unix:") else f"http://{host}/"))

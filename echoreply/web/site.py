@@ -1,4 +1,4 @@
-"""The web site: the live page and what it is made of, health checks. It is looked at only; nothing in it changes."""
+"""The web site: the live page and what it is made of, metrics, health checks. Nothing in it changes anything."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from echoreply.statistics import Condition, Statistics
 from echoreply.web.feed import Feed
+from echoreply.web.metrics import Metrics
 
 MOST_VIEWERS = 100
 """Pages that are told each second what is new, at most."""
@@ -48,7 +49,7 @@ _PAGE = {
 }
 
 
-def site(statistics: Statistics, feed: Feed) -> Site:
+def site(statistics: Statistics, feed: Feed, metrics: Metrics) -> Site:
     """Make the web site."""
     root = Resource()
     for path, (name, kind) in _PAGE.items():
@@ -56,6 +57,7 @@ def site(statistics: Statistics, feed: Feed) -> Site:
             path, Answer(partial(_part_of_page, kind, files(__package__).joinpath("page", name).read_bytes()))
         )
     root.putChild(b"events", Events(feed))
+    root.putChild(b"metrics", Answer(partial(_metrics, metrics)))
     root.putChild(b"healthz", Answer(partial(_health, statistics, {Condition.ACCEPTING, Condition.FULL})))
     root.putChild(b"readyz", Answer(partial(_health, statistics, {Condition.ACCEPTING})))
     return QuietSite(root, requestFactory=LookingRequest, timeout=PATIENCE)  # type: ignore[no-untyped-call]
@@ -63,6 +65,11 @@ def site(statistics: Statistics, feed: Feed) -> Site:
 
 def _part_of_page(kind: str, data: bytes, _request: Request) -> Given:
     return Given(OK, kind, data)
+
+
+def _metrics(metrics: Metrics, request: Request) -> Given:
+    text, kind = metrics.exposition(request.getHeader("accept") or "")
+    return Given(OK, kind, text)
 
 
 def _health(statistics: Statistics, good: set[Condition], _request: Request) -> Given:

@@ -106,11 +106,16 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def profile(start: Start, transport: str) -> Profile:
-    """Give a function that starts a server with a profile and some options, and gives what dials it by a transport."""
+def profile(start_as_told: Start, transport: str) -> Profile:
+    """
+    Give a function that starts a server with a profile and some options, and gives what dials it by a transport.
+
+    Each transport is tried on an engine of its own: that every engine has every transport is shown without profiles.
+    """
 
     def profile(name: str, *options: str) -> Dial:
-        server = start(f"--profile={name}", *options, *(["--tls=0"] if transport == "tls" else []))
+        on = ["--engine=auto", "--tls=0"] if transport == "tls" else ["--engine=twisted"]
+        server = start_as_told(*on, f"--profile={name}", *options)
         return partial(TLSWire, "127.0.0.1", server.tls_port()) if transport == "tls" else server.dial()
 
     return profile
@@ -134,7 +139,7 @@ def go_client(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Give the path of the client in Go, built. If Go is not installed, the test is skipped."""
     go = installed("go")
     directory = tmp_path_factory.mktemp("go")
-    environment = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(directory / "cache")}
+    environment = {"GOCACHE": str(directory / "cache"), **os.environ, "GO111MODULE": "off"}
     source = Path(__file__).parent / "go" / "client.go"
     subprocess.run([go, "build", "-o", str(directory / "client"), str(source)], env=environment, check=True)
     return str(directory / "client")

@@ -61,8 +61,8 @@ class TestUnix:
 
 
 class TestEndpoint:
-    def test_a_tcp_endpoint(self, start: Start) -> None:
-        server = start()
+    def test_a_tcp_endpoint(self, start_as_told: Start) -> None:
+        server = start_as_told()
         assert client("--connect", f"tcp:127.0.0.1:{server.port}", typed=b"a\nb") == (
             0,
             b"server reply:a\nserver reply:b",
@@ -220,8 +220,8 @@ def hosts(family: socket.AddressFamily) -> Iterator[str]:
 
 class TestFamily:
     @pytest.fixture
-    def server(self, start: Start) -> Server:
-        return start()
+    def server(self, start_as_told: Start) -> Server:
+        return start_as_told()
 
     @pytest.mark.parametrize(("option", "family"), [("-4", socket.AF_INET), ("-6", socket.AF_INET6)])
     def test_a_name_or_an_address_is_reached_by_it(

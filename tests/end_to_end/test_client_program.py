@@ -28,8 +28,8 @@ RESIDENT_LIMIT = 100 * 1024
 
 
 @pytest.fixture
-def server(start: Start) -> Server:
-    return start()
+def server(start_as_told: Start) -> Server:
+    return start_as_told()
 
 
 def client(*arguments: str | int, typed: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -39,8 +39,8 @@ def certificate(authority: Authority) -> tuple[str, str]:
 
 
 @pytest.fixture
-def server(start: Start, certificate: tuple[str, str]) -> Server:
-    return start(listen=f"ssl:0:certKey={certificate[0]}:privateKey={certificate[1]}")
+def server(start_as_told: Start, certificate: tuple[str, str]) -> Server:
+    return start_as_told(listen=f"ssl:0:certKey={certificate[0]}:privateKey={certificate[1]}")
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class TestTheOriginal:
         if not source.exists():
             pytest.skip(f"the original's {name} is not there")
         (directory / "main.go").write_text(source.read_text().replace(":8088", f":{port}"))
-        environment = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(directory / "cache")}
+        environment = {"GOCACHE": str(directory / "cache"), **os.environ, "GO111MODULE": "off"}
         subprocess.run([go, "build", "-o", name, "main.go"], cwd=directory, env=environment, check=True)
         return str(directory / name)
 

@@ -52,9 +52,9 @@ class TestGreeting:
         exchange(profile("go-echo"), b"hello", ALL_LINES + suffix + b"hello")
 
     @pytest.mark.parametrize(("name", "line"), [*zip(reversed(EVERYTHING), ALL_LINES.splitlines(True), strict=True)])
-    def test_each_variable_has_its_line(self, name: str, line: bytes, start: Start, set_only: SetOnly) -> None:
+    def test_each_variable_has_its_line(self, name: str, line: bytes, start_as_told: Start, set_only: SetOnly) -> None:
         set_only({name: EVERYTHING[name]})
-        exchange(start("--profile=go-echo").dial(), b"", line)
+        exchange(start_as_told("--profile=go-echo").dial(), b"", line)
 
     def test_a_variable_that_is_empty_has_none(self, profile: Profile, set_only: SetOnly, suffix: bytes) -> None:
         set_only({**dict.fromkeys(EVERYTHING, ""), "POD_NAME": "go-echo-1"})

@@ -44,7 +44,7 @@ def descriptors_of(server: Server) -> int:
 
 @on_linux
 @pytest.mark.usefixtures("many_descriptors")
-@pytest.mark.parametrize("message", [b"\n", b"x" * 64 + b"\n", b"x" * 65536 + b"\n"], ids=["empty", "short", "longest"])
+@pytest.mark.parametrize("message", [b"\n", b"x" * 65536 + b"\n"], ids=["empty", "longest"])
 def test_a_thousand_clients_that_never_read_cost_little_and_hold_up_nobody(message: bytes, start: Start) -> None:
     server = start("--log-messages=0")
     wire.half_close_is_answered(server.dial())

@@ -247,7 +247,7 @@ def test_a_client_that_does_not_read_is_aborted_in_the_end(serve: StartTLS) -> N
 
 @on_linux
 @pytest.mark.usefixtures("many_descriptors")
-@pytest.mark.parametrize("message", [b"\n", b"x" * 64 + b"\n", b"x" * 65536 + b"\n"], ids=["empty", "short", "longest"])
+@pytest.mark.parametrize("message", [b"\n", b"x" * 65536 + b"\n"], ids=["empty", "longest"])
 def test_a_thousand_clients_that_never_read_cost_little_and_hold_up_nobody(message: bytes, serve: StartTLS) -> None:
     server, dial = serve("--log-messages=0")
     wire.half_close_is_answered(dial)
