@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,9 @@ TOLD = [
 ]
 """The environment's variables that profiles tell."""
 
+
+# A shell has what it runs in the background ignore Ctrl-C, and so would all programs that are started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into Linux's /proc")
 
