@@ -36,30 +36,32 @@ class Allowance:
     @param clock: where time comes from, such as the reactor.
     @param per_second: lines a second, at most.
     @param tell: is called with the C{count}, if there is one.
+    @ivar taken: how many there were in this second.
+    @ivar left: how many may be told yet.
     """
 
     def __init__(self, clock: IReactorTime, per_second: int, tell: Callable[[int], object]) -> None:
         self._per_second = per_second
         self._tell = tell
         self._second = Timer(clock, 1.0, self.settle)
-        self._taken = 0
+        self.taken = 0
         self.left = per_second
 
     def take(self, count: int = 1) -> int:
         """Take note of so many things; give how many of them, at most, may be told: what was C{left}."""
         left = self.left
-        if not self._taken:
+        if not self.taken:
             self._second.start()
-        self._taken += count
+        self.taken += count
         if left:
-            self.left = max(self._per_second - self._taken, 0)
+            self.left = max(self._per_second - self.taken, 0)
         return left
 
     def settle(self) -> None:
         """Tell what has been counted, and begin anew."""
         self._second.stop()
-        untold = self._taken - self._per_second
-        self._taken = 0
+        untold = self.taken - self._per_second
+        self.taken = 0
         self.left = self._per_second
         if untold > 0:
             self._tell(untold)
@@ -143,7 +145,11 @@ class LogObserver:
         """Log messages, as long as the second has room for them."""
         if not self._tells_messages:
             return
-        if left := self._messages.take(messages.count):
+        allowance = self._messages
+        if allowance.taken and not allowance.left:
+            # All that take() would do, written out, since it is nearly every message's.
+            allowance.taken += messages.count
+        elif left := allowance.take(messages.count):
             ends = _ends_of(connection)
             for message in messages.messages(left):
                 self._tell(_message(ends, message))

@@ -18,6 +18,8 @@ from echoreply.observer import Connection, Counts, Listener, NoObserver, Peer
 from echoreply.reasons import CloseReason, DropReason
 from echoreply.totals import Totals
 
+_LEAST = BOUNDS[0]
+
 
 class Condition(Enum):
     """What awaits a client who connects now."""
@@ -115,11 +117,11 @@ class Ledger(NoObserver):
 
     def answered(self, connection: Connection, messages: Block) -> None:
         """Count how long they took; how many there were, the connection knows."""
-        # Written out, since it is every message's: what Histogram.observe does.
+        # Written out, since it is every message's: what Histogram.observe does, for which most take the first bucket.
         seconds = self._stopwatch() - connection.heard
         count = messages.count
         service = self._service[connection.listener]
-        service.buckets[bisect_left(BOUNDS, seconds)] += count
+        service.buckets[0 if seconds <= _LEAST else bisect_left(BOUNDS, seconds)] += count
         service.seconds += seconds * count
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:

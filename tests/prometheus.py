@@ -69,9 +69,10 @@ class Prometheus(AbstractContextManager["Prometheus"]):
                     [*command, "--web.listen-address=127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
                 )
             )
-            stack.callback(self._process.kill)
             assert self._process.stdout is not None
             self._log = Transcript(partial(os.read, self._process.stdout.fileno(), 65536))
+            stack.callback(self._log.all)
+            stack.callback(self._process.kill)
             self._address = self._log.wait_for(rb'msg="Listening on" address=(\S+)')[1].decode()
             self._log.wait_for(b"Server is ready to receive web requests")
             self._stack = stack.pop_all()

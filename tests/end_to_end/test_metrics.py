@@ -6,14 +6,12 @@ import os
 import re
 import signal
 import socket
-import sys
 from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from tests.end_to_end.conftest import Start, on_linux
@@ -150,7 +148,7 @@ def test_the_sums_over_four_workers_that_prometheus_has_are_what_clients_have_se
     assert stop_and_count(server)["messages"] == sum(count["messages"] for count in counts.values())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="prometheus_client knows processes of Linux only")
+@on_linux
 def test_prometheus_takes_all_that_one_process_gives(start: Start) -> None:
     server = start("--tls=0", "--udp=0", WEB)
     visit(server)

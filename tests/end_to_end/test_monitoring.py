@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import pytest
-
-from tests.end_to_end.conftest import Start
+from tests.end_to_end.conftest import Start, on_linux
 from tests.metrics import labels_of, served, unknown
 from tests.programs import Server
 from tests.prometheus import SHIPPED, Prometheus, promtool
 from tests.tls import TLSWire
 from tests.web import WEB, web_port
 from tests.wire import PREFIX, exchange
+
+# Of other systems there are no metrics of processes.
+pytestmark = on_linux
 
 DASHBOARD: dict[str, Any] = json.loads((SHIPPED.parent / "grafana" / "echoreply.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
@@ -30,10 +30,6 @@ EXAMPLES = re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL)
 
 FROM_PROMETHEUS = {"job", "instance"}
 ITS_OWN = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "instance"}}
-
-on_linux_with_processes = pytest.mark.skipif(
-    sys.platform != "linux", reason="prometheus_client knows processes of Linux only"
-)
 
 
 def known() -> dict[str, set[str]]:
@@ -152,7 +148,6 @@ def test_the_dashboard_is_in_order() -> None:
         assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
 
 
-@on_linux_with_processes
 def test_every_panel_has_something_to_draw_and_every_example_and_every_rule_works(start_as_told: Start) -> None:
     server = serve(start_as_told)
     with Prometheus(web_port(server.log)) as prometheus:
