@@ -124,6 +124,10 @@ class TestConnections:
         assert before > 0
         assert "starting up." in rest[1]["text"]
 
+    def test_where_the_page_is_is_told(self, jq: str, serve: Start) -> None:
+        (page,) = told(jq, serve("--web=tcp:0:interface=127.0.0.1"), "web_listening")
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", page["url"])
+
     def test_messages_beyond_the_rate_are_counted(self, jq: str, serve: Start) -> None:
         server = serve("--log-messages=3")
         wire.exchange(server.dial(), b"x\n" * 10, b"server reply:x\n" * 10)

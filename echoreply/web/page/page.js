@@ -352,7 +352,8 @@ const CHARTS = [
   { id: "chart-open", name: "Open connections", lines: [["open", ""]] },
 ];
 const POWERS = Array.from({ length: 60 }, (_, power) => 2 ** power);
-const ROUND = Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
+const STEPS = Array.from({ length: 15 }, (_, power) => [1, 2, 2.5, 5].map((digit) => digit * 10 ** power)).flat();
+const WHOLE = STEPS.filter(Number.isInteger);
 const MINUTES = [10, 8, 6, 4, 2, 0];
 
 /** A property of the style sheet; colours have other values in the dark. */
@@ -445,8 +446,8 @@ class Chart {
           grid: { stroke: () => property("--line"), width: 1 },
           size: 58,
           gap: 6,
-          space: 30,
-          incrs: ofBytes ? POWERS : ROUND,
+          space: 24,
+          incrs: ofBytes ? POWERS : WHOLE,
           values: (_, splits) => splits.map(label),
         },
       ],
