@@ -71,7 +71,7 @@ class Metrics(Collector):
         @param accept: the request's C{Accept}.
         @return: the text, and its content type: OpenMetrics if that is accepted, or else Prometheus's own format.
         """
-        # In full, the library would say a strange version after whoever asks, or fail.
+        # Given all of it, the library says any version after whoever asks, and fails at one that is no number.
         encode, content_type = choose_encoder(_OPENMETRICS if _OPENMETRICS in accept.replace(" ", "") else "")
         return encode(self._registry), content_type
 
