@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
 from io import BytesIO
+from pathlib import PurePath
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IPushProducer
@@ -40,22 +41,21 @@ markup, and if it were, it could do nothing (https://www.w3.org/TR/CSP3/, https:
 
 PLAIN = "text/plain; charset=utf-8"
 
-_PAGE = {
-    b"": ("page.html", "text/html; charset=utf-8"),
-    b"page.css": ("page.css", "text/css; charset=utf-8"),
-    b"page.js": ("page.js", "text/javascript; charset=utf-8"),
-    b"uplot.css": ("uplot.css", "text/css; charset=utf-8"),
-    b"uplot.js": ("uplot.js", "text/javascript; charset=utf-8"),
+_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
 }
 
 
 def site(statistics: Statistics, feed: Feed, metrics: Metrics) -> Site:
     """Make the web site."""
     root = Resource()
-    for path, (name, kind) in _PAGE.items():
-        root.putChild(
-            path, Answer(partial(_part_of_page, kind, files(__package__).joinpath("page", name).read_bytes()))
-        )
+    for file in files(__package__).joinpath("page").iterdir():
+        kind = _KINDS.get(PurePath(file.name).suffix)
+        if kind:
+            path = "" if file.name == "page.html" else file.name
+            root.putChild(path.encode(), Answer(partial(_part_of_page, kind, file.read_bytes())))
     root.putChild(b"events", Events(feed))
     root.putChild(b"metrics", Answer(partial(_metrics, metrics)))
     root.putChild(b"healthz", Answer(partial(_health, statistics, {Condition.ACCEPTING, Condition.FULL})))

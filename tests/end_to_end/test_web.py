@@ -22,7 +22,7 @@ from tests.tls import TLSWire
 from tests.web import WEB, Viewer, get, look_and_read_nothing, viewer, web_port
 from tests.wire import PATIENCE, Wire
 
-PATHS = ["/", "/page.css", "/page.js", "/uplot.css", "/uplot.js", "/metrics", "/healthz", "/readyz"]
+PATHS = ["/", "/page.css", "/page.js", "/feed.js", "/uplot.css", "/uplot.js", "/metrics", "/healthz", "/readyz"]
 
 
 def stays_deaf(server: Server) -> Wire:
