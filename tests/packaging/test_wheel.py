@@ -16,6 +16,7 @@ import pytest
 
 from tests import wire
 from tests.programs import Transcript
+from tests.web import WEB, web_port
 from tests.wire import Wire
 
 pytestmark = pytest.mark.wheel
@@ -82,7 +83,7 @@ def test_the_wheel_serves_from_an_empty_environment_and_leaves_without_a_trace(b
     version = re.search(r"-(\d[^-]*)-", wheel.name)
     assert version
     assert version[1] in output_of(scripts / "echoreply-client", "--version", directory=elsewhere)
-    command: list[str | Path] = [scripts / "twistd", "-n", "--pidfile=", "echoreply", "--port=0"]
+    command: list[str | Path] = [scripts / "twistd", "-n", "--pidfile=", "echoreply", "--port=0", WEB]
     with subprocess.Popen(command, cwd=elsewhere, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
         assert server.stdout is not None
         said = server.stdout
@@ -93,6 +94,9 @@ def test_the_wheel_serves_from_an_empty_environment_and_leaves_without_a_trace(b
             [scripts / "echoreply-client", "127.0.0.1", str(port)], input=b"hello\n", capture_output=True, check=True
         )
         assert replies.stdout == b"server reply:hello\n"
+        with Wire("127.0.0.1", web_port(log)) as browser:
+            browser.send(b"GET /page.js HTTP/1.0\r\n\r\n")
+            assert browser.read_all().endswith((TREE / "echoreply/web/page/page.js").read_bytes())
         server.send_signal(signal.SIGTERM)
         assert server.wait(wire.PATIENCE) == -signal.SIGTERM
 
