@@ -36,7 +36,7 @@ class Viewer(Protocol):
 
 class Feed(Service):
     """
-    Tells viewers what a server knows of itself, as server-sent events: docs/page.md.
+    Tells viewers what a server knows of itself, as server-sent events: docs/web.md.
 
     While there are none, nothing is done but that once a second totals are kept, for the charts of whoever comes.
 
