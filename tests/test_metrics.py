@@ -173,6 +173,14 @@ class ExpositionTests(SynchronousTestCase):
             }
             self.assertEqual(values(found["echoreply_messages_answered"], "listener"), {listener.name: 3})
 
+    def test_listeners_with_one_address_are_one(self) -> None:
+        address = IPv4Address("TCP", "192.0.2.1", 8088)
+        there = {Listener("", address): Totals(accepted=2, messages=3), Listener("", address): Totals(messages=4)}
+        text, _ = Metrics(MadeUp(there_has_been=there, there_are=[]), "twisted", False).exposition()
+        lines = [line.rpartition(" ")[0] for line in text.decode().splitlines() if not line.startswith("#")]
+        self.assertEqual(len(lines), len(set(lines)))
+        self.assertIn(b'echoreply_messages_answered_total{listener="192.0.2.1:8088",transport="tcp"} 7.0\n', text)
+
     def test_both_formats_say_the_same(self) -> None:
         metrics = Metrics(MadeUp(there_are=[]), "twisted", False)
         plain, _ = metrics.exposition()

@@ -148,7 +148,7 @@ def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
         labels=_WHERE,
         unit="seconds",
     )
-    for listener, there in totals.items():
+    for listener, there in _by_address(totals).items():
         where = (listener.name, listener.transport)
         if listener.transport == "udp":
             _add_each(dropped, where, _named(dict.fromkeys(DropReason, 0) | there.drops))
@@ -166,6 +166,16 @@ def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
         sent.add_metric(where, there.sent)
         _add_histogram(service, where, there.service)
     return [opened, accepted, ended, refused, failed, dropped, answered, received, sent, service]
+
+
+def _by_address(totals: Mapping[Listener, Totals]) -> dict[Listener, Totals]:
+    """Add up what has one address, as sockets can that systemd passes on: a sample must not be there twice."""
+    first: dict[tuple[str, str], Listener] = {}
+    added: dict[Listener, Totals] = {}
+    for listener, there in totals.items():
+        one = first.setdefault((listener.name, listener.transport), listener)
+        added[one] = added.get(one, Totals()) + there
+    return added
 
 
 def _named(counts: Mapping[CloseReason, int] | Mapping[DropReason, int]) -> dict[str, int]:
