@@ -28,10 +28,11 @@ _LAYERS = ["PROXY", "TLS"]
 # The cells of a histogram: its nanoseconds, then its buckets.
 _HISTOGRAM = 1 + len(BOUNDS) + 1
 
-# The cells of a listener.
-_ACCEPTED, _MESSAGES, _RECEIVED, _SENT, _REFUSED = range(5)
-_ENDED = _REFUSED + len(_REASONS)
-_FAILED = _ENDED + len(_REASONS)
+# The cells of a listener. They are read in this order while they are written, so what has ended is read before what was
+# accepted: otherwise, more could seem to have ended.
+_ENDED = 0
+_ACCEPTED, _MESSAGES, _RECEIVED, _SENT, _REFUSED = range(len(_REASONS), len(_REASONS) + 5)
+_FAILED = _REFUSED + len(_REASONS)
 _SERVICE = _FAILED + len(_LAYERS)
 _LISTENER = _SERVICE + _HISTOGRAM
 
@@ -139,8 +140,8 @@ class Scoreboard(NoObserver):
 def _totals(cells: list[int]) -> Totals:
     return Totals(
         accepted=cells[_ACCEPTED],
-        refusals=+Counter(dict(zip(_REASONS, cells[_REFUSED:_ENDED], strict=True))),
-        endings=+Counter(dict(zip(_REASONS, cells[_ENDED:_FAILED], strict=True))),
+        refusals=+Counter(dict(zip(_REASONS, cells[_REFUSED:_FAILED], strict=True))),
+        endings=+Counter(dict(zip(_REASONS, cells[_ENDED:_ACCEPTED], strict=True))),
         failures=+Counter(dict(zip(_LAYERS, cells[_FAILED:_SERVICE], strict=True))),
         messages=cells[_MESSAGES],
         received=cells[_RECEIVED],

@@ -1,5 +1,6 @@
 """What worker processes have counted, in memory that they share."""
 
+import os
 from collections import Counter
 
 from twisted.internet.address import IPv4Address
@@ -91,6 +92,17 @@ class ScoreboardsTests(SynchronousTestCase):
         self.answer(next_one, self.opened(next_one, self.plain))
         totals = self.boards.totals()[self.plain]
         self.assertEqual((totals.accepted, totals.open, totals.messages), (2, 1, 2))
+
+    def test_no_fewer_than_none_are_open_whenever_it_is_looked(self) -> None:
+        descriptor = self.boards.descriptors[1]
+        size = os.fstat(descriptor).st_size
+        before = os.pread(descriptor, size, 0)
+        self.one.closed(self.opened(self.one, self.plain), CloseReason.CLIENT)
+        after = os.pread(descriptor, size, 0)
+        # It is read from the first cell to the last, and the worker does not wait.
+        for read in range(0, size + 1, 8):
+            os.pwrite(descriptor, before[:read] + after[read:], 0)
+            self.assertGreaterEqual(self.boards.totals()[self.plain].open, 0)
 
     def test_by_how_much_an_event_loop_was_late_is_each_workers_own(self) -> None:
         self.one.lagged(0.002)
