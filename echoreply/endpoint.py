@@ -159,6 +159,8 @@ def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerE
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     except (IndexError, KeyError):
         raise ValueError("no such socket was passed to this process") from None
+    except ImportError:
+        raise ValueError(f"{kind} needs pyOpenSSL, which is not installed") from None
     except NameError:
         # As Twisted's parsers end that look for its TLS, which can't be imported without that.
         raise ValueError(f"{kind} needs pyOpenSSL, which is not installed; ssl needs nothing") from None

@@ -10,6 +10,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,11 @@ class TestMistakes:
         [
             ("9101", r"cannot listen on 9101: .+"),
             ("tcp:x", r"cannot listen on tcp:x: .+"),
+            pytest.param(
+                "ssl:0",
+                r"cannot listen on ssl:0: ssl needs pyOpenSSL, which is not installed$",
+                marks=pytest.mark.skipif(find_spec("OpenSSL") is not None, reason="pyOpenSSL is installed"),
+            ),
             ("", r"--web takes a Twisted server endpoint, such as tcp:9101:interface=127\.0\.0\.1, not ''"),
         ],
     )
