@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -14,6 +16,8 @@ from echoreply.reasons import CloseReason, DropReason
 from echoreply.roster import Roster
 from echoreply.statistics import Ledger
 from echoreply.web.feed import BEAT, KEPT, Feed
+
+PAGE = (Path(__file__).parents[1] / "docs" / "web.md").read_text(encoding="utf-8")
 
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
 LISTENER = Listener(host=IPv4Address("TCP", "192.0.2.9", 8088))
@@ -80,6 +84,15 @@ class FeedTests(SynchronousTestCase):
         totals = {"accepted": 1, "open": 1, "refused": 0, "failed": 0, "messages": 2, "received": 4, "sent": 30}
         self.assertEqual(beat["totals"], {**totals, "ended": 0, "dropped": 0})
         self.assertEqual(beat["listeners"], [{"listener": "192.0.2.9:8088", "transport": "tcp", **totals}])
+
+    def test_an_event_has_what_docs_web_says_and_no_more(self) -> None:
+        self.open()
+        viewer = self.join()
+        self.clock.advance(BEAT)
+        for kind, data in viewer.told:
+            section = PAGE.partition(f"`{kind}` has\n\n")[2].partition("\n\n")[0]
+            items = [item.partition(":")[0] for item in section.removeprefix("- ").split("\n- ")]
+            self.assertEqual({name for item in items for name in re.findall("`(.*?)`", item)}, set(data))
 
     def test_why_is_told_with_how_often(self) -> None:
         for observer in (self.ledger, self.roster):

@@ -103,7 +103,8 @@ class Feed(Service):
         if not self._viewers:
             return
         changes = self._table.look()
-        beat = _event("beat", {**self._present(), **changes})
+        rows = {"closed": changes["closed"], "opened": changes["opened"], "changed": changes["changed"]}
+        beat = _event("beat", {**self._present(), **rows})
         for viewer, behind in list(self._viewers.items()):
             self._viewers[viewer] = not viewer.tell(self._all() if behind else beat)
 
