@@ -114,17 +114,17 @@ class LogObserver:
     def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
         """Log what was not understood, as long as the second has room for it."""
         if self._failures.take():
-            self._tell(events.Failed(**_ends(listener, format_address(peer)), layer=layer, why=why))
+            self._tell(events.Failed(**_of_client(listener, format_address(peer)), layer=layer, why=why))
 
     def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
         """Log whom we refused, as long as the second has room for it."""
         if self._refusals.take():
-            self._tell(events.Refused(**_ends(listener, format_address(peer)), reason=reason))
+            self._tell(events.Refused(**_of_client(listener, format_address(peer)), reason=reason))
 
     def opened(self, connection: Connection) -> None:
         """Log where a client comes from, as long as the second has room for it."""
         if self._connections.take():
-            self._tell(events.Connected(**_ends_of(connection)))
+            self._tell(events.Connected(**_of_connection(connection)))
 
     def secured(self, connection: Connection, details: TLSDetails) -> None:
         """Log what TLS has come to, and whom a client's certificate names, as long as the second has room for it."""
@@ -132,7 +132,7 @@ class LogObserver:
         if allowance.take():
             self._tell(
                 events.Secured(
-                    **_ends_of(connection),
+                    **_of_connection(connection),
                     version=details.version,
                     cipher=details.cipher,
                     server_name=details.server_name.encode(errors="backslashreplace") or None,
@@ -150,16 +150,16 @@ class LogObserver:
             # All that take() would do, written out, since it is nearly every message's.
             allowance.taken += messages.count
         elif left := allowance.take(messages.count):
-            ends = _ends_of(connection)
+            client = _of_connection(connection)
             for message in messages.messages(left):
-                self._tell(_message(ends, message))
+                self._tell(_message(client, message))
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Log why a connection ended, and what there was of it, as long as the second has room for it."""
         if self._ends.take():
             self._tell(
                 events.Ended(
-                    **_ends_of(connection),
+                    **_of_connection(connection),
                     reason=reason,
                     idle=connection.idle if reason is CloseReason.IDLE else None,
                     messages=connection.messages,
@@ -173,12 +173,12 @@ class LogObserver:
         if not self._tells_messages:
             return
         if self._messages.take():
-            self._tell(_message(_ends(listener, host_and_port(*peer)), message))
+            self._tell(_message(_of_client(listener, host_and_port(*peer)), message))
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Log whom we did not answer, as long as the second has room for it."""
         if self._drops.take():
-            self._tell(events.Dropped(**_ends(listener, host_and_port(*peer)), reason=reason, bytes=len(message)))
+            self._tell(events.Dropped(**_of_client(listener, host_and_port(*peer)), reason=reason, bytes=len(message)))
 
     def stopping(self) -> None:
         """Ignore it: twistd says that a signal has come."""
@@ -213,7 +213,7 @@ class LogObserver:
         tell(event, self._log)
 
 
-def _ends_of(connection: Connection) -> dict[str, Any]:
+def _of_connection(connection: Connection) -> dict[str, Any]:
     return {
         "connection": connection.number,
         "peer": format_address(connection.peer),
@@ -222,13 +222,13 @@ def _ends_of(connection: Connection) -> dict[str, Any]:
     }
 
 
-def _ends(listener: Listener, peer: str) -> dict[str, Any]:
+def _of_client(listener: Listener, peer: str) -> dict[str, Any]:
     return {"peer": peer, "host": listener.name, "transport": listener.transport}
 
 
-def _message(ends: dict[str, Any], message: bytes) -> events.Message:
+def _message(client: dict[str, Any], message: bytes) -> events.Message:
     shown = message.rstrip(b"\r\n")
-    return events.Message(**ends, message=shown[:LONGEST_SHOWN], bytes=len(shown))
+    return events.Message(**client, message=shown[:LONGEST_SHOWN], bytes=len(shown))
 
 
 def _part_of(number: int, part: tuple[int, int]) -> int:
