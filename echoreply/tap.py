@@ -10,7 +10,6 @@ from typing import cast
 
 from twisted.application.service import IService
 
-from echoreply import __version__
 from echoreply.admission import Admission
 from echoreply.assembly import reply_factory, roads
 from echoreply.daemon import TwistdService, told_in_a_line
@@ -83,8 +82,7 @@ def _watchers(
     # As in rulebook.
     from echoreply.web.service import WebService
 
-    about = {"version": __version__, "engine": options.engine.value, "workers": settings.workers}
     return [
         LoopLag(reactor, perf_counter, lag.observe),
-        WebService(reactor, settings.web, statistics, table, about),
+        WebService(reactor, settings.web, statistics, table, options.engine.value, settings.workers),
     ]

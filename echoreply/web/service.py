@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Mapping
 from functools import partial
 from time import time
 
@@ -13,6 +12,7 @@ from twisted.internet import unix
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
+from echoreply import __version__
 from echoreply.endpoint import IServerReactor, stream_endpoint
 from echoreply.events import WebListening, tell
 from echoreply.listeners import mind_file
@@ -29,7 +29,8 @@ class WebService(MultiService):
     Serves the web site.
 
     @param description: where, as Twisted describes endpoints.
-    @param about: what is said of the server, whatever happens to it: its C{version}, C{engine} and C{workers}.
+    @param engine: what moves the server's bytes.
+    @param workers: how many processes serve.
     @raise CannotListen: it describes none.
     """
 
@@ -41,12 +42,20 @@ class WebService(MultiService):
         description: str,
         statistics: Statistics,
         table: Table,
-        about: Mapping[str, object],
+        engine: str,
+        workers: int,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
-        metrics = Metrics(statistics, str(about["engine"]), several=about["workers"] != 1)
-        about = {**about, "id": secrets.token_hex(8), "name": socket.gethostname(), "started": round(time(), 1)}
+        metrics = Metrics(statistics, engine, several=workers > 1)
+        about = {
+            "id": secrets.token_hex(8),
+            "version": __version__,
+            "engine": engine,
+            "workers": workers,
+            "name": socket.gethostname(),
+            "started": round(time(), 1),
+        }
         feed = Feed(reactor, time, statistics, table, about)
         feed.setServiceParent(self)  # type: ignore[no-untyped-call]
         with listening_on(description):
