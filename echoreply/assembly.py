@@ -25,6 +25,7 @@ from echoreply.roads import Road, listening_on
 from echoreply.rulebook import rules_of
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
+from echoreply.stopwatch import Stopwatch
 
 
 def reply_factory(
@@ -33,7 +34,7 @@ def reply_factory(
     refusal: Callable[[IAddress], CloseReason | None],
     observers: Iterable[IReplyObserver],
     read: Callable[[str], str] = read_text,
-    stopwatch: Callable[[], float] | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> tuple[ReplyFactory, list[Renewal]]:
     """
     Make the factory that all who connect to one process share.

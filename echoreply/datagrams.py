@@ -25,6 +25,7 @@ from echoreply.conversation import Rules
 from echoreply.framing import too_long
 from echoreply.observer import IReplyObserver, Listener
 from echoreply.reasons import DropReason
+from echoreply.stopwatch import Stopwatch
 
 ANSWERING_PORTS = frozenset({7, 13, 17, 19})
 """Those of services that answer whatever they get: echo, daytime, quote of the day, chargen; RFC 862, 867, 865, 864."""
@@ -91,7 +92,7 @@ class ReplyDatagrams(DatagramProtocol):
     @param listener: where they come in.
     @param rate: how many datagrams a second are answered, of one IP address.
     @param permits: is asked whether an IP address is answered at all.
-    @param stopwatch: gives seconds since whenever, for the observer.
+    @param stopwatch: with one, the observer is told how long datagrams take.
     """
 
     noisy = False
@@ -106,7 +107,7 @@ class ReplyDatagrams(DatagramProtocol):
         *,
         rate: int,
         permits: Callable[[str], bool] = lambda _host: True,
-        stopwatch: Callable[[], float] | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         self._rules = rules
         self._observer = observer
@@ -123,7 +124,7 @@ class ReplyDatagrams(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401  # as the socket module has it
         """Answer a datagram, unless there is a reason not to."""
-        heard = self._stopwatch() if self._stopwatch else 0.0
+        since = self._stopwatch.look() if self._stopwatch and self._stopwatch.left else 0.0
         host, port = unmapped(addr[0]), addr[1]
         rules = self._rules()
         reason = self._objection(rules, datagram, host, port)
@@ -136,7 +137,9 @@ class ReplyDatagrams(DatagramProtocol):
                 reason = _why_unsent(error)
             else:
                 sent = sum(map(len, replies))
-                self._observer.answered_datagram(self._listener, (host, port), datagram, sent, heard)
+                if since and self._stopwatch:
+                    self._observer.timed(self._listener, 1, self._stopwatch.now() - since)
+                self._observer.answered_datagram(self._listener, (host, port), datagram, sent)
                 return
         self._observer.dropped(self._listener, (host, port), datagram, reason)
 

@@ -19,13 +19,13 @@ class LoopLag(Service):
     Looks ten times a second whether it is called when it should be.
 
     @param clock: the reactor whose loop it is.
-    @param stopwatch: gives seconds since whenever.
+    @param now: gives seconds since whenever.
     @param lagged: is told each time by how many seconds it was called too late.
     """
 
-    def __init__(self, clock: IReactorTime, stopwatch: Callable[[], float], lagged: Callable[[float], object]) -> None:
+    def __init__(self, clock: IReactorTime, now: Callable[[], float], lagged: Callable[[float], object]) -> None:
         self._timer = Timer(clock, INTERVAL, self._called)
-        self._stopwatch = stopwatch
+        self._now = now
         self._lagged = lagged
         self._due = 0.0
 
@@ -40,10 +40,10 @@ class LoopLag(Service):
         return super().stopService()  # type: ignore[no-untyped-call, no-any-return]
 
     def _wait(self) -> None:
-        self._due = self._stopwatch() + INTERVAL
+        self._due = self._now() + INTERVAL
         self._timer.start()
 
     def _called(self) -> None:
         # A timer may be early by the clock's resolution.
-        self._lagged(max(self._stopwatch() - self._due, 0.0))
+        self._lagged(max(self._now() - self._due, 0.0))
         self._wait()

@@ -168,12 +168,15 @@ class LogObserver:
                 )
             )
 
-    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
         """Log the message, as long as the second has room for it."""
         if not self._tells_messages:
             return
         if self._messages.take():
             self._tell(_message(_of_client(listener, host_and_port(*peer)), message))
+
+    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
+        """Ignore it."""
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Log whom we did not answer, as long as the second has room for it."""

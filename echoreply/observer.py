@@ -60,7 +60,8 @@ class Connection:
     @ivar idle: for how many seconds there had been no progress when somebody last looked, as happens now and then;
         at most the idle timeout.
     @ivar opened: when it was accepted, by the stopwatch of its factory. Without one, 0; so is the next.
-    @ivar heard: when it was last heard of: bytes, an end of what it sends, or the silence that ends a message.
+    @ivar heard: when it was last heard of: bytes, an end of what it sends, or the silence that ends a message. Where
+        much is going on, it may be that this was some seconds earlier: L{echoreply.stopwatch}.
     """
 
     number: int
@@ -105,13 +106,19 @@ class IReplyObserver(Interface):
     def closed(connection: Connection, reason: CloseReason) -> None:
         """Tell that an accepted connection has ended."""
 
-    def answered_datagram(listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
+    def answered_datagram(listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
         """
         Tell that a datagram was answered.
 
         @param message: all of it.
         @param sent: the length of the reply, in bytes.
-        @param heard: when it was read, by the stopwatch; without one, 0.
+        """
+
+    def timed(listener: Listener, messages: int, seconds: float) -> None:
+        """
+        Tell how long messages took, from when they were complete until their replies were written.
+
+        It is told of those for whom the server's L{Stopwatch <echoreply.stopwatch.Stopwatch>} had a look left.
         """
 
     def dropped(listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
@@ -149,7 +156,10 @@ class NoObserver:
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Ignore it."""
 
-    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
+        """Ignore it."""
+
+    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
         """Ignore it."""
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
@@ -205,7 +215,7 @@ class Counts(NoObserver):
         past.received += connection.received
         past.sent += connection.sent
 
-    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
         """Count it."""
         self._past.messages += 1
         self._past.received += len(message)

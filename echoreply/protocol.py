@@ -33,6 +33,7 @@ from echoreply.conversation import Batch, Conversation, Rules
 from echoreply.observer import Connection, Counts, IReplyObserver, Listener
 from echoreply.publisher import Publisher
 from echoreply.reasons import CloseReason
+from echoreply.stopwatch import Stopwatch
 from echoreply.timer import Timer
 from echoreply.transport import IDuplexTransport, ISecureTransport, at_end, is_secure, taken, unread, unsent
 
@@ -75,12 +76,13 @@ class ReplyProtocol(Protocol):
         conversation: Conversation,
         pause: float,
         listener: Listener,
-        stopwatch: Callable[[], float] | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         self._clock = clock
         self._conversation = conversation
         self._pause = pause
         self._stopwatch = stopwatch
+        self._since = 0.0
         self.listener = listener
         self._timer: Timer | None = None
         self._refused = False
@@ -122,7 +124,7 @@ class ReplyProtocol(Protocol):
         connection = self.connection
         connection.received += len(data)
         if self._stopwatch:
-            connection.heard = self._stopwatch()
+            self._time()
         if not (self._blocked or self._draining or self.closing) and (batch := self._conversation.answer(data)):
             self._write(batch)
             return
@@ -289,6 +291,8 @@ class ReplyProtocol(Protocol):
             self.transport.write(batch.replies)
         if batch.count:
             connection.messages += batch.count
+            if self._since and self._stopwatch:
+                self.factory.observer.timed(self.listener, batch.count, self._stopwatch.now() - self._since)
             self.factory.observer.answered(connection, batch)
 
     def _wait(self, seconds: float, expired: Callable[[], object]) -> None:
@@ -312,9 +316,15 @@ class ReplyProtocol(Protocol):
         self._go_on()
 
     def _finish_message(self) -> None:
-        if self._stopwatch:
-            self.connection.heard = self._stopwatch()
+        self._time()
         self._conversation.finish_message()
+
+    def _time(self) -> None:
+        """Take note that what comes next is complete from now on, if it is to be known how long it takes."""
+        if self._stopwatch and self._stopwatch.left:
+            self._since = self.connection.heard = self._stopwatch.look()
+        else:
+            self._since = 0.0
 
     def _close(self, reason: CloseReason) -> None:
         """Flush and close our side, then wait for the client to close its own."""
@@ -351,7 +361,7 @@ class ReplyFactory(ServerFactory):
     @param permits: is asked whether a client from an address may connect at all; it is closed at once if not.
     @param refusal: is asked whether a client that connects from an address is one too many, and gives the reason.
     @param observers: are told what happens.
-    @param stopwatch: gives seconds since whenever. With one, connections know when they were heard of.
+    @param stopwatch: with one, it is told how long messages take, and connections know when they were heard of.
     @ivar rules: those by which clients are answered who come from now on.
     @ivar stopwatch: that one.
     @ivar arrived: how many clients have connected, the refused included, who have a protocol to be told by.
@@ -372,7 +382,7 @@ class ReplyFactory(ServerFactory):
         permits: Callable[[IAddress], bool] = lambda _peer: True,
         refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
         observers: Iterable[IReplyObserver] = (),
-        stopwatch: Callable[[], float] | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         self._clock = clock
         self.rules = rules or Rules()
@@ -415,7 +425,7 @@ class ReplyFactory(ServerFactory):
         self._host = host
         connection = Connection(self.arrived, transport.getPeer(), host, protocol.listener)
         if self.stopwatch:
-            connection.opened = connection.heard = self.stopwatch()
+            connection.opened = connection.heard = self.stopwatch.now()
         protocol.connection = connection
         if not self.protocols:
             self._look.start()

@@ -57,8 +57,11 @@ class Publisher:
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         self._tell("closed", connection, reason)
 
-    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
-        self._tell("answered_datagram", listener, peer, message, sent, heard)
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
+        self._tell("answered_datagram", listener, peer, message, sent)
+
+    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
+        self._tell("timed", listener, messages, seconds)
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         self._tell("dropped", listener, peer, message, reason)

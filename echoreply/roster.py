@@ -74,7 +74,7 @@ class Roster(NoObserver):
 
     A message costs it nothing: it looks at the connections only when it is looked at.
 
-    @param stopwatch: the one of the server's factory.
+    @param now: gives the time as the stopwatch of the server's factory does.
     @param unix_time: gives seconds since 1970.
     @param most: how many rows there are, at most.
     @param prefix: what the names of rows begin with.
@@ -82,12 +82,12 @@ class Roster(NoObserver):
 
     def __init__(
         self,
-        stopwatch: Callable[[], float],
+        now: Callable[[], float],
         unix_time: Callable[[], float],
         most: int = MOST_ROWS,
         prefix: str = "",
     ) -> None:
-        self._stopwatch = stopwatch
+        self._now = now
         self._unix_time = unix_time
         self._most = most
         self._prefix = prefix
@@ -158,7 +158,7 @@ class Roster(NoObserver):
         return f"{self._prefix}{connection.number}"
 
     def _rows(self, connections: Iterable[Connection]) -> list[Row]:
-        ahead = self._unix_time() - self._stopwatch()
+        ahead = self._unix_time() - self._now()
         return [
             (
                 self._id(connection),

@@ -12,7 +12,7 @@ import os
 import tempfile
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from twisted.internet.interfaces import IAddress
 
@@ -59,16 +59,12 @@ class Scoreboard(NoObserver):
 
     @param descriptor: what L{new_scoreboard} gave.
     @param listeners: the worker's; the same, in the same order, on both sides.
-    @param stopwatch: the one of the worker's factory. With one, it is counted how long messages took.
     """
 
-    def __init__(
-        self, descriptor: int, listeners: Sequence[Listener], stopwatch: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, descriptor: int, listeners: Sequence[Listener]) -> None:
         self._size = _cells(len(listeners))
         self._cells = memoryview(mmap.mmap(descriptor, 8 * self._size)).cast("q")
         self._first = {listener: _HISTOGRAM + _LISTENER * index for index, listener in enumerate(listeners)}
-        self._stopwatch = stopwatch
         self._seen: dict[Connection, tuple[int, int, int]] = {}
 
     # The worker's side.
@@ -89,9 +85,10 @@ class Scoreboard(NoObserver):
     def answered(self, connection: Connection, messages: Block) -> None:
         """Count what is new."""
         self._look(connection)
-        if self._stopwatch:
-            service = self._first[connection.listener] + _SERVICE
-            self._observe(service, self._stopwatch() - connection.heard, messages.count)
+
+    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
+        """Count it."""
+        self._observe(self._first[listener] + _SERVICE, seconds, messages)
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Count it, and what is new."""

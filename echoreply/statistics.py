@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
 from enum import Enum
@@ -12,13 +11,10 @@ from typing import Protocol
 from attrs import frozen
 from twisted.internet.interfaces import IAddress
 
-from echoreply.framing import Block
-from echoreply.histogram import BOUNDS, Histogram
+from echoreply.histogram import Histogram
 from echoreply.observer import Connection, Counts, Listener, NoObserver, Peer
 from echoreply.reasons import CloseReason, DropReason
 from echoreply.totals import Totals
-
-_LEAST = BOUNDS[0]
 
 
 class Condition(Enum):
@@ -63,13 +59,11 @@ class Ledger(NoObserver):
     """
     The L{Statistics} of a server in one process. It has to observe the server, to know.
 
-    @param stopwatch: the one of the server's factory.
     @param full: tells whether a client who connects now is one too many.
     @ivar lag: by how much the event loop was late; for a L{LoopLag <echoreply.lag.LoopLag>} to tell.
     """
 
-    def __init__(self, stopwatch: Callable[[], float], full: Callable[[], bool]) -> None:
-        self._stopwatch = stopwatch
+    def __init__(self, full: Callable[[], bool]) -> None:
         self._full = full
         self._condition = Condition.STARTING
         self._counts: defaultdict[Listener, Counts] = defaultdict(Counts)
@@ -115,23 +109,17 @@ class Ledger(NoObserver):
         """Count it."""
         self._counts[connection.listener].opened(connection)
 
-    def answered(self, connection: Connection, messages: Block) -> None:
-        """Count how long they took; how many there were, the connection knows."""
-        # Written out, since it is every message's: what Histogram.observe does, for which most take the first bucket.
-        seconds = self._stopwatch() - connection.heard
-        count = messages.count
-        service = self._service[connection.listener]
-        service.buckets[0 if seconds <= _LEAST else bisect_left(BOUNDS, seconds)] += count
-        service.seconds += seconds * count
+    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
+        """Count it."""
+        self._service[listener].observe(seconds, messages)
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Count it."""
         self._counts[connection.listener].closed(connection, reason)
 
-    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
-        """Count it, and how long it took."""
-        self._counts[listener].answered_datagram(listener, peer, message, sent, heard)
-        self._service[listener].observe(self._stopwatch() - heard)
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
+        """Count it."""
+        self._counts[listener].answered_datagram(listener, peer, message, sent)
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Count it."""

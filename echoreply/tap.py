@@ -26,6 +26,7 @@ from echoreply.options import Options
 from echoreply.roster import Roster, Table
 from echoreply.service import ReplyService
 from echoreply.statistics import Ledger, Statistics
+from echoreply.stopwatch import Stopwatch
 
 __all__ = ["Options", "makeService"]
 
@@ -56,12 +57,12 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         return TwistdService(reactor, workers, watchers, log_observer)
     admission = Admission(connections_allowed(reactor, settings.max_connections), settings.max_per_host)
     observers: list[IReplyObserver] = [admission, LogObserver(reactor, settings.log_messages)]
-    ledger, roster = Ledger(perf_counter, admission.full), Roster(perf_counter, time)
+    ledger, roster = Ledger(admission.full), Roster(perf_counter, time)
     if settings.web:
         observers += [ledger, roster]
     with told_in_a_line():
         watchers = _watchers(reactor, options, ledger, roster, ledger.lag)
-        stopwatch = perf_counter if settings.web else None
+        stopwatch = Stopwatch(reactor) if settings.web else None
         factory, renewals = reply_factory(reactor, settings, admission.refusal, observers, stopwatch=stopwatch)
         service = ReplyService(reactor, roads(reactor, settings, factory), factory, settings.drain, renewals)
     return TwistdService(reactor, service, watchers, log_observer)

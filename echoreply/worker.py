@@ -11,7 +11,7 @@ from functools import partial
 from importlib import import_module
 from itertools import count
 from pathlib import Path
-from time import perf_counter, time
+from time import time
 from typing import cast
 
 from twisted.internet.abstract import FileDescriptor
@@ -38,6 +38,7 @@ from echoreply.scoreboard import Scoreboard
 from echoreply.service import ReplyService
 from echoreply.settings import Settings
 from echoreply.starting import CannotStart
+from echoreply.stopwatch import Stopwatch
 from echoreply.tally import SharedAdmission, Tally
 from echoreply.totals import Totals
 
@@ -113,20 +114,20 @@ class Lifeline(FileDescriptor):
 
 
 def _service(reactor: IServerReactor, settings: Settings, number: int, tally: str, sender: Sender) -> TwistdService:
-    stopwatch = perf_counter if settings.web else None
+    stopwatch = Stopwatch(reactor) if settings.web else None
     own = Admission(connections_allowed(reactor, settings.max_connections))
     log = WorkerLogObserver(reactor, settings.log_messages, part=(number, settings.workers))
     listeners = tcp_listeners(settings)
-    board = Scoreboard(BOARD, [listener for _, listener in listeners], stopwatch)
+    board = Scoreboard(BOARD, [listener for _, listener in listeners])
     observers: list[IReplyObserver] = [own, board, sender, log]
     heed: dict[bytes, Callable[[], object]] = {}
     watchers = []
     if stopwatch:
-        roster = Roster(stopwatch, time, MOST_ROWS // settings.workers, row_prefix(number))
+        roster = Roster(stopwatch.now, time, MOST_ROWS // settings.workers, row_prefix(number))
         observers.append(roster)
         heed[LOOK] = lambda: sender.send_changes(roster.look())
         heed[FORGET] = roster.forget
-        watchers.append(LoopLag(reactor, stopwatch, board.lagged))
+        watchers.append(LoopLag(reactor, stopwatch.now, board.lagged))
     refusals = [own.refusal]
     if tally:
         shared = SharedAdmission(Tally(Path(tally)), number, settings.max_connections, settings.max_per_host)

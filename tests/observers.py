@@ -23,6 +23,7 @@ class Memory:
         self.handshakes: list[TLSDetails] = []
         self.failures: list[tuple[str, str]] = []
         self.datagrams: list[tuple[Peer, bytes, int]] = []
+        self.times: list[tuple[int, float]] = []
         self.drops: list[DropReason] = []
         self.is_stopping = False
         self.has_stopped = False
@@ -50,8 +51,11 @@ class Memory:
     def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
         self.refusals.append(reason)
 
-    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, heard: float) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
         self.datagrams.append((peer, message, sent))
+
+    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
+        self.times.append((messages, seconds))
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         self.drops.append(reason)

@@ -51,7 +51,7 @@ class FeedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
-        self.ledger = Ledger(self.clock.seconds, lambda: False)
+        self.ledger = Ledger(lambda: False)
         self.roster = Roster(self.clock.seconds, self.clock.seconds)
         self.feed = Feed(self.clock, self.clock.seconds, self.ledger, self.roster, {"version": "1.2"})
         self.ledger.listening(LISTENER)

@@ -156,7 +156,7 @@ class FieldsTests(LogTestCase):
         ends = {name: value for name, value in self.ends.items() if name != "connection"}
         log.refused(self.client.listener, self.client.peer, CloseReason.DENIED)
         log.failed(self.client.listener, self.client.peer, "TLS", "no idea")
-        log.answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10, 0.0)
+        log.answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10)
         log.dropped(UDP, ("192.0.2.1", 7), b"abc", DropReason.ANSWERING_PORT)
         udp = {**ends, "transport": "udp"}
         self.assertEqual(
@@ -189,13 +189,13 @@ class DatagramTests(LogTestCase):
         log = self.observer(2)
         log.answered(self.client, Block(b"a\n", 1))
         for message in (b"b\r\n", b"c"):
-            log.answered_datagram(UDP, ("2001:db8::1", 4000), message, 10, 0.0)
+            log.answered_datagram(UDP, ("2001:db8::1", 4000), message, 10)
         self.assertEqual(self.lines, ['192.0.2.1:4000 sent "a"', '[2001:db8::1]:4000 sent "b"'])
         log.settle()
         self.assertEqual(self.lines[-1], "messages not logged: 1")
 
     def test_rate_0_tells_nothing_of_them(self) -> None:
-        self.observer(0).answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10, 0.0)
+        self.observer(0).answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10)
         self.assertEqual(self.lines, [])
 
     def test_one_that_is_not_answered_is_told_with_its_reason_and_many_are_counted(self) -> None:

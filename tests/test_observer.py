@@ -34,7 +34,7 @@ class CountsTests(SynchronousTestCase):
 
     def test_datagrams_are_counted_and_those_not_answered_by_reason(self) -> None:
         counts = Counts()
-        counts.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18, 0.0)
+        counts.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18)
         counts.dropped(LISTENER, ("192.0.2.1", 7), b"hello!", DropReason.ANSWERING_PORT)
         totals = counts.totals()
         self.assertEqual((totals.messages, totals.received, totals.sent), (1, 11, 18))

@@ -39,8 +39,9 @@ class PublisherTests(SynchronousTestCase):
         observer.opened(self.connection)
         observer.answered(self.connection, Block(b"a\nb\n", 2))
         observer.closed(self.connection, CloseReason.CLIENT)
-        observer.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18, 0.0)
+        observer.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18)
         observer.dropped(LISTENER, ("192.0.2.1", 7), b"hello", DropReason.ANSWERING_PORT)
+        observer.timed(LISTENER, 2, 0.5)
         observer.stopping()
         observer.stopped(Totals())
 
@@ -51,6 +52,7 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual(memory.ended, [(self.connection, CloseReason.CLIENT)])
         self.assertEqual(memory.datagrams, [(("192.0.2.1", 4000), b"hello", 18)])
         self.assertEqual(memory.drops, [DropReason.ANSWERING_PORT])
+        self.assertEqual(memory.times, [(2, 0.5)])
         self.assertTrue(memory.is_stopping)
         self.assertTrue(memory.has_stopped)
 

@@ -21,21 +21,17 @@ class ScoreboardsTests(SynchronousTestCase):
         self.plain, self.secure = self.listeners = [Listener(), Listener("TLS")]
         self.boards = Scoreboards(self.listeners, 2)
         self.addCleanup(self.boards.close)
-        self.now = 10.0
-        self.one, self.two = (
-            Scoreboard(descriptor, self.listeners, lambda: self.now) for descriptor in self.boards.descriptors.values()
-        )
+        self.one, self.two = (Scoreboard(descriptor, self.listeners) for descriptor in self.boards.descriptors.values())
 
     def opened(self, worker: Scoreboard, listener: Listener) -> Connection:
         connection = Connection(1, ADDRESS, ADDRESS, listener)
         worker.opened(connection)
         return connection
 
-    def answer(self, worker: Scoreboard, connection: Connection, seconds: float = 0.0) -> None:
+    def answer(self, worker: Scoreboard, connection: Connection) -> None:
         connection.messages += 2
         connection.received += 4
         connection.sent += 10
-        connection.heard = self.now - seconds
         worker.answered(connection, Block(b"a\nb\n", 2))
 
     def assert_counted(self, totals: Totals, messages: int, received: int, sent: int) -> None:
@@ -66,9 +62,9 @@ class ScoreboardsTests(SynchronousTestCase):
         self.assert_counted(totals[self.secure], 2, 4, 10)
 
     def test_how_long_messages_took_is_counted_for_each_of_them(self) -> None:
-        connection = self.opened(self.one, self.plain)
-        self.answer(self.one, connection, seconds=0.5)
-        self.answer(self.one, connection, seconds=20)
+        self.one.timed(self.plain, 2, 0.5)
+        self.one.timed(self.plain, 2, 20)
+        self.one.timed(self.secure, 1, 0.5)
         service = self.boards.totals()[self.plain].service
         self.assertAlmostEqual(service.seconds, 41)
         self.assertEqual({BOUNDS.index(0.5): 2, len(BOUNDS): 2}, {i: n for i, n in enumerate(service.buckets) if n})

@@ -7,7 +7,6 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoreply.framing import Block
 from echoreply.histogram import BOUNDS, Histogram
 from echoreply.lag import INTERVAL, LoopLag
 from echoreply.observer import Connection, IReplyObserver, Listener
@@ -34,9 +33,8 @@ class HistogramTests(SynchronousTestCase):
 
 class LedgerTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.now = 50.0
         self.is_full = False
-        self.ledger = Ledger(lambda: self.now, lambda: self.is_full)
+        self.ledger = Ledger(lambda: self.is_full)
         self.plain, self.datagrams = Listener(host=ADDRESS), Listener("UDP", ADDRESS)
 
     def open(self) -> Connection:
@@ -63,11 +61,11 @@ class LedgerTests(SynchronousTestCase):
         self.assertEqual((plain.endings, plain.drops), ({CloseReason.RESET: 1}, {}))
         self.assertEqual((datagrams.drops, datagrams.received), ({DropReason.ANSWERING_PORT: 1}, 2))
 
-    def test_a_message_takes_from_when_its_client_was_heard_until_it_is_answered(self) -> None:
-        connection = self.open()
-        connection.heard = self.now - 0.002
-        self.ledger.answered(connection, Block(b"a\nb\n", 2))
-        self.ledger.answered_datagram(self.datagrams, ("192.0.2.1", 4000), b"a", 15, self.now - 7)
+    def test_how_long_messages_took_is_counted_for_each_of_them(self) -> None:
+        for listener in (self.plain, self.datagrams):
+            self.ledger.listening(listener)
+        self.ledger.timed(self.plain, 2, 0.002)
+        self.ledger.timed(self.datagrams, 1, 7)
         totals = self.ledger.totals()
         self.assertEqual(counted(totals[self.plain].service), {0.0025: 2})
         self.assertAlmostEqual(totals[self.plain].service.seconds, 0.004)
