@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypedDict
 
 from echoreply.address import format_address
@@ -94,18 +94,20 @@ class Roster(NoObserver):
         self._told: dict[Connection, tuple[int, int, int]] = {}
         # Those without a row of which anybody knows; a dictionary, for its order.
         self._untold: dict[Connection, None] = {}
-        self._closed: list[str] = []
+        # Those that were open at the last look.
+        self._closed: dict[Connection, tuple[int, int, int]] = {}
         self._anew = True
 
     def __len__(self) -> int:
-        """Tell how many rows there were at the last look, and are still."""
-        return len(self._told)
+        """Tell how many rows there were at the last look."""
+        return len(self._told) + len(self._closed)
 
     def look(self) -> Changes:
         """Give what has changed since the last look."""
         changes = no_changes()
         changes["anew"], self._anew = self._anew, False
-        changes["closed"], self._closed = self._closed, []
+        changes["closed"] = [self._id(connection) for connection in self._closed]
+        self._closed = {}
         changed = changes["changed"]
         told = self._told
         for connection, before in told.items():
@@ -121,18 +123,18 @@ class Roster(NoObserver):
         for connection in new:
             del self._untold[connection]
             told[connection] = connection.messages, connection.received, connection.sent
-        changes["opened"] = self._rows(new)
+        changes["opened"] = self._rows({connection: told[connection] for connection in new})
         return changes
 
     def rows(self) -> list[Row]:
         """Give all rows, as they were at the last look."""
-        return self._rows(self._told)
+        return self._rows({**self._closed, **self._told})
 
     def forget(self) -> None:
         """Begin anew."""
         self._untold = {**dict.fromkeys(self._told), **self._untold}
         self._told = {}
-        self._closed = []
+        self._closed = {}
         self._anew = True
 
     # What observers are told.
@@ -149,15 +151,15 @@ class Roster(NoObserver):
 
     def closed(self, connection: Connection, reason: CloseReason = CloseReason.CLIENT) -> None:
         """Take note of it."""
-        if self._told.pop(connection, None):
-            self._closed.append(self._id(connection))
+        if told := self._told.pop(connection, None):
+            self._closed[connection] = told
         else:
             del self._untold[connection]
 
     def _id(self, connection: Connection) -> str:
         return f"{self._prefix}{connection.number}"
 
-    def _rows(self, connections: Iterable[Connection]) -> list[Row]:
+    def _rows(self, connections: Mapping[Connection, tuple[int, int, int]]) -> list[Row]:
         ahead = self._unix_time() - self._now()
         return [
             (
@@ -168,9 +170,9 @@ class Roster(NoObserver):
                 _words(connection.tls),
                 round(connection.opened + ahead, 1),
                 round(connection.heard + ahead, 1),
-                *self._told[connection],
+                *told,
             )
-            for connection in connections
+            for connection, told in connections.items()
         ]
 
 
@@ -190,11 +192,12 @@ class MergedTable:
         self._rows: dict[str, Row] = {}
         self._opened: dict[str, None] = {}
         self._changed: dict[str, None] = {}
-        self._closed: list[str] = []
+        # Those that were there at the last look.
+        self._closed: dict[str, Row] = {}
 
     def __len__(self) -> int:
-        """Tell how many rows there were at the last look, and are still."""
-        return len(self._rows) - len(self._opened)
+        """Tell how many rows there were at the last look."""
+        return len(self._rows) - len(self._opened) + len(self._closed)
 
     def add(self, prefix: str, changes: Changes) -> None:
         """
@@ -227,7 +230,7 @@ class MergedTable:
     def look(self) -> Changes:
         """Give what has changed since the last look."""
         changes = no_changes()
-        changes["closed"] = self._closed
+        changes["closed"] = list(self._closed)
         changes["opened"] = [self._rows[row_id] for row_id in self._opened]
         changed = [self._rows[row_id] for row_id in self._changed if row_id not in self._opened]
         changes["changed"] = {
@@ -236,22 +239,23 @@ class MergedTable:
             "received": [row[8] for row in changed],
             "sent": [row[9] for row in changed],
         }
-        self._opened, self._changed, self._closed = {}, {}, []
+        self._opened, self._changed, self._closed = {}, {}, {}
         return changes
 
     def rows(self) -> list[Row]:
-        """Give all rows that have been told of at a look."""
-        return [row for row_id, row in self._rows.items() if row_id not in self._opened]
+        """Give all rows that there were at the last look."""
+        return [*self._closed.values(), *(row for row_id, row in self._rows.items() if row_id not in self._opened)]
 
     def forget(self) -> None:
         """Begin anew. Those who tell have to begin anew as well."""
-        self._rows, self._opened, self._changed, self._closed = {}, {}, {}, []
+        self._rows, self._opened, self._changed, self._closed = {}, {}, {}, {}
 
     def _close(self, row_id: str) -> None:
-        if self._rows.pop(row_id, None) is None:
+        row = self._rows.pop(row_id, None)
+        if row is None:
             return
         self._changed.pop(row_id, None)
         if row_id in self._opened:
             del self._opened[row_id]
         else:
-            self._closed.append(row_id)
+            self._closed[row_id] = row

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.observer import Connection, Listener
 from echoreply.reasons import CloseReason, DropReason
-from echoreply.roster import Roster
+from echoreply.roster import Changes, Roster
 from echoreply.statistics import Ledger
 from echoreply.web.feed import BEAT, KEPT, Feed
 
@@ -143,12 +143,40 @@ class FeedTests(SynchronousTestCase):
         connection = self.open()
         viewer = self.join()
         self.feed.leave(viewer)
+        self.clock.advance(BEAT)
         self.roster.closed(connection, CloseReason.CLIENT)
         self.open(2)
         viewer = self.join()
         self.clock.advance(BEAT)
         self.assertEqual([row[0] for row in viewer.told[0][1]["connections"]], ["2"])
         self.assertEqual((viewer.told[1][1]["closed"], viewer.told[1][1]["opened"]), ([], []))
+
+    def test_who_comes_late_is_told_of_none_that_goes_before_it_came(self) -> None:
+        connection = self.open()
+        self.join()
+        self.clock.advance(BEAT)
+        self.roster.closed(connection, CloseReason.CLIENT)
+        viewer = self.join()
+        self.clock.advance(BEAT)
+        (_, state), (_, beat) = viewer.told
+        self.assertEqual([row[0] for row in state["connections"]], beat["closed"])
+        self.assertEqual(state["beat"]["listed"], len(state["connections"]))
+
+    def test_the_connections_are_looked_through_once_a_beat_however_many_come_and_go(self) -> None:
+        looked = []
+
+        class Counting(Roster):
+            def look(self) -> Changes:
+                looked.append(clock.seconds())
+                return super().look()
+
+        clock = self.clock
+        self.roster.__class__ = Counting
+        for _ in range(3):
+            for _ in range(100):
+                self.feed.leave(self.join())
+            self.clock.advance(BEAT)
+        self.assertEqual(looked, [1000, 1001, 1002])
 
     def test_when_the_server_stops_the_viewers_are_let_go(self) -> None:
         viewer = self.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import cast
 
 from hypothesis import given
@@ -20,14 +21,14 @@ from echoreply.roster import Changes, MergedTable, Roster, Row, no_changes
 HOST = IPv4Address("TCP", "192.0.2.9", 8088)
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
 LISTENER = Listener(host=HOST)
-STEPS = st.sampled_from(["open", "answer", "close", "secure", "tell", "look"])
+STEPS = st.sampled_from(["open", "answer", "close", "secure", "tell", "look", "come"])
 
 
 class Page:
-    """Keeps rows as the page does."""
+    """Keeps rows as the page does, from those that there are when it comes."""
 
-    def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.rows = {row[0]: row for row in rows}
 
     def take(self, changes: Changes) -> None:
         changes = json.loads(json.dumps(changes))
@@ -90,6 +91,18 @@ class RosterTests(RosterTestCase):
         roster.closed(connection, CloseReason.CLIENT)
         self.assertEqual(roster.look(), {**no_changes(), "closed": ["1"]})
         self.assertEqual(roster.look(), no_changes())
+
+    def test_who_comes_between_two_looks_has_the_rows_as_they_were_at_the_last(self) -> None:
+        roster = self.roster()
+        gone, secured = self.open(roster), self.open(roster)
+        roster.look()
+        roster.closed(gone, CloseReason.CLIENT)
+        roster.secured(secured, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
+        self.open(roster)
+        page = Page(roster.rows())
+        self.assertEqual((list(page.rows), len(roster)), (["1", "2"], 2))
+        page.take(roster.look())
+        self.assertEqual((list(page.rows), len(roster)), (["2", "3"], 2))
 
     def test_who_comes_and_goes_between_two_looks_is_not_told(self) -> None:
         roster = self.roster()
@@ -188,7 +201,7 @@ class MergedTableTests(RosterTestCase):
     def test_whoever_looks_when_ever_ends_with_the_rows_there_are(self, steps: list[tuple[str, int]]) -> None:
         self.opened = 0
         rosters = {prefix: self.roster(most=3, prefix=prefix) for prefix in ("1.", "2.")}
-        table, page = self.table(), Page()
+        table, pages = self.table(), [Page()]
         live: list[tuple[Roster, Connection]] = []
         for step, which in steps:
             roster = rosters["2." if which % 2 else "1."]
@@ -197,8 +210,13 @@ class MergedTableTests(RosterTestCase):
             elif step == "tell":
                 table.add("2." if which % 2 else "1.", roster.look())
             elif step == "look":
-                page.take(table.look())
-                self.assertEqual({row[0]: row[7:] for row in table.rows()}, page.totals)
+                changes = table.look()
+                for page in pages:
+                    page.take(changes)
+                    self.assertEqual({row[0]: row[7:] for row in table.rows()}, page.totals)
+                    self.assertEqual(len(table), len(page.rows))
+            elif step == "come":
+                pages.append(Page(table.rows()))
             elif which < len(live):
                 roster, connection = live[which]
                 if step == "answer":
@@ -210,8 +228,9 @@ class MergedTableTests(RosterTestCase):
                     roster.secured(connection, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
         for prefix, roster in rosters.items():
             table.add(prefix, roster.look())
-        page.take(table.look())
-        for prefix, roster in rosters.items():
-            there = {row[0]: row[7:] for row in roster.rows()}
-            self.assertEqual({name: row for name, row in page.totals.items() if name.startswith(prefix)}, there)
-        self.assertEqual(len(table), len(page.rows))
+        changes = table.look()
+        there = {row[0]: row[7:] for roster in rosters.values() for row in roster.rows()}
+        for page in pages:
+            page.take(changes)
+            self.assertEqual(page.totals, there)
+        self.assertEqual(len(table), len(there))

@@ -63,6 +63,9 @@ class Feed(Service):
         self._totals = Totals()
         self._time = 0.0
         self._state: bytes | None = None
+        # Whether the table follows what there is, as it does from when somebody comes to the beat at which nobody is
+        # there. So no number of viewers who come and go has it begin anew more than once a beat.
+        self._follows = False
         # Whether each of them has missed something.
         self._viewers: dict[Viewer, bool] = {}
 
@@ -85,7 +88,8 @@ class Feed(Service):
 
     def join(self, viewer: Viewer) -> None:
         """Tell a viewer all there is, and from now on what is new."""
-        if not self._viewers:
+        if not self._follows:
+            self._follows = True
             self._table.forget()
             self._table.look()
             self._state = None
@@ -94,13 +98,14 @@ class Feed(Service):
     def leave(self, viewer: Viewer) -> None:
         """Tell a viewer nothing any more."""
         del self._viewers[viewer]
-        if not self._viewers:
-            self._table.forget()
 
     def _beat(self) -> None:
         self._timer.start()
         self._sample()
         if not self._viewers:
+            if self._follows:
+                self._follows = False
+                self._table.forget()
             return
         changes = self._table.look()
         rows = {"closed": changes["closed"], "opened": changes["opened"], "changed": changes["changed"]}
