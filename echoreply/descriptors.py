@@ -21,6 +21,9 @@ except ImportError:  # pragma: no cover  # Windows
 RESERVE = 64
 """Descriptors that are kept for other things than accepted clients: files, the reactor, clients that are refused."""
 
+MOST_LOOKING = 150
+"""Descriptors that are kept for who looks at the web site, if there is one; no more are let in there."""
+
 RETRY_SECONDS = 0.1
 """Seconds after which it is tried again to accept, when there was no descriptor."""
 
@@ -54,16 +57,21 @@ def set_limit(*wanted: int) -> tuple[int, int]:
     return before, now
 
 
-def connections_within(limit: int) -> int:
-    """Give how many connections a limit on open files has room for, beside what else a server needs."""
-    return max(limit - RESERVE, limit // 2)
+def connections_within(limit: int, others: int = 0) -> int:
+    """
+    Give how many connections a limit on open files has room for, beside what else a server needs.
+
+    @param others: connections of another kind, such as those of whoever looks at it.
+    """
+    return max(limit - RESERVE - others, limit // 2)
 
 
-def connections_allowed(reactor: object, wanted: int) -> int:
+def connections_allowed(reactor: object, wanted: int, others: int = 0) -> int:
     """
     Raise the limit on open files as far as is of use, and log how many connections it allows.
 
     @param wanted: how many a person wants; 0 is as many as may be.
+    @param others: see L{connections_within}.
     @return: how many connections there may be; 0 is no limit.
     """
     if resource is None:  # pragma: no cover  # Windows
@@ -72,7 +80,7 @@ def connections_allowed(reactor: object, wanted: int) -> int:
     before, limit = set_limit(SELECTABLE) if isinstance(reactor, SelectReactor) else set_limit()
     if limit == resource.RLIM_INFINITY:
         return wanted
-    room = connections_within(limit)
+    room = connections_within(limit, others)
     allowed = min(wanted, room) if wanted else room
     tell(ConnectionsAllowed(allowed=allowed, limit=limit, before=before))
     if wanted > room:

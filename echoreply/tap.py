@@ -13,7 +13,7 @@ from twisted.application.service import IService
 from echoreply.admission import Admission
 from echoreply.assembly import reply_factory, roads
 from echoreply.daemon import TwistdService, told_in_a_line
-from echoreply.descriptors import connections_allowed
+from echoreply.descriptors import MOST_LOOKING, connections_allowed
 from echoreply.endpoint import IServerReactor
 from echoreply.engine import Engine, start_engine
 from echoreply.events import EngineChosen, tell
@@ -55,7 +55,8 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         with told_in_a_line():
             watchers = _watchers(reactor, options, statistics, workers.table, statistics.lag)
         return TwistdService(reactor, workers, watchers, log_observer)
-    admission = Admission(connections_allowed(reactor, settings.max_connections), settings.max_per_host)
+    room = connections_allowed(reactor, settings.max_connections, others=MOST_LOOKING if settings.web else 0)
+    admission = Admission(room, settings.max_per_host)
     observers: list[IReplyObserver] = [admission, LogObserver(reactor, settings.log_messages)]
     ledger, roster = Ledger(admission.full), Roster(perf_counter, time)
     if settings.web:

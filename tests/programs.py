@@ -87,9 +87,13 @@ class Transcript:
 
 
 PASS_AS_SYSTEMD_DOES = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="echoreply")
+import fcntl, os, sys
+passed = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 100) for number in sys.argv[1].split(",")]
+for number, descriptor in enumerate(passed, 3):
+    os.dup2(descriptor, number)
+    os.close(descriptor)
+names = ":".join(["echoreply", "web"][: len(passed)])
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(passed)), LISTEN_FDNAMES=names)
 os.execv(sys.argv[2], sys.argv[2:])
 """
 CHOICES = [*((f"--reactor={name}",) for name in ("epoll", "poll", "select", "asyncio")), ()]
@@ -102,9 +106,9 @@ LONG_PREFIX = f"--prefix={'p' * 100_000}"
 SYSTEMD_SOCKET = "--listen=systemd:domain=INET:index=0"
 
 
-def passing(listener: socket.socket) -> list[str]:
-    """Give the command that runs another one with a socket passed as systemd passes it: sd_listen_fds(3)."""
-    return [sys.executable, "-c", PASS_AS_SYSTEMD_DOES, str(listener.fileno())]
+def passing(*listeners: socket.socket) -> list[str]:
+    """Give the command that runs another one with sockets passed as systemd passes them: sd_listen_fds(3)."""
+    return [sys.executable, "-c", PASS_AS_SYSTEMD_DOES, ",".join(str(listener.fileno()) for listener in listeners)]
 
 
 class Server(AbstractContextManager["Server"]):
@@ -114,6 +118,7 @@ class Server(AbstractContextManager["Server"]):
     @ivar port: the port that it says it listens on.
 
     @param listener: a socket to pass to it, in place of that port.
+    @param web: a socket to pass to it besides, for its page.
     @param listen: an endpoint, in place of that port.
     @param inside: the command that runs another one where the server is to be.
     """
@@ -124,12 +129,14 @@ class Server(AbstractContextManager["Server"]):
         *options: str,
         twistd_options: tuple[str, ...] = (),
         listener: socket.socket | None = None,
+        web: socket.socket | None = None,
         listen: str = "",
         inside: Sequence[str] = (),
     ) -> None:
+        passed = [given for given in (listener, web) if given]
         command = [*inside, TWISTD, "-n", "--pidfile=", *twistd_options, "echoreply"]
         if listener:
-            command = [*passing(listener), *command, SYSTEMD_SOCKET, *options]
+            command = [*passing(*passed), *command, SYSTEMD_SOCKET, *options]
         else:
             command += [f"--listen={listen}" if listen else "--port=0", *options]
         self.process = subprocess.Popen(
@@ -137,7 +144,7 @@ class Server(AbstractContextManager["Server"]):
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=[listener.fileno()] if listener else [],
+            pass_fds=[given.fileno() for given in passed],
         )
         output = self.process.stdout
         assert output is not None

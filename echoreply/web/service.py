@@ -8,7 +8,7 @@ from functools import partial
 from time import time
 
 from twisted.application.service import MultiService
-from twisted.internet import unix
+from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
@@ -19,6 +19,7 @@ from echoreply.listeners import mind_file
 from echoreply.roads import Road, listening_on
 from echoreply.roster import Table
 from echoreply.statistics import Statistics
+from echoreply.transport import prepare
 from echoreply.web.feed import Feed
 from echoreply.web.metrics import Metrics
 from echoreply.web.site import site
@@ -60,7 +61,8 @@ class WebService(MultiService):
         feed.setServiceParent(self)  # type: ignore[no-untyped-call]
         with listening_on(description):
             endpoint = stream_endpoint(reactor, description)
-        self._road = Road(description, partial(endpoint.listen, site(statistics, feed, metrics)))
+        self._road = Road(description, partial(endpoint.listen, site(reactor, statistics, feed, metrics)))
+        self._passed_on = description.startswith("systemd:")
 
     def privilegedStartService(self) -> None:
         """
@@ -87,8 +89,10 @@ class WebService(MultiService):
 
     def _listen(self) -> None:
         self._port = self._road.listen()
+        if isinstance(self._port, tcp.Port):
+            prepare(self._port.socket)
         if isinstance(self._port, unix.Port):
-            mind_file(self._port, keep=False)
+            mind_file(self._port, keep=self._passed_on)
         self._reactor.callLater(0, self._tell)
 
     async def _stop(self) -> None:

@@ -9,12 +9,15 @@ from io import BytesIO
 from pathlib import PurePath
 from typing import NamedTuple
 
-from twisted.internet.interfaces import IPushProducer
-from twisted.web.http import NOT_ALLOWED, OK, SERVICE_UNAVAILABLE
+from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import NOT_ALLOWED, OK, SERVICE_UNAVAILABLE, HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
+from echoreply.descriptors import MOST_LOOKING
 from echoreply.statistics import Condition, Statistics
 from echoreply.web.feed import Feed
 from echoreply.web.metrics import Metrics
@@ -23,7 +26,7 @@ MOST_VIEWERS = 100
 """Pages that are told each second what is new, at most."""
 
 PATIENCE = 60
-"""Seconds that a client of the site may be silent for, unless it is being told something."""
+"""Seconds in which a request has to be whole, and as many in which its answer has to be read."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -48,7 +51,7 @@ _KINDS = {
 }
 
 
-def site(statistics: Statistics, feed: Feed, metrics: Metrics) -> Site:
+def site(reactor: IReactorTime, statistics: Statistics, feed: Feed, metrics: Metrics) -> Site:
     """Make the web site."""
     root = Resource()
     for file in files(__package__).joinpath("page").iterdir():
@@ -60,7 +63,9 @@ def site(statistics: Statistics, feed: Feed, metrics: Metrics) -> Site:
     root.putChild(b"metrics", Answer(partial(_metrics, metrics)))
     root.putChild(b"healthz", Answer(partial(_health, statistics, {Condition.ACCEPTING, Condition.FULL})))
     root.putChild(b"readyz", Answer(partial(_health, statistics, {Condition.ACCEPTING})))
-    return QuietSite(root, requestFactory=LookingRequest, timeout=PATIENCE)  # type: ignore[no-untyped-call]
+    return QuietSite(  # type: ignore[no-untyped-call]
+        root, requestFactory=LookingRequest, timeout=PATIENCE, reactor=reactor
+    )
 
 
 def _part_of_page(kind: str, data: bytes, _request: Request) -> Given:
@@ -68,7 +73,9 @@ def _part_of_page(kind: str, data: bytes, _request: Request) -> Given:
 
 
 def _metrics(metrics: Metrics, request: Request) -> Given:
-    text, kind = metrics.exposition(request.getHeader("accept") or "")
+    # Asked for as text, it would have to be UTF-8.
+    accept: bytes = request.getHeader(b"accept") or b""
+    text, kind = metrics.exposition(accept.decode("latin-1"))
     return Given(OK, kind, text)
 
 
@@ -85,10 +92,70 @@ class Given(NamedTuple):
     body: bytes
 
 
+class OneRequest(HTTPChannel):
+    """
+    A connection of the site, which ends with the answer to its first request, and if that takes too long.
+
+    So nobody holds more than a connection, for longer than that, or has much done at once.
+    """
+
+    site: QuietSite
+    transport: ITCPTransport
+
+    def connectionMade(self) -> None:
+        """Count it."""
+        self.site.connections += 1
+        super().connectionMade()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Count it no longer."""
+        self.site.connections -= 1
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header."""
+        try:
+            return super().headerReceived(line)  # type: ignore[no-untyped-call, no-any-return]
+        except ValueError:
+            # A length of more digits than Python makes an integer of.
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            self.loseConnection()
+            return False
+
+    def checkPersistence(self, request: Request, _version: bytes) -> bool:
+        """Tell that there is no second request."""
+        request.setHeader("Connection", "close")
+        return False
+
+    def resetTimeout(self) -> None:
+        """Do nothing: who sends a byte now and then has no more time than others."""
+
+    def loseConnection(self) -> None:
+        """Close, once all is written, if that is soon."""
+        super().loseConnection()  # type: ignore[no-untyped-call]
+        self.setTimeout(PATIENCE)  # type: ignore[no-untyped-call]
+
+    def timeoutConnection(self) -> None:
+        """Close now."""
+        self.transport.abortConnection()
+
+
 class QuietSite(Site):
-    """A site whose visits are not logged: there is one a second from whoever asks for health."""
+    """
+    A site whose visits are not logged: there is one a second from whoever asks for health.
+
+    @ivar connections: how many there are.
+    """
 
     noisy = False
+    protocol = OneRequest  # type: ignore[assignment]  # for Twisted, it could be HTTP/2 as well
+    connections = 0
+
+    def buildProtocol(self, addr: IAddress | None) -> HTTPChannel | None:  # type: ignore[override]
+        """Make what serves a connection, or nothing for one too many, which is closed."""
+        if self.connections >= MOST_LOOKING:
+            return None
+        return super().buildProtocol(addr)  # type: ignore[no-untyped-call, no-any-return]
 
     def log(self, request: object) -> None:
         """Do nothing."""
@@ -125,8 +192,6 @@ class Answer(Resource):
     @param answer: gives it.
     """
 
-    isLeaf = True
-
     def __init__(self, answer: Callable[[Request], Given]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._answer = answer
@@ -141,8 +206,6 @@ class Answer(Resource):
 
 class Events(Resource):
     """Server-sent events: what the page is fed with."""
-
-    isLeaf = True
 
     def __init__(self, feed: Feed) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

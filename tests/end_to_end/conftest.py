@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -80,10 +80,21 @@ def start_as_told(tmp_path: Path) -> Iterator[Start]:
             *options: str,
             twistd_options: tuple[str, ...] = (),
             listener: socket.socket | None = None,
+            web: socket.socket | None = None,
             listen: str = "",
+            inside: Sequence[str] = (),
         ) -> Server:
-            server = Server(tmp_path, *options, twistd_options=twistd_options, listener=listener, listen=listen)
-            return stack.enter_context(server)
+            return stack.enter_context(
+                Server(
+                    tmp_path,
+                    *options,
+                    twistd_options=twistd_options,
+                    listener=listener,
+                    web=web,
+                    listen=listen,
+                    inside=inside,
+                )
+            )
 
         yield start
 
