@@ -2,8 +2,8 @@
 A mixed crowd against a real server, and then a table: C{python -m tests.soak --seconds 20}.
 
 Everything happens on loopback. Honest clients check every byte of every reply, while others flood, do not read,
-dribble, reset, send what is too long or no text at all, and open too many connections. In the end the server is stopped
-under load. The status is 0 only if nothing was wrong.
+dribble, reset, send what is too long or no text at all, and open too many connections, and ten look at the page. In the
+end the server is stopped under load. The status is 0 only if nothing was wrong.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from pathlib import Path
 
 from attrs import define, field
 
+from tests.onlookers import HELD, LOOKING, Onlookers, Seen, last_totals
 from tests.programs import Server
 from tests.reference import expected
+from tests.web import WEB, web_port
 from tests.wire import PATIENCE, PREFIX, Wire
 
 DRAIN = 5
@@ -406,11 +408,22 @@ class Process:
     def descriptors(self) -> int:
         return len(os.listdir(self._folder / "fd"))
 
-    def wait_for_descriptors(self, count: int) -> None:
-        """Wait until there are as few descriptors as before, for as long as our patience lasts."""
+    def leaked(self, count: int) -> int:
+        """Wait until there are as few descriptors as before, for as long as our patience lasts; give how many more."""
         deadline = time.monotonic() + PATIENCE
-        while self.descriptors() > count and time.monotonic() < deadline:
+        while (more := self.descriptors() - count) > 0 and time.monotonic() < deadline:
             time.sleep(0.05)
+        return more
+
+    def load(self, seconds: float) -> float:
+        """Measure how much of a core it takes."""
+        before = self._used()
+        time.sleep(seconds)
+        return (self._used() - before) / seconds
+
+    def _used(self) -> float:
+        """Give the seconds of a core that it has taken."""
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in (self._folder / "task").iterdir()) / 1e9
 
 
 def with_those_who_never_read(server: Server, measure: Callable[[], None]) -> None:
@@ -433,6 +446,14 @@ def with_those_who_never_read(server: Server, measure: Callable[[], None]) -> No
         measure()
 
 
+def is_the_same(seen: Seen, stopped: str) -> bool:
+    """Tell whether what was told last, while the server stopped, is what it came to: nobody could connect any more."""
+    told = last_totals(seen)
+    counted = {name: int(count) for name, count in re.findall(r"(accepted|refused|messages) (\d+)", stopped)}
+    same = all(told[name] == counted[name] for name in ("accepted", "refused"))
+    return same and told["messages"] <= counted["messages"]
+
+
 def percentile(times: list[float], share: float) -> str:
     return f"{times[int(share * (len(times) - 1))] * 1000:.2f} ms"
 
@@ -442,35 +463,51 @@ def soak(seconds: float) -> tuple[list[tuple[str, str]], list[str]]:
     tally = Tally()
     rows: list[tuple[str, str]] = []
     options = (f"--drain={DRAIN}", f"--idle-timeout={IDLE_TIMEOUT}", f"--max-per-host={MAX_PER_HOST}")
-    with tempfile.TemporaryDirectory() as directory, Server(Path(directory), "--log-messages=5", *options) as server:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Server(Path(directory), "--log-messages=5", WEB, *options) as server,
+    ):
         process = Process(server.process.pid)
         alone = pings(server.port, 2)
         start, descriptors = process.memory(), process.descriptors()
         crowded: list[list[float]] = []
+        watching: list[Onlookers] = []
 
         def measure() -> None:
             crowded.append(pings(server.port, 2))
+            unwatched = process.load(1)
+            watching.append(Onlookers(web_port(server.log)))
+            watched = process.load(2)
+            rows.append(("its load unwatched, watched by ten", f"{unwatched:.1%}, {watched:.1%} of a core"))
             used = process.memory() - start
             rows.append((f"memory for {NEVER_READ} clients that never read", f"{used:.0f} MB"))
             if used > MOST_MEMORY:
                 tally.wrong.append(f"those who never read cost {used:.0f} MB")
 
         with_those_who_never_read(server, measure)
-        process.wait_for_descriptors(descriptors)
+        (onlookers,) = watching
+        descriptors += HELD
+        process.leaked(descriptors)
         pinger = Pinger(server.port)
         asyncio.run(crowd(server.port, seconds, tally))
         among = pinger.times()
-        process.wait_for_descriptors(descriptors)
-        leaked = process.descriptors() - descriptors
+        leaked = process.leaked(descriptors)
         end, peak = process.memory(), process.memory("VmHWM")
+        if end - start > MOST_MEMORY:
+            tally.wrong.append(f"in the end it has {end - start:.0f} MB more than at the start")
+        onlookers.expect_stop()
         took = asyncio.run(stop_under_load(server, tally))
+        seen = onlookers.seen()
         log = server.log.all().decode()
+    tally.wrong += seen.wrong
     for word in ("Traceback", "Unhandled", "fault"):
         if word in log:
             tally.wrong.append(f"{word} in the log: {log[log.index(word) - 200 :][:2000]}")
     counts = re.search(r"stopped: accepted (\d+), open (\d+), ended (\d+).*", log)
     if not counts or int(counts[1]) != int(counts[2]) + int(counts[3]) or int(counts[2]):
         tally.wrong.append(f"the counts do not add up: {counts and counts[0]}")
+    elif not is_the_same(seen, counts[0]):
+        tally.wrong.append(f"at last, {last_totals(seen)} was told, but {counts[0]}")
     if leaked:
         tally.wrong.append(f"{leaked} descriptors were leaked")
     rows = [
@@ -484,6 +521,10 @@ def soak(seconds: float) -> tuple[list[tuple[str, str]], list[str]]:
         (f"with those {NEVER_READ}", f"{percentile(crowded[0], 0.5)}, {percentile(crowded[0], 0.99)}"),
         ("in the crowd", f"{percentile(among, 0.5)}, {percentile(among, 0.99)}"),
         ("slowest honest reply in the crowd", percentile(among, 1)),
+        (
+            f"beats told to {LOOKING}, longest wait for one, scrapes",
+            f"{seen.beats}, {seen.slowest:.1f} s, {seen.scrapes}",
+        ),
         ("stopped under load in", f"{took:.1f} s"),
         ("the server's own count", counts[0].removeprefix("stopped: ") if counts else "none"),
     ]

@@ -35,12 +35,13 @@ class Viewer:
     """
     One who is told what the page is told.
 
+    @param patience: seconds, at most, from one event to the next.
     @ivar last: the last beat that was told.
     @ivar rows: the table as the page has it.
     """
 
-    def __init__(self, port: int) -> None:
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    def __init__(self, port: int, patience: float = PATIENCE) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=patience)
         self._connection.request("GET", "/events")
         self._response = self._connection.getresponse()
         assert self._response.status == 200
@@ -55,7 +56,11 @@ class Viewer:
             self.follow()
 
     def follow(self) -> None:
-        """Take what is told next."""
+        """
+        Take what is told next.
+
+        @raise EOFError: there is nothing more.
+        """
         kind, data = self._next()
         if kind == "state":
             self._begin(data)
@@ -64,11 +69,13 @@ class Viewer:
         for name in data["closed"]:
             del self.rows[name]
         for row in data["opened"]:
+            assert row[0] not in self.rows, f"{row[0]} is told twice"
             self.rows[row[0]] = row
         changed = data["changed"]
         columns = (changed["id"], changed["messages"], changed["received"], changed["sent"])
         for name, *totals in zip(*columns, strict=True):
             self.rows[name][7:] = totals
+        assert len(self.rows) == data["listed"]
 
     def has_ended(self) -> bool:
         """Wait until nothing is told any more; tell whether that was said."""
@@ -83,6 +90,7 @@ class Viewer:
     def _begin(self, state: dict[str, Any]) -> None:
         self.last = state["beat"]
         self.rows = {row[0]: row for row in state["connections"]}
+        assert len(self.rows) == self.last["listed"]
 
     def _next(self) -> tuple[str, Any]:
         kind = ""
@@ -92,7 +100,7 @@ class Viewer:
                 kind = value
             elif name == "data":
                 return kind, json.loads(value)
-        raise AssertionError("nothing more is told")
+        raise EOFError("nothing more is told")
 
 
 @contextmanager
