@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from prometheus_client import Metric
 from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
@@ -15,6 +18,7 @@ from echoreply.statistics import Ledger
 from echoreply.web.feed import Feed
 from echoreply.web.metrics import Metrics
 from echoreply.web.site import PATIENCE, site
+from tests.metrics import OPENMETRICS
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
 
@@ -76,6 +80,29 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(transport.value().count(b"HTTP/1.1 "), 1)
         self.assertIn(b"\r\nConnection: close\r\n", transport.value())
         self.assertTrue(transport.disconnecting)
+
+    def test_metrics_are_made_once_a_turn_however_many_ask_and_in_whatever_words(self) -> None:
+        made = []
+        collect = Metrics.collect
+
+        def counting(metrics: Metrics) -> Iterator[Metric]:
+            made.append(metrics)
+            return collect(metrics)
+
+        self.patch(Metrics, "collect", counting)
+        for turn in (1, 2):
+            for accept in (
+                b"text/plain",
+                b"\xff",
+                b"application/openmetrics-text; version=1.0.0, x",
+                OPENMETRICS.encode(),
+            ):
+                channel, transport = self.connect()
+                channel.dataReceived(b"GET /metrics HTTP/1.1\r\nAccept: " + accept + b"\r\n\r\n")
+                self.assertIn(b"echoreply_build_info", transport.value())
+                self.assertEqual(b"# EOF\n" in transport.value(), b"openmetrics" in accept)
+            self.assertEqual(len(made), 2 * turn, "once in each format")
+            self.clock.advance(0)
 
     def test_there_are_no_more_connections_than_that_and_who_goes_leaves_room(self) -> None:
         first, *_ = [self.connect() for _ in range(MOST_LOOKING)]

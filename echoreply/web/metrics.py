@@ -71,8 +71,7 @@ class Metrics(Collector):
         @param accept: the request's C{Accept}.
         @return: the text, and its content type: OpenMetrics if that is accepted, or else Prometheus's own format.
         """
-        # Given all of it, the library says any version after whoever asks, and fails at one that is no number.
-        encode, content_type = choose_encoder(_OPENMETRICS if _OPENMETRICS in accept.replace(" ", "") else "")
+        encode, content_type = choose_encoder(format_for(accept))
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[Metric]:
@@ -108,6 +107,12 @@ class Metrics(Collector):
                 for sample in metric.samples:
                     family.add_sample(sample.name, self._labels(process), sample.value)
         return families.values()
+
+
+def format_for(accept: str) -> str:
+    """Give the one of our two formats that is meant by an C{Accept}, as an C{Accept} that means the same."""
+    # In full, the library would say a strange version after whoever asks, or fail.
+    return _OPENMETRICS if _OPENMETRICS in accept.replace(" ", "") else ""
 
 
 def _condition(now: Condition) -> Metric:

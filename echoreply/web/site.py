@@ -20,7 +20,7 @@ from zope.interface import implementer
 from echoreply.descriptors import MOST_LOOKING
 from echoreply.statistics import Condition, Statistics
 from echoreply.web.feed import Feed
-from echoreply.web.metrics import Metrics
+from echoreply.web.metrics import Metrics, format_for
 
 MOST_VIEWERS = 100
 """Pages that are told each second what is new, at most."""
@@ -60,7 +60,7 @@ def site(reactor: IReactorTime, statistics: Statistics, feed: Feed, metrics: Met
             path = "" if file.name == "page.html" else file.name
             root.putChild(path.encode(), Answer(partial(_part_of_page, kind, file.read_bytes())))
     root.putChild(b"events", Events(feed))
-    root.putChild(b"metrics", Answer(partial(_metrics, metrics)))
+    root.putChild(b"metrics", Answer(partial(_metrics, OncePerTurn(reactor, metrics.exposition))))
     root.putChild(b"healthz", Answer(partial(_health, statistics, {Condition.ACCEPTING, Condition.FULL})))
     root.putChild(b"readyz", Answer(partial(_health, statistics, {Condition.ACCEPTING})))
     return QuietSite(  # type: ignore[no-untyped-call]
@@ -72,10 +72,32 @@ def _part_of_page(kind: str, data: bytes, _request: Request) -> Given:
     return Given(OK, kind, data)
 
 
-def _metrics(metrics: Metrics, request: Request) -> Given:
+class OncePerTurn:
+    """
+    Gives the same metrics to all who ask in one turn of the reactor.
+
+    They take milliseconds to make. However many ask, a client's reply waits for that no more than once.
+    """
+
+    def __init__(self, reactor: IReactorTime, exposition: Callable[[str], tuple[bytes, str]]) -> None:
+        self._reactor = reactor
+        self._exposition = exposition
+        self._made: dict[str, tuple[bytes, str]] = {}
+
+    def __call__(self, accept: str) -> tuple[bytes, str]:
+        """Give them, and their content type."""
+        wanted = format_for(accept)
+        if not self._made:
+            self._reactor.callLater(0, self._made.clear)
+        if wanted not in self._made:
+            self._made[wanted] = self._exposition(wanted)
+        return self._made[wanted]
+
+
+def _metrics(exposition: Callable[[str], tuple[bytes, str]], request: Request) -> Given:
     # Asked for as text, it would have to be UTF-8.
     accept: bytes = request.getHeader(b"accept") or b""
-    text, kind = metrics.exposition(accept.decode("latin-1"))
+    text, kind = exposition(accept.decode("latin-1"))
     return Given(OK, kind, text)
 
 

@@ -128,6 +128,16 @@ class TestRequests:
                 assert b"\r\nContent-Security-Policy: default-src 'none'; " in answer
         stop_and_count(server)
 
+    def test_metrics_are_never_older_than_what_a_client_knows(self, start: Start) -> None:
+        server = start(WEB)
+        with server.dial()() as client:
+            for count in range(1, 301):
+                client.send(b"a\n")
+                client.expect(b"server reply:a\n")
+                assert re.search(
+                    rb"\nechoreply_messages_answered_total{[^}]+} %d\.0\n" % count, get(server, "/metrics")[1]
+                )
+
 
 class TestViewers:
     @on_linux
