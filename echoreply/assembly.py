@@ -73,8 +73,8 @@ def _report(fault: str) -> None:
 
 def tcp_listeners(settings: Settings) -> list[tuple[int, Listener]]:
     """Give the TCP ports that are wanted, the plain one first, then the one for TLS; each with who listens there."""
-    wanted = [(settings.tcp, ""), (settings.tls, "TLS")]
-    return [(port, Listener(over)) for port, over in wanted if port is not None]
+    wanted: list[tuple[int | None, tuple[str, ...]]] = [(settings.tcp, ()), (settings.tls, ("TLS",))]
+    return [(port, Listener(layers)) for port, layers in wanted if port is not None]
 
 
 def tcp_roads(
@@ -96,7 +96,7 @@ def tcp_roads(
         where = host_and_port(settings.interface or "*", port)
         front: IProtocolFactory = Entrance(factory, listener)
         renewal = None
-        if listener.over:
+        if listener.layers:
             from echoreply.secured import certificate_for_this_run, secured, told
 
             made = certificate or partial(certificate_for_this_run, settings.interface)
@@ -116,7 +116,7 @@ def roads(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) ->
     yield from tcp_roads(settings, factory, tcp_listeners(settings), endpoint)
     if settings.udp is not None:
         where = host_and_port(settings.interface or "*", settings.udp)
-        listener = Listener("UDP")
+        listener = Listener(("UDP",))
         open_port = partial(_listen_for_datagrams, reactor, settings, factory, listener)
         yield Road(f"{where} for UDP", lambda: execute(open_port), listener)
     for description in settings.listen:

@@ -105,7 +105,7 @@ def described_road(
     """
     kind = description.removeprefix(PROXIED)
     proxies, secures = kind != description, kind.startswith("ssl:")
-    listener = Listener(" and ".join(["PROXY"] * proxies + ["TLS"] * secures))
+    listener = Listener(("PROXY",) * proxies + ("TLS",) * secures)
     factory = entrance(listener)
     tell_here = partial(tell, listener)
     settle = nothing_to_settle

@@ -22,11 +22,11 @@ class Listener:
     """
     Where clients come in.
 
-    @ivar over: what they speak there below messages, beside TCP, for people, such as C{PROXY and TLS}.
+    @ivar layers: what they speak there below messages, from the lowest on, beside TCP: C{PROXY}, C{TLS}, or C{UDP}.
     @ivar host: the address; it is there before the first client.
     """
 
-    over: str = ""
+    layers: tuple[str, ...] = ()
     host: IAddress | None = None
 
     @property
@@ -35,12 +35,16 @@ class Listener:
         return format_address(self.host) if self.host else ""
 
     @property
+    def over(self) -> str:
+        """The layers, as people say it, such as C{PROXY and TLS}."""
+        return " and ".join(self.layers)
+
+    @property
     def transport(self) -> str:
         """What messages travel by: C{tcp}, C{tls}, C{udp} or C{unix}."""
-        if self.over == "UDP":
-            return "udp"
-        if self.over.endswith("TLS"):
-            return "tls"
+        for layer, transport in (("UDP", "udp"), ("TLS", "tls")):
+            if layer in self.layers:
+                return transport
         return "unix" if isinstance(self.host, UNIXAddress) else "tcp"
 
 

@@ -304,7 +304,7 @@ class Workers(ProcessMonitor):
         shared = []
         for port, listener in self._listeners:
             with listening_on(host_and_port(settings.interface or "*", port)):
-                if listener.over:
+                if listener.layers:
                     self._look_at_certificates()
                 sockets = listening_sockets(settings.interface, port, settings.workers)
             kind = IPv6Address if sockets[0].family == socket.AF_INET6 else IPv4Address

@@ -20,11 +20,11 @@ from echoreply.web.metrics import Metrics
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 ALL_LISTENERS = (
-    Listener("", IPv6Address("TCP", "::", 8088)),
-    Listener("TLS", IPv6Address("TCP", "::", 8443)),
-    Listener("PROXY and TLS", IPv4Address("TCP", "127.0.0.1", 8444)),
-    Listener("UDP", IPv6Address("UDP", "::", 8088)),
-    Listener("", UNIXAddress(b"/run/echoreply")),
+    Listener((), IPv6Address("TCP", "::", 8088)),
+    Listener(("TLS",), IPv6Address("TCP", "::", 8443)),
+    Listener(("PROXY", "TLS"), IPv4Address("TCP", "127.0.0.1", 8444)),
+    Listener(("UDP",), IPv6Address("UDP", "::", 8088)),
+    Listener((), UNIXAddress(b"/run/echoreply")),
 )
 """One of each kind."""
 

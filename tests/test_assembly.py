@@ -30,13 +30,13 @@ class PortsTests(SynchronousTestCase):
         verifyObject(IReplyObserver, observer)
         ports = observer.ports
         self.assertEqual(ports, Ports())
-        observer.listening(Listener("", UNIXAddress("/run/echoreply.sock")))
+        observer.listening(Listener((), UNIXAddress("/run/echoreply.sock")))
         self.assertEqual(ports, Ports())
-        observer.listening(Listener("", IPv4Address("TCP", "0.0.0.0", 1)))
-        observer.listening(Listener("TLS", IPv6Address("TCP", "::", 2)))
-        observer.listening(Listener("PROXY and TLS", IPv4Address("TCP", "0.0.0.0", 3)))
-        observer.listening(Listener("UDP", IPv4Address("UDP", "0.0.0.0", 4)))
-        observer.listening(Listener("PROXY", IPv4Address("TCP", "0.0.0.0", 5)))
+        observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 1)))
+        observer.listening(Listener(("TLS",), IPv6Address("TCP", "::", 2)))
+        observer.listening(Listener(("PROXY", "TLS"), IPv4Address("TCP", "0.0.0.0", 3)))
+        observer.listening(Listener(("UDP",), IPv4Address("UDP", "0.0.0.0", 4)))
+        observer.listening(Listener(("PROXY",), IPv4Address("TCP", "0.0.0.0", 5)))
         self.assertEqual(ports, Ports(tcp=1, tls=2, udp=4))
 
 
@@ -57,12 +57,12 @@ class ScriptTests(SynchronousTestCase):
     def test_the_script_knows_the_reactors_time_and_the_ports(self) -> None:
         factory, _ = self.make()
         self.assertEqual(self.said(factory), [b"2027 None"])
-        factory.observer.listening(Listener("", IPv4Address("TCP", "0.0.0.0", 8088)))
+        factory.observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 8088)))
         self.assertEqual(self.said(factory), [b"2027 8088"])
 
     def test_it_is_read_again_for_those_who_come_from_then_on(self) -> None:
         factory, (renewal,) = self.make()
-        factory.observer.listening(Listener("", IPv4Address("TCP", "0.0.0.0", 8088)))
+        factory.observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 8088)))
         self.path.write_text("reply = 'new {{ ports.tcp }}'")
         with capturedLogs() as events:
             renewal.attempt()

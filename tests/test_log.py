@@ -18,7 +18,7 @@ from echoreply.totals import Totals
 
 STOPPED = "stopped: accepted 0, open 0, ended 0, refused 0, messages 0, bytes in 0, bytes out 0"
 HOST = IPv4Address("TCP", "192.0.2.9", 8088)
-UDP = Listener("UDP", IPv4Address("UDP", "192.0.2.9", 8088))
+UDP = Listener(("UDP",), IPv4Address("UDP", "192.0.2.9", 8088))
 
 
 class LogTestCase(SynchronousTestCase):
@@ -61,8 +61,8 @@ class ConnectionTests(LogTestCase):
         verifyObject(IReplyObserver, self.observer(1))
 
     def test_listening_is_told_with_the_real_address(self) -> None:
-        self.observer(1).listening(Listener("", HOST))
-        self.observer(1).listening(Listener("TLS", HOST))
+        self.observer(1).listening(Listener((), HOST))
+        self.observer(1).listening(Listener(("TLS",), HOST))
         self.assertEqual(self.lines, ["listening on 192.0.2.9:8088", "listening on 192.0.2.9:8088 for TLS"])
 
     def test_a_connection_is_told_from_its_beginning_to_its_end(self) -> None:
@@ -111,7 +111,7 @@ class FieldsTests(LogTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.client.listener = Listener("TLS", HOST)
+        self.client.listener = Listener(("TLS",), HOST)
         self.ends = {"connection": 1, "peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tls"}
 
     def test_a_connection_is_told_by_its_number_and_both_ends(self) -> None:

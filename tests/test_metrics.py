@@ -134,7 +134,7 @@ class ExpositionTests(SynchronousTestCase):
             sent=56,
             service=histogram((0.0005, 2), (12.0, 1)),
         )
-        there = {Listener("TLS", IPv4Address("TCP", "10.0.0.1", 8443)): totals}
+        there = {Listener(("TLS",), IPv4Address("TCP", "10.0.0.1", 8443)): totals}
         text, content_type = Metrics(MadeUp(Condition.FULL, there, []), "uvloop", False).exposition("text/html, */*")
         expected = EXPECTED.replace("PYTHON", platform.python_version())
         expected = expected.replace("TWISTED", twisted.__version__).replace("VERSION", echoreply.__version__)
@@ -165,7 +165,7 @@ class ExpositionTests(SynchronousTestCase):
             self.assertEqual(content_type, "text/plain; version=0.0.4; charset=utf-8")
 
     def test_the_name_of_a_socket_can_be_anything(self) -> None:
-        listener = Listener("", UNIXAddress(b'/run/a "b"\\\n\xff,c}'))
+        listener = Listener((), UNIXAddress(b'/run/a "b"\\\n\xff,c}'))
         statistics = MadeUp(there_has_been={listener: Totals(messages=3)})
         for text in (Metrics(statistics, "twisted", False).exposition(accept)[0] for accept in ("", OPENMETRICS)):
             found = {
@@ -175,7 +175,7 @@ class ExpositionTests(SynchronousTestCase):
 
     def test_listeners_with_one_address_are_one(self) -> None:
         address = IPv4Address("TCP", "192.0.2.1", 8088)
-        there = {Listener("", address): Totals(accepted=2, messages=3), Listener("", address): Totals(messages=4)}
+        there = {Listener((), address): Totals(accepted=2, messages=3), Listener((), address): Totals(messages=4)}
         text, _ = Metrics(MadeUp(there_has_been=there, there_are=[]), "twisted", False).exposition()
         lines = [line.rpartition(" ")[0] for line in text.decode().splitlines() if not line.startswith("#")]
         self.assertEqual(len(lines), len(set(lines)))

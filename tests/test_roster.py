@@ -112,7 +112,7 @@ class RosterTests(RosterTestCase):
 
     def test_what_tls_has_come_to_is_told_when_it_is_known(self) -> None:
         roster = self.roster()
-        connection = self.open(roster, listener=Listener("TLS", HOST))
+        connection = self.open(roster, listener=Listener(("TLS",), HOST))
         self.assertEqual([row[3:5] for row in roster.look()["opened"]], [("tls", "")])
         connection.tls = TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "example.org", "echo", "CN=<b>me</b>")
         roster.secured(connection, connection.tls)

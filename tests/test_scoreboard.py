@@ -18,7 +18,7 @@ ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
 
 class ScoreboardsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.plain, self.secure = self.listeners = [Listener(), Listener("TLS")]
+        self.plain, self.secure = self.listeners = [Listener(), Listener(("TLS",))]
         self.boards = Scoreboards(self.listeners, 2)
         self.addCleanup(self.boards.close)
         self.one, self.two = (Scoreboard(descriptor, self.listeners) for descriptor in self.boards.descriptors.values())

@@ -26,7 +26,7 @@ PEER = IPv4Address("TCP", "192.0.2.1", 4000)
 class SiteTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        ledger = Ledger(self.clock.seconds, lambda: False)
+        ledger = Ledger(lambda: False)
         self.feed = Feed(self.clock, self.clock.seconds, ledger, Roster(self.clock.seconds, self.clock.seconds), {})
         self.feed.startService()
         self.site = site(self.clock, ledger, self.feed, Metrics(ledger, "twisted", several=False))

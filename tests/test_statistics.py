@@ -35,7 +35,7 @@ class LedgerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.is_full = False
         self.ledger = Ledger(lambda: self.is_full)
-        self.plain, self.datagrams = Listener(host=ADDRESS), Listener("UDP", ADDRESS)
+        self.plain, self.datagrams = Listener(host=ADDRESS), Listener(("UDP",), ADDRESS)
 
     def open(self) -> Connection:
         connection = Connection(1, ADDRESS, ADDRESS, self.plain)

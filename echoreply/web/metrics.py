@@ -158,13 +158,13 @@ def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
         if listener.transport == "udp":
             _add_each(dropped, where, _named(dict.fromkeys(DropReason, 0) | there.drops))
         else:
-            behind_proxy = "PROXY" in listener.over
+            behind_proxy = "PROXY" in listener.layers
             opened.add_metric(where, there.open)
             accepted.add_metric(where, there.accepted)
             _add_each(ended, where, _named(dict.fromkeys(_ENDINGS, 0) | there.endings))
             refusals = _REFUSALS + _OF_PROXIES if behind_proxy else _REFUSALS
             _add_each(refused, where, _named(dict.fromkeys(refusals, 0) | there.refusals))
-            layers = [layer for layer in ("PROXY", "TLS") if layer in listener.over]
+            layers = [layer for layer in ("PROXY", "TLS") if layer in listener.layers]
             _add_each(failed, where, dict.fromkeys(layers, 0) | there.failures)
         answered.add_metric(where, there.messages)
         received.add_metric(where, there.received)
