@@ -19,6 +19,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
     IHandshakeListener,
+    ILoggingContext,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
@@ -487,6 +488,7 @@ class ReplyFactory(ServerFactory):
             self._look.start()
 
 
+@implementer(ILoggingContext)
 class Entrance(ServerFactory):
     """
     Makes the protocols of those clients of a L{ReplyFactory} who come in at one listener.
@@ -500,6 +502,10 @@ class Entrance(ServerFactory):
     def __init__(self, factory: ReplyFactory, listener: Listener) -> None:
         self.factory = factory
         self._listener = listener
+
+    def logPrefix(self) -> str:
+        """Give the name by which Twisted's ports log a factory: that of the one behind it."""
+        return type(self.factory).__name__
 
     def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol | None:  # type: ignore[override]
         """Make the protocol for a client, unless it may not connect."""

@@ -47,8 +47,8 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         log_observer = partial(json_observer, options.parent)
     if several:
         # It imports the reactor.
-        from echoreply.overview import WorkersStatistics
         from echoreply.workers import IWorkersReactor, Workers
+        from echoreply.workers_statistics import WorkersStatistics
 
         workers = Workers(cast(IWorkersReactor, reactor), settings, options.engine)
         statistics = WorkersStatistics(workers, settings.max_connections)

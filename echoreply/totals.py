@@ -1,4 +1,4 @@
-"""What there has been of connections, messages and bytes: sums, as a value."""
+"""What there has been of connections, messages and bytes: sums, which can be added."""
 
 from __future__ import annotations
 

@@ -41,20 +41,9 @@ from echoreply.starting import CannotStart
 from echoreply.stopwatch import Stopwatch
 from echoreply.tally import SharedAdmission, Tally
 from echoreply.totals import Totals
-
-LIFELINE, BOARD, REPORTS, CERTIFICATE, SCRIPT, LISTENERS = 0, 3, 4, 5, 6, 7
-"""
-The descriptors of a worker: a pipe that ends with the supervisor, what it tells by, the certificate that was made for
-this run, if there is one, the script, if there is one, and what it listens with, in the order of L{tcp_roads}.
-"""
+from echoreply.wiring import BOARD, CERTIFICATE, FORGET, HURRY, LIFELINE, LISTENERS, LOOK, REPORTS, SCRIPT, row_prefix
 
 LONGEST_CERTIFICATE = 65536
-
-HURRY, LOOK, FORGET = b"!", b"?", b"-"
-"""
-Come through the lifeline: no client is to be waited for; it is to be told what has changed of the connections; and it
-is forgotten what was told.
-"""
 
 
 class WorkerOptions(Options):
@@ -150,11 +139,6 @@ def _service(reactor: IServerReactor, settings: Settings, number: int, tally: st
     heed[HURRY] = server.hurry
     Lifeline(reactor, LIFELINE, heed, partial(_stop, reactor)).startReading()  # type: ignore[no-untyped-call]
     return TwistdService(reactor, server, watchers)
-
-
-def row_prefix(number: int) -> str:
-    """Give what the names of a worker's rows begin with."""
-    return f"{number}."
 
 
 def _stop(reactor: IServerReactor) -> None:

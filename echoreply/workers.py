@@ -48,7 +48,7 @@ from echoreply.settings import Settings
 from echoreply.starting import CannotStart
 from echoreply.tally import Tally
 from echoreply.totals import Totals
-from echoreply.worker import BOARD, CERTIFICATE, FORGET, HURRY, LIFELINE, LISTENERS, LOOK, REPORTS, SCRIPT, row_prefix
+from echoreply.wiring import BOARD, CERTIFICATE, FORGET, HURRY, LIFELINE, LISTENERS, LOOK, REPORTS, SCRIPT, row_prefix
 
 KILL_SECONDS = 2
 """Seconds after C{--drain} that a worker has to end, as a server by itself does within one."""
@@ -89,7 +89,7 @@ class WorkerProtocol(ProcessProtocol):
         self.tell(HURRY)
 
     def tell(self, byte: bytes) -> None:
-        """Have the worker heed what L{echoreply.worker} knows."""
+        """Have the worker heed something that L{echoreply.wiring} knows."""
         # One that has ended is followed by another, whom nobody has told anything.
         with suppress(ProcessExitedAlready, KeyError):
             self.transport.writeToChild(LIFELINE, byte)
@@ -229,7 +229,7 @@ class Workers(ProcessMonitor):
                 protocol.transport.signalProcess("HUP")
 
     def tell(self, byte: bytes) -> None:
-        """Have all workers heed what L{echoreply.worker} knows."""
+        """Have all workers heed something that L{echoreply.wiring} knows."""
         for protocol in self.protocols.values():
             protocol.tell(byte)
 

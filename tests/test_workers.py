@@ -18,7 +18,7 @@ from echoreply.observer import Listener
 from echoreply.relay import Sender
 from echoreply.roads import CannotListen
 from echoreply.settings import Settings
-from echoreply.worker import HURRY, LIFELINE, REPORTS
+from echoreply.wiring import HURRY, LIFELINE, REPORTS
 from echoreply.workers import KILL_SECONDS, LONGEST_DELAY, Workers
 
 
