@@ -122,6 +122,36 @@ def say(client: Wire, *messages: bytes) -> None:
         client.expect(b"server reply:" + message + b"\n")
 
 
+DRAWN = """
+(canvas) => {
+    const style = getComputedStyle(document.documentElement);
+    const line = canvas.getContext("2d");
+    line.fillStyle = style.getPropertyValue("--line-0").trim();
+    const [red, green, blue] = line.fillStyle.match(/[0-9a-f]{2}/g).map((digits) => parseInt(digits, 16));
+    const pixels = line.getImageData(0, 0, canvas.width, canvas.height).data;
+    let found = 0;
+    for (let at = 0; at < pixels.length; at += 4) {
+        found += pixels[at] === red && pixels[at + 1] === green && pixels[at + 2] === blue;
+    }
+    return found;
+}
+"""
+"""Counts a canvas's pixels in the colour of a chart's first line."""
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_the_charts_draw_what_they_say(serve: Start, look: Look, color_scheme: Scheme) -> None:
+    server = serve()
+    page = look(server, color_scheme=color_scheme)
+    with ExitStack() as stack:
+        for _ in range(7):
+            stack.enter_context(server.dial()())
+        chart = page.locator("#chart-open .plot")
+        expect(chart).to_have_attribute("aria-label", re.compile("Open connections, .*: now 7, at least 0, at most 7"))
+        expect(page.locator("#chart-open b")).to_have_text("7")
+        assert page.locator("#chart-open canvas").evaluate(DRAWN) > 0
+
+
 def test_a_connection_is_shown_while_it_is_open(serve: Start, look: Look) -> None:
     server = serve()
     page = look(server)
