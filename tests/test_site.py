@@ -16,8 +16,9 @@ from echoreply.descriptors import MOST_LOOKING
 from echoreply.roster import Roster
 from echoreply.statistics import Ledger
 from echoreply.web.feed import Feed
+from echoreply.web.http import PATIENCE
 from echoreply.web.metrics import Metrics
-from echoreply.web.site import PATIENCE, site
+from echoreply.web.site import site
 from tests.metrics import OPENMETRICS
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)

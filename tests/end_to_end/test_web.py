@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from echoreply.web.site import HEADERS, MOST_VIEWERS
+from echoreply.web.http import HEADERS
+from echoreply.web.site import MOST_VIEWERS
 from tests import wire
 from tests.end_to_end.conftest import Start, installed, on_linux
 from tests.programs import Server, free_port, serve_as_daemon, stop_and_count, twistd
