@@ -124,8 +124,12 @@ class ReplyProtocol(Protocol):
         """Answer what the client has sent, as far as it takes the replies."""
         connection = self.connection
         connection.received += len(data)
-        if self._stopwatch:
-            self._time()
+        stopwatch = self._stopwatch
+        # As _time() does, which is not called, since this is every read.
+        if stopwatch and stopwatch.left:
+            self._since = connection.heard = stopwatch.look()
+        elif self._since:
+            self._since = 0.0
         if not (self._blocked or self._draining or self.closing) and (batch := self._conversation.answer(data)):
             self._write(batch)
             return

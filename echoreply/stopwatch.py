@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from echoreply.timer import Timer
 
-LOOKS = 1000
+LOOKS = 250
 """How often it is looked at, at most, within one C{WINDOW}."""
 
 WINDOW = 0.1

@@ -77,7 +77,7 @@ echoreply_received_bytes_total{listener="10.0.0.1:8443",transport="tls"} 20.0
 # HELP echoreply_sent_bytes_total Bytes of replies that were sent.
 # TYPE echoreply_sent_bytes_total counter
 echoreply_sent_bytes_total{listener="10.0.0.1:8443",transport="tls"} 56.0
-# HELP echoreply_reply_service_seconds From a complete message to its written reply; of 10,000 reads a second at most.
+# HELP echoreply_reply_service_seconds From a complete message to its written reply; of 2,500 reads a second at most.
 # TYPE echoreply_reply_service_seconds histogram
 echoreply_reply_service_seconds_bucket{le="1e-05",listener="10.0.0.1:8443",transport="tls"} 0.0
 echoreply_reply_service_seconds_bucket{le="2.5e-05",listener="10.0.0.1:8443",transport="tls"} 0.0

@@ -149,7 +149,7 @@ def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
     sent = CounterMetricFamily("echoreply_sent_bytes", "Bytes of replies that were sent.", labels=_WHERE, unit="bytes")
     service = HistogramMetricFamily(
         "echoreply_reply_service_seconds",
-        "From a complete message to its written reply; of 10,000 reads a second at most.",
+        "From a complete message to its written reply; of 2,500 reads a second at most.",
         labels=_WHERE,
         unit="seconds",
     )
