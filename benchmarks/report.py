@@ -18,7 +18,7 @@ from benchmarks.peers import Peer
 from benchmarks.rows import Row
 
 BEGIN, END = "<!-- results -->", "<!-- end -->"
-BASES = ("original", "go-lines", "limit", "go-tls", "one-worker", "no-script")
+BASES = ("original", "go-lines", "limit", "go-tls", "one-worker", "no-script", "unobserved")
 """Those that the others are compared with: the first that could do a row."""
 FULL, LOW = 0.95, 0.85
 """The shares of a core from which on one had better say that there was no more, and below which much was left."""
