@@ -7,14 +7,13 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from echoreply import events
 from echoreply.address import format_address, host_and_port
 from echoreply.circumstances import TLSDetails
 from echoreply.events import LONGEST_SHOWN, tell
 from echoreply.framing import Block
-from echoreply.observer import Connection, IReplyObserver, Listener, Peer
+from echoreply.observer import Connection, Listener, NoObserver, Peer
 from echoreply.reasons import CloseReason, DropReason
 from echoreply.timer import Timer
 from echoreply.totals import Totals
@@ -67,8 +66,7 @@ class Allowance:
             self._tell(untold)
 
 
-@implementer(IReplyObserver)
-class LogObserver:
+class LogObserver(NoObserver):
     """
     Logs connections and messages.
 
@@ -175,16 +173,10 @@ class LogObserver:
         if self._messages.take():
             self._tell(_message(_of_client(listener, host_and_port(*peer)), message))
 
-    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
-        """Ignore it."""
-
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Log whom we did not answer, as long as the second has room for it."""
         if self._drops.take():
             self._tell(events.Dropped(**_of_client(listener, host_and_port(*peer)), reason=reason, bytes=len(message)))
-
-    def stopping(self) -> None:
-        """Ignore it: twistd says that a signal has come."""
 
     def stopped(self, totals: Totals) -> None:
         """Log what has been counted and not been told yet, and what there was in all."""
