@@ -225,6 +225,10 @@ class Counts(NoObserver):
         self._past.received += len(message)
         self._past.sent += sent
 
+    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
+        """Count it."""
+        self._past.service.observe(seconds, messages)
+
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Count it."""
         self._past.drops[reason] += 1

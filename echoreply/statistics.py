@@ -67,7 +67,6 @@ class Ledger(NoObserver):
         self._full = full
         self._condition = Condition.STARTING
         self._counts: defaultdict[Listener, Counts] = defaultdict(Counts)
-        self._service: defaultdict[Listener, Histogram] = defaultdict(Histogram)
         self.lag = Histogram()
 
     def condition(self) -> Condition:
@@ -77,10 +76,7 @@ class Ledger(NoObserver):
 
     def totals(self) -> dict[Listener, Totals]:
         """Give what there has been until now."""
-        return {
-            listener: counts.totals() + Totals(service=self._service[listener])
-            for listener, counts in self._counts.items()
-        }
+        return {listener: counts.totals() for listener, counts in self._counts.items()}
 
     def processes(self) -> list[Process]:
         """Give this one."""
@@ -111,7 +107,7 @@ class Ledger(NoObserver):
 
     def timed(self, listener: Listener, messages: int, seconds: float) -> None:
         """Count it."""
-        self._service[listener].observe(seconds, messages)
+        self._counts[listener].timed(listener, messages, seconds)
 
     def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Count it."""
