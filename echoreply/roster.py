@@ -146,11 +146,14 @@ class Roster(NoObserver):
     def secured(self, connection: Connection, details: TLSDetails) -> None:
         """Have its row told again, if it was told."""
         if connection in self._told:
-            self.closed(connection)
+            self._take_away(connection)
             self.opened(connection)
 
-    def closed(self, connection: Connection, reason: CloseReason = CloseReason.CLIENT) -> None:
+    def closed(self, connection: Connection, reason: CloseReason) -> None:
         """Take note of it."""
+        self._take_away(connection)
+
+    def _take_away(self, connection: Connection) -> None:
         if told := self._told.pop(connection, None):
             self._closed[connection] = told
         else:
