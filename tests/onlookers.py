@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ from operator import itemgetter
 from attrs import define, field
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.programs import beside
 from tests.web import Viewer, look_and_read_nothing
 from tests.wire import PATIENCE
 
@@ -131,10 +131,7 @@ class Onlookers:
     """Ten who look, one who does so and takes nothing, and one who asks for metrics and health now and then."""
 
     def __init__(self, port: int) -> None:
-        self._pipe, theirs = multiprocessing.Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(target=watch, args=(port, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
+        self._pipe, self._process = beside(watch, port)
         self._pipe.recv()
 
     def expect_stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import multiprocessing
 import os
 import pty
 import random
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import IO
 
@@ -197,6 +200,15 @@ def twistd(directory: Path, *arguments: str, pass_fds: Sequence[int] = ()) -> su
         check=False,
         pass_fds=pass_fds,
     )
+
+
+def beside(work: Callable[[int, Connection], object], port: int) -> tuple[Connection, BaseProcess]:
+    """Have something done for a port in a process of its own; give our end of the pipe to it, and the process."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(port, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return ours, process
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
 import os
 import random
 import re
@@ -31,7 +30,7 @@ from pathlib import Path
 from attrs import define, field
 
 from tests.onlookers import HELD, LOOKING, Onlookers, Seen, last_totals
-from tests.programs import Server
+from tests.programs import Server, beside
 from tests.reference import expected
 from tests.web import WEB, web_port
 from tests.wire import PATIENCE, PREFIX, Wire
@@ -373,10 +372,7 @@ class Pinger:
     """Measures the time of honest replies while other things happen."""
 
     def __init__(self, port: int) -> None:
-        self._pipe, theirs = multiprocessing.Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(target=ping, args=(port, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
+        self._pipe, self._process = beside(ping, port)
 
     def times(self) -> list[float]:
         """Give the times in seconds, in order of length."""
