@@ -24,7 +24,7 @@ class CompletionsHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Make the files that the wheel is built from."""
         sys.path.insert(0, self.root)
-        from echoreply import command
+        from echoreply.client import command
         from echoreply.measure import command as measure
 
         self._directory = TemporaryDirectory()

@@ -28,22 +28,22 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoreply.address import plain_address
-from echoreply.circumstances import Circumstances, TLSDetails
-from echoreply.conversation import Batch, Conversation, Rules
-from echoreply.observer import Connection, Counts, IReplyObserver, Listener
-from echoreply.publisher import Publisher
-from echoreply.reasons import CloseReason
-from echoreply.stopwatch import Stopwatch
-from echoreply.timer import Timer
-from echoreply.transport import IDuplexTransport, ISecureTransport, at_end, is_secure, taken, unread, unsent
-
-DEFAULT_PAUSE = 0.2
+from echoreply.core.connection_info import ConnectionInfo, TLSDetails
+from echoreply.core.conversation import Batch, Conversation, Rules
+from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
+from echoreply.core.reasons import CloseReason
+from echoreply.net.addresses import plain_address
+from echoreply.net.listener import Listener
+from echoreply.net.timer import Timer
+from echoreply.net.transport import IDuplexTransport, ISecureTransport, at_end, is_secure, taken, unread, unsent
+from echoreply.observe.observer import Connection, IReplyObserver
+from echoreply.observe.publisher import Publisher
+from echoreply.observe.sampling import SamplingClock
+from echoreply.observe.statistics import TotalsObserver
 
 LINGER_SECONDS = 2.0
 """Seconds of quiet, once our side is closed and the client has taken everything, after which we close altogether."""
 
-DEFAULT_IDLE_TIMEOUT = 600.0
 
 BUFFER = 20480
 """
@@ -77,12 +77,12 @@ class ReplyProtocol(Protocol):
         conversation: Conversation,
         pause: float,
         listener: Listener,
-        stopwatch: Stopwatch | None = None,
+        sampling_clock: SamplingClock | None = None,
     ) -> None:
         self._clock = clock
         self._conversation = conversation
         self._pause = pause
-        self._stopwatch = stopwatch
+        self._sampling_clock = sampling_clock
         self._since = 0.0
         self.listener = listener
         self._timer: Timer | None = None
@@ -107,7 +107,7 @@ class ReplyProtocol(Protocol):
         self.transport.bufferSize = BUFFER
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
-        if self._conversation.wants_circumstances and not is_secure(self.transport):
+        if self._conversation.wants_connection_info and not is_secure(self.transport):
             self._greet("unix" if isinstance(self.connection.host, UNIXAddress) else "tcp")
 
     def handshakeCompleted(self) -> None:
@@ -124,10 +124,10 @@ class ReplyProtocol(Protocol):
         """Answer what the client has sent, as far as it takes the replies."""
         connection = self.connection
         connection.received += len(data)
-        stopwatch = self._stopwatch
+        sampling_clock = self._sampling_clock
         # As _time() does, which is not called, since this is every read.
-        if stopwatch and stopwatch.left:
-            self._since = connection.heard = stopwatch.look()
+        if sampling_clock and sampling_clock.left:
+            self._since = connection.heard = sampling_clock.look()
         elif self._since:
             self._since = 0.0
         if not (self._blocked or self._draining or self.closing) and (batch := self._conversation.answer(data)):
@@ -261,11 +261,11 @@ class ReplyProtocol(Protocol):
 
     def _greet(self, transport: str, tls: TLSDetails | None = None) -> None:
         """Let the conversation begin, if it wants to know with whom."""
-        if self.closing or not self._conversation.wants_circumstances:
+        if self.closing or not self._conversation.wants_connection_info:
             return
         connection = self.connection
         peer, host = plain_address(connection.peer), plain_address(connection.host)
-        self._write(self._conversation.begin(Circumstances(connection.number, peer, host, transport, tls)))
+        self._write(self._conversation.begin(ConnectionInfo(connection.number, peer, host, transport, tls)))
 
     def _go_on(self) -> None:
         """Answer what can be answered now, then do what the state of the conversation asks for."""
@@ -296,8 +296,8 @@ class ReplyProtocol(Protocol):
             self.transport.write(batch.replies)
         if batch.count:
             connection.messages += batch.count
-            if self._since and self._stopwatch:
-                self.factory.observer.timed(self.listener, batch.count, self._stopwatch.now() - self._since)
+            if self._since and self._sampling_clock:
+                self.factory.observer.timed(self.listener, batch.count, self._sampling_clock.now() - self._since)
             self.factory.observer.answered(connection, batch)
 
     def _wait(self, seconds: float, expired: Callable[[], object]) -> None:
@@ -326,8 +326,8 @@ class ReplyProtocol(Protocol):
 
     def _time(self) -> None:
         """Take note that what comes next is complete from now on, if it is to be known how long it takes."""
-        if self._stopwatch and self._stopwatch.left:
-            self._since = self.connection.heard = self._stopwatch.look()
+        if self._sampling_clock and self._sampling_clock.left:
+            self._since = self.connection.heard = self._sampling_clock.look()
         else:
             self._since = 0.0
 
@@ -359,16 +359,16 @@ class ReplyFactory(ServerFactory):
 
     @param clock: where time comes from, such as the reactor.
     @param rules: where a message ends and what it is answered with.
-    @param pause: how many seconds of silence end a message, under L{Framing.AUTO <echoreply.framing.Framing.AUTO>},
-        before a connection's first LF.
+    @param pause: how many seconds of silence end a message, under L{Framing.AUTO
+        <echoreply.core.framing.Framing.AUTO>}, before a connection's first LF.
     @param idle_timeout: for how many seconds a client may be idle; 0 is for ever, but not once we close. Idle is who
         neither completes a message nor takes a byte. It is noticed within a tenth of that time.
     @param permits: is asked whether a client from an address may connect at all; it is closed at once if not.
     @param refusal: is asked whether a client that connects from an address is one too many, and gives the reason.
     @param observers: are told what happens.
-    @param stopwatch: with one, it is told how long messages take, and connections know when they were heard of.
+    @param sampling_clock: with one, it is told how long messages take, and connections know when they were heard of.
     @ivar rules: those by which clients are answered who come from now on.
-    @ivar stopwatch: that one.
+    @ivar sampling_clock: that one.
     @ivar arrived: how many clients have connected, the refused included, who have a protocol to be told by.
     @ivar observer: tells them all.
     @ivar counts: what there has been.
@@ -387,7 +387,7 @@ class ReplyFactory(ServerFactory):
         permits: Callable[[IAddress], bool] = lambda _peer: True,
         refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
         observers: Iterable[IReplyObserver] = (),
-        stopwatch: Stopwatch | None = None,
+        sampling_clock: SamplingClock | None = None,
     ) -> None:
         self._clock = clock
         self.rules = rules or Rules()
@@ -396,13 +396,13 @@ class ReplyFactory(ServerFactory):
         self._look = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 20, 0.01), self._look_for_idle)
         self._permits = permits
         self._refusal = refusal
-        self.stopwatch = stopwatch
+        self.sampling_clock = sampling_clock
         self._listener = Listener()
         self._refused: set[ReplyProtocol] = set()
         self._host: IAddress | None = None
         self.arrived = 0
         self._empty: list[Deferred[None]] = []
-        self.counts = Counts()
+        self.counts = TotalsObserver()
         self.observer: IReplyObserver = Publisher([self.counts, *observers])
         self.protocols: set[ReplyProtocol] = set()
 
@@ -415,7 +415,7 @@ class ReplyFactory(ServerFactory):
         if addr and not self._permits(addr):
             self.observer.refused(listener, addr, CloseReason.DENIED)
             return None
-        protocol = ReplyProtocol(self._clock, self.rules.converse(), self._pause, listener, self.stopwatch)
+        protocol = ReplyProtocol(self._clock, self.rules.converse(), self._pause, listener, self.sampling_clock)
         protocol.factory = self
         return protocol
 
@@ -429,8 +429,8 @@ class ReplyFactory(ServerFactory):
             host = self._host
         self._host = host
         connection = Connection(self.arrived, transport.getPeer(), host, protocol.listener)
-        if self.stopwatch:
-            connection.opened = connection.heard = self.stopwatch.now()
+        if self.sampling_clock:
+            connection.opened = connection.heard = self.sampling_clock.now()
         protocol.connection = connection
         if not self.protocols:
             self._look.start()
@@ -493,7 +493,7 @@ class ReplyFactory(ServerFactory):
 
 
 @implementer(ILoggingContext)
-class Entrance(ServerFactory):
+class ListenerFactory(ServerFactory):
     """
     Makes the protocols of those clients of a L{ReplyFactory} who come in at one listener.
 

@@ -10,23 +10,25 @@ from typing import cast
 
 from twisted.application.service import IService
 
-from echoreply.admission import Admission
-from echoreply.assembly import reply_factory, roads
-from echoreply.daemon import TwistdService, told_in_a_line
-from echoreply.descriptors import MOST_LOOKING, connections_allowed
-from echoreply.endpoint import IServerReactor
-from echoreply.engine import Engine, start_engine
-from echoreply.events import EngineChosen, tell
-from echoreply.histogram import Histogram
-from echoreply.lag import LoopLag
-from echoreply.log import LogObserver
-from echoreply.logformat import LogFormat, json_observer
-from echoreply.observer import IReplyObserver
-from echoreply.options import Options
-from echoreply.roster import Roster, Table
-from echoreply.service import ReplyService
-from echoreply.statistics import Ledger, Statistics
-from echoreply.stopwatch import Stopwatch
+from echoreply.net.endpoints import IServerReactor
+from echoreply.net.file_limits import MOST_LOOKING
+from echoreply.observe.connection_table import ConnectionTable, Table
+from echoreply.observe.events import EngineChosen, tell
+from echoreply.observe.log import LogObserver
+from echoreply.observe.log_format import LogFormat, json_observer
+from echoreply.observe.loop_lag import LoopLag
+from echoreply.observe.observer import IReplyObserver
+from echoreply.observe.sampling import SamplingClock
+from echoreply.observe.statistics import ProcessStatistics, Statistics
+from echoreply.observe.totals import Histogram
+from echoreply.server.accepting import connections_allowed
+from echoreply.server.compose import bindings, reply_factory
+from echoreply.server.engine import start_engine
+from echoreply.server.limits import ConnectionLimits
+from echoreply.server.options import Options
+from echoreply.server.service import ReplyService
+from echoreply.server.settings import Engine
+from echoreply.server.signals import TwistdService, report_start_errors
 
 __all__ = ["Options", "makeService"]
 
@@ -47,25 +49,31 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         log_observer = partial(json_observer, options.parent)
     if several:
         # It imports the reactor.
-        from echoreply.workers import IWorkersReactor, Workers
-        from echoreply.workers_statistics import WorkersStatistics
+        from echoreply.server.workers.statistics import WorkersStatistics
+        from echoreply.server.workers.supervisor import IWorkersReactor, Workers
 
         workers = Workers(cast(IWorkersReactor, reactor), settings, options.engine)
         statistics = WorkersStatistics(workers, settings.max_connections)
-        with told_in_a_line():
+        with report_start_errors():
             watchers = _watchers(reactor, options, statistics, workers.table, statistics.lag)
         return TwistdService(reactor, workers, watchers, log_observer)
     room = connections_allowed(reactor, settings.max_connections, others=MOST_LOOKING if settings.web else 0)
-    admission = Admission(room, settings.max_per_host)
-    observers: list[IReplyObserver] = [admission, LogObserver(reactor, settings.log_messages)]
-    ledger, roster = Ledger(admission.full), Roster(perf_counter, time)
+    limits = ConnectionLimits(room, settings.max_per_host)
+    observers: list[IReplyObserver] = [limits, LogObserver(reactor, settings.log_messages)]
+    process, table = ProcessStatistics(limits.full), ConnectionTable(perf_counter, time)
     if settings.web:
-        observers += [ledger, roster]
-    with told_in_a_line():
-        watchers = _watchers(reactor, options, ledger, roster, ledger.lag)
-        stopwatch = Stopwatch(reactor) if settings.web else None
-        factory, renewals = reply_factory(reactor, settings, admission.refusal, observers, stopwatch=stopwatch)
-        service = ReplyService(reactor, roads(reactor, settings, factory), factory, settings.drain, renewals)
+        observers += [process, table]
+    with report_start_errors():
+        watchers = _watchers(reactor, options, process, table, process.lag)
+        sampling_clock = SamplingClock(reactor) if settings.web else None
+        factory, reloads = reply_factory(reactor, settings, limits.refusal, observers, sampling_clock=sampling_clock)
+        service = ReplyService(
+            reactor,
+            bindings(reactor, settings, factory),
+            factory,
+            settings.drain,
+            [reload.attempt for reload in reloads],
+        )
     return TwistdService(reactor, service, watchers, log_observer)
 
 

@@ -2,7 +2,7 @@
 Arbitrary segments, half-closes, pauses and resumes, on a server without a network: every reply is that of the contract.
 
 C{python -m tests.fuzz --seconds 60} looks for a conversation for which it is not, and prints the shortest that it
-finds. The reference, L{tests.reference}, knows the stream and nothing of reads or buffers.
+finds. The reference, L{tests.support.reference}, knows the stream and nothing of reads or buffers.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from hypothesis.stateful import (
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 
-from echoreply.conversation import BATCH, Rules
-from echoreply.framing import Framing
+from echoreply.core.conversation import BATCH, Rules
+from echoreply.core.framing import Framing
+from echoreply.core.replies import Replies
 from echoreply.protocol import BUFFER, ReplyFactory
-from echoreply.replies import Replies
-from tests.reference import messages_of, replies_to, streams, too_long
-from tests.transports import TCPStringTransport, built
+from tests.support.fake_transports import TCPStringTransport, built
+from tests.support.reference import messages_of, replies_to, streams, too_long
 
 PAUSE = 0.2
 

@@ -29,11 +29,11 @@ from pathlib import Path
 
 from attrs import define, field
 
-from tests.onlookers import HELD, LOOKING, Onlookers, Seen, last_totals
-from tests.programs import Server, beside
-from tests.reference import expected
-from tests.web import WEB, web_port
-from tests.wire import PATIENCE, PREFIX, Wire
+from tests.support.page_viewers import HELD, LOOKING, Onlookers, Seen, last_totals
+from tests.support.processes import Server, beside
+from tests.support.reference import expected
+from tests.support.web_clients import WEB, web_port
+from tests.support.wire_contract import PATIENCE, PREFIX, Wire
 
 DRAIN = 5
 IDLE_TIMEOUT = 10
@@ -51,7 +51,7 @@ class Wrong(Exception):
 
 
 @define
-class Tally:
+class Outcomes:
     """What the crowd has seen."""
 
     checked: int = 0
@@ -62,8 +62,8 @@ class Tally:
 class Client:
     """One connection of the crowd."""
 
-    def __init__(self, port: int, tally: Tally, host: str = "127.0.0.1") -> None:
-        self.tally = tally
+    def __init__(self, port: int, outcomes: Outcomes, host: str = "127.0.0.1") -> None:
+        self.outcomes = outcomes
         self._port = port
         self._loop = asyncio.get_running_loop()
         self._pushed = 0
@@ -98,7 +98,7 @@ class Client:
                     f"after {got} of {len(replies)} bytes came {data[:100]!r}, not {replies[got : got + 100]!r}"
                 )
             got += len(data)
-        self.tally.checked += count
+        self.outcomes.checked += count
 
     async def expect_end(self) -> None:
         if data := await self._loop.sock_recv(self.socket, 1000):
@@ -271,24 +271,24 @@ CROWD: list[tuple[Life, int, str]] = [
 """How they live, how many do so at once, and from what network; hogs are all of one host."""
 
 
-async def live(life: Life, host: str, port: int, tally: Tally, until: float) -> None:
+async def live(life: Life, host: str, port: int, outcomes: Outcomes, until: float) -> None:
     """Live one life after the other."""
     while time.monotonic() < until:
-        client = Client(port, tally, host)
+        client = Client(port, outcomes, host)
         with client.socket:
             try:
                 async with asyncio.timeout(PATIENCE):
                     await client.connect()
-                    tally.fates[await life(client)] += 1
+                    outcomes.fates[await life(client)] += 1
             except (Wrong, OSError) as error:
-                tally.wrong.append(f"{life.__name__}: {error or type(error).__name__}")
+                outcomes.wrong.append(f"{life.__name__}: {error or type(error).__name__}")
 
 
-async def crowd(port: int, seconds: float, tally: Tally) -> None:
+async def crowd(port: int, seconds: float, outcomes: Outcomes) -> None:
     """Let the whole crowd live for so long."""
     until = time.monotonic() + seconds
     lives = [
-        live(life, f"{network}{1 if life is hog else number}", port, tally, until)
+        live(life, f"{network}{1 if life is hog else number}", port, outcomes, until)
         for life, count, network in CROWD
         for number in range(1, count + 1)
     ]
@@ -300,7 +300,7 @@ def ending_of(server: Server) -> tuple[int, float]:
     return server.process.wait(PATIENCE), time.monotonic()
 
 
-async def stop_under_load(server: Server, tally: Tally) -> float:
+async def stop_under_load(server: Server, outcomes: Outcomes) -> float:
     """Stop the server while fifty clients send without end, and others do worse; give how many seconds it took."""
     loop = asyncio.get_running_loop()
     lines = b"".join(b"%d\n" % number for number in range(500_000))
@@ -308,7 +308,7 @@ async def stop_under_load(server: Server, tally: Tally) -> float:
     served = asyncio.Semaphore(0)
 
     async def send_without_end(number: int) -> None:
-        client = Client(server.port, tally, f"127.0.11.{number}")
+        client = Client(server.port, outcomes, f"127.0.11.{number}")
         with client.socket:
             await client.connect()
             sending = asyncio.ensure_future(client.send(lines))
@@ -319,11 +319,11 @@ async def stop_under_load(server: Server, tally: Tally) -> float:
                         served.release()
                     got += more
                 if not replies.startswith(got) or not got.endswith(b"\n"):
-                    tally.wrong.append(f"at the stop: {bytes(got[-100:])!r} is not the end of a reply that is owed")
-                tally.checked += got.count(b"\n")
-                tally.fates["was sent whole replies when the server stopped"] += 1
+                    outcomes.wrong.append(f"at the stop: {bytes(got[-100:])!r} is not the end of a reply that is owed")
+                outcomes.checked += got.count(b"\n")
+                outcomes.fates["was sent whole replies when the server stopped"] += 1
             except OSError as error:
-                tally.wrong.append(f"at the stop: {error}")
+                outcomes.wrong.append(f"at the stop: {error}")
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
@@ -331,7 +331,7 @@ async def stop_under_load(server: Server, tally: Tally) -> float:
     # What these see does not matter here: they are in the way.
     until = time.monotonic() + PATIENCE
     in_the_way = [
-        asyncio.ensure_future(live(life, f"127.0.13.{number}", server.port, Tally(), until))
+        asyncio.ensure_future(live(life, f"127.0.13.{number}", server.port, Outcomes(), until))
         for number, life in enumerate([never_reader, dribbler, resetter, oversized] * 10, 1)
     ]
     clients = [asyncio.ensure_future(send_without_end(number)) for number in range(1, 51)]
@@ -349,9 +349,9 @@ async def stop_under_load(server: Server, tally: Tally) -> float:
         other.cancel()
     await asyncio.gather(*in_the_way, return_exceptions=True)
     if status != -signal.SIGTERM:
-        tally.wrong.append(f"at the stop: the status was {status}")
+        outcomes.wrong.append(f"at the stop: the status was {status}")
     if took > DRAIN + 1:
-        tally.wrong.append(f"at the stop: it took {took:.1f} s")
+        outcomes.wrong.append(f"at the stop: it took {took:.1f} s")
     return took
 
 
@@ -456,7 +456,7 @@ def percentile(times: list[float], share: float) -> str:
 
 def soak(seconds: float) -> tuple[list[tuple[str, str]], list[str]]:
     """Give the table's rows, and what was wrong."""
-    tally = Tally()
+    outcomes = Outcomes()
     rows: list[tuple[str, str]] = []
     options = (f"--drain={DRAIN}", f"--idle-timeout={IDLE_TIMEOUT}", f"--max-per-host={MAX_PER_HOST}")
     with (
@@ -478,38 +478,38 @@ def soak(seconds: float) -> tuple[list[tuple[str, str]], list[str]]:
             used = process.memory() - start
             rows.append((f"memory for {NEVER_READ} clients that never read", f"{used:.0f} MB"))
             if used > MOST_MEMORY:
-                tally.wrong.append(f"those who never read cost {used:.0f} MB")
+                outcomes.wrong.append(f"those who never read cost {used:.0f} MB")
 
         with_those_who_never_read(server, measure)
         (onlookers,) = watching
         descriptors += HELD
         process.leaked(descriptors)
         pinger = Pinger(server.port)
-        asyncio.run(crowd(server.port, seconds, tally))
+        asyncio.run(crowd(server.port, seconds, outcomes))
         among = pinger.times()
         leaked = process.leaked(descriptors)
         end, peak = process.memory(), process.memory("VmHWM")
         if end - start > MOST_MEMORY:
-            tally.wrong.append(f"in the end it has {end - start:.0f} MB more than at the start")
+            outcomes.wrong.append(f"in the end it has {end - start:.0f} MB more than at the start")
         onlookers.expect_stop()
-        took = asyncio.run(stop_under_load(server, tally))
+        took = asyncio.run(stop_under_load(server, outcomes))
         seen = onlookers.seen()
         log = server.log.all().decode()
-    tally.wrong += seen.wrong
+    outcomes.wrong += seen.wrong
     for word in ("Traceback", "Unhandled", "fault"):
         if word in log:
-            tally.wrong.append(f"{word} in the log: {log[log.index(word) - 200 :][:2000]}")
+            outcomes.wrong.append(f"{word} in the log: {log[log.index(word) - 200 :][:2000]}")
     counts = re.search(r"stopped: accepted (\d+), open (\d+), ended (\d+).*", log)
     if not counts or int(counts[1]) != int(counts[2]) + int(counts[3]) or int(counts[2]):
-        tally.wrong.append(f"the counts do not add up: {counts and counts[0]}")
+        outcomes.wrong.append(f"the counts do not add up: {counts and counts[0]}")
     elif not is_the_same(seen, counts[0]):
-        tally.wrong.append(f"at last, {last_totals(seen)} was told, but {counts[0]}")
+        outcomes.wrong.append(f"at last, {last_totals(seen)} was told, but {counts[0]}")
     if leaked:
-        tally.wrong.append(f"{leaked} descriptors were leaked")
+        outcomes.wrong.append(f"{leaked} descriptors were leaked")
     rows = [
-        ("replies checked", f"{tally.checked:,}"),
-        ("replies wrong or lost", str(len(tally.wrong))),
-        *((f"clients: {fate}", f"{count:,}") for fate, count in sorted(tally.fates.items())),
+        ("replies checked", f"{outcomes.checked:,}"),
+        ("replies wrong or lost", str(len(outcomes.wrong))),
+        *((f"clients: {fate}", f"{count:,}") for fate, count in sorted(outcomes.fates.items())),
         *rows,
         ("memory at the start, at most, in the end", f"{start:.0f}, {peak:.0f}, {end:.0f} MB"),
         ("descriptors leaked", str(leaked)),
@@ -524,7 +524,7 @@ def soak(seconds: float) -> tuple[list[tuple[str, str]], list[str]]:
         ("stopped under load in", f"{took:.1f} s"),
         ("the server's own count", counts[0].removeprefix("stopped: ") if counts else "none"),
     ]
-    return rows, tally.wrong
+    return rows, outcomes.wrong
 
 
 def main() -> int:

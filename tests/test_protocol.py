@@ -13,21 +13,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoreply import protocol as protocol_module
-from echoreply.conversation import Rules
-from echoreply.framing import Framing
-from echoreply.observer import IReplyObserver, NoObserver
-from echoreply.protocol import (
-    DEFAULT_IDLE_TIMEOUT,
-    LINGER_SECONDS,
-    LINGERING_REFUSED,
-    ReplyFactory,
-    ReplyProtocol,
-)
-from echoreply.reasons import CloseReason
-from echoreply.replies import Replies
-from tests.observers import Memory
-from tests.scripts import rules_of_toml
-from tests.transports import SocketStringTransport, TCPStringTransport, built, receive_queue
+from echoreply.core.conversation import Rules
+from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT
+from echoreply.core.framing import Framing
+from echoreply.core.reasons import CloseReason
+from echoreply.core.replies import Replies
+from echoreply.observe.observer import IReplyObserver, NoObserver
+from echoreply.protocol import LINGER_SECONDS, LINGERING_REFUSED, ReplyFactory, ReplyProtocol
+from tests.support.fake_transports import SocketStringTransport, TCPStringTransport, built, receive_queue
+from tests.support.memory_observer import Memory
+from tests.support.sample_scripts import rules_of_toml
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
 IDLE_TIMEOUT = 100.0

@@ -9,12 +9,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.options import Options
-from echoreply.reasons import CloseReason
-from echoreply.starting import CannotStart
+from echoreply.core.reasons import CloseReason
+from echoreply.net.errors import CannotStart
+from echoreply.server.options import Options
 from echoreply.tap import makeService
-from tests.test_options import parsed
-from tests.transports import TCPStringTransport
+from tests.server.test_options import parsed
+from tests.support.fake_transports import TCPStringTransport
 
 
 class ServiceTests(SynchronousTestCase):

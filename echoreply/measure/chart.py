@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import log10
 from pathlib import Path
 
-from echoreply.measure.recording import Result
+from echoreply.measure.result import Result
 
 NINES = (0.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
 """Percentiles that are named."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from echoreply import __version__
-from echoreply.directions import Parser, add_destination, add_tls, check_destination, taken_by
-from echoreply.parsing import given, seconds, whole_number
-from echoreply.typed import Eol
+from echoreply.connect.options import Parser, add_connect_options, add_tls_options, check_connect_options, taken_by
+from echoreply.core.input_lines import Eol
+from echoreply.core.parsing import given, seconds, whole_number
 
 PROGRAM = "echoreply-measure"
 
@@ -42,7 +42,7 @@ Messages, and what comes of them:
   --chart FILE.svg   draw it: times by percentile, and throughput
   --compare A B      draw two results that --json wrote, with --chart
   -h, --help, --version
-Roads, as echoreply-client has them:
+Bindings, as echoreply-client has them:
   -4, -6, --udp, --unix PATH, --connect ENDPOINT, --connect-timeout SECONDS,
   --tls, --ca FILE, --insecure, --servername NAME, --cert FILE, --key FILE
 
@@ -81,8 +81,8 @@ def picture(text: str) -> str:
 def make_parser() -> Parser:
     """Make what parses the command line."""
     parser = MeasureParser(PROGRAM, usage="%(prog)s [options] [HOST [PORT]]", allow_abbrev=False)
-    add_destination(parser)
-    add_tls(parser)
+    add_connect_options(parser)
+    add_tls_options(parser)
     positive = taken_by(whole_number(1))
     add = parser.add_argument
     add("-i", type=taken_by(seconds(zero=False)), metavar="SECONDS", dest="interval")
@@ -115,7 +115,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     options.load = any(getattr(options, name) is not None for name in LOAD_OPTIONS)
     if mistake := contradiction(options):
         parser.error(mistake)
-    check_destination(parser, options)
+    check_connect_options(parser, options)
     if options.load:
         options.connections = options.connections or 1
         options.depth = options.depth or 1

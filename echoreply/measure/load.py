@@ -18,7 +18,7 @@ from echoreply.measure.alarm import best_alarm
 from echoreply.measure.messages import Messages
 from echoreply.measure.recording import Recording, Wrong, coarse
 from echoreply.measure.schedule import Schedule
-from echoreply.transport import IDuplexTransport
+from echoreply.net.transport import IDuplexTransport
 
 PATIENCE = 5
 """Turns of L{Load.give_up}, after which a message that has no reply no longer takes the place of another."""

@@ -6,8 +6,9 @@ from math import ceil
 
 from attrs import frozen
 
-from echoreply.measure.recording import Result, Wrong
-from echoreply.quoting import quote
+from echoreply.core.quoting import quote
+from echoreply.measure.recording import Wrong
+from echoreply.measure.result import Result
 
 LONGEST_SHOWN = 256
 """Bytes of a message that are shown."""

@@ -15,7 +15,8 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from echoreply.measure.load import Load, LoadFactory, Told
-from echoreply.measure.recording import Recording, Result, Wrong
+from echoreply.measure.recording import Recording, Wrong
+from echoreply.measure.result import Result
 from echoreply.measure.schedule import Schedule
 
 OPENING = 32

@@ -15,20 +15,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import IO, Any, NoReturn, cast
 
-from twisted.internet.defer import ensureDeferred
-from twisted.internet.error import ConnectionDone
 from twisted.internet.main import installReactor
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from echoreply.client import Parting
-from echoreply.descriptors import connections_within, set_limit
-from echoreply.destination import Destination, IClientReactor, destination
-from echoreply.measure.recording import Recording, Result, Wrong
+from echoreply.connect.failures import why_lost, why_not_connected
+from echoreply.connect.run import run_reactor, status_of_signal
+from echoreply.connect.target import IClientReactor, connect_target
+from echoreply.measure.recording import Recording, Wrong
 from echoreply.measure.report import Style, faults, histogram, reply_line, summary, wrong_line
+from echoreply.measure.result import Result
 from echoreply.measure.run import Plan, Run
 from echoreply.measure.schedule import Flood, Schedule, Spaced, Steady
-from echoreply.session import why_lost, why_not_connected
+from echoreply.net.file_limits import connections_within, set_limit
 
 Say = Callable[[str], None]
 
@@ -103,9 +100,9 @@ def settings_of(options: Namespace) -> dict[str, Any]:
     names += ["connections", "depth", "duration", "rate"] if options.load else ["interval"]
     settings = {name: getattr(options, name) for name in names}
     settings["prefix"] = None if options.any else options.prefix.decode("latin-1")
-    settings["road"] = "tls" if options.tls else "udp" if options.udp else "unix" if options.unix else "tcp"
+    settings["transport"] = "tls" if options.tls else "udp" if options.udp else "unix" if options.unix else "tcp"
     if options.connect:
-        settings["road"] = options.connect + (" tls" if options.tls else "")
+        settings["transport"] = options.connect + (" tls" if options.tls else "")
     return settings
 
 
@@ -117,13 +114,6 @@ def too_many(connections: int) -> str:
     if limit < 0 or connections <= (room := connections_within(limit)):
         return ""
     return f"argument --connections: takes {room} at most, by the limit of {limit} open files, not {connections}"
-
-
-def why_ended(failure: Failure, there: Destination) -> str:
-    """Say why a connection was lost."""
-    if failure.check(ConnectionDone):
-        return Parting.CLOSED.value
-    return why_lost(failure.value, there.words)
 
 
 def style_of(stream: IO[str]) -> Style:
@@ -150,31 +140,23 @@ class Session:
         self._stream = sys.stderr if options.json == "-" else sys.stdout
         self._output = Output(self._stream, self.interrupt)
         self._run: Run | None = None
-        self._status: int | None = None
 
-    def interrupt(self) -> None:
-        """End the run, as Ctrl-C does."""
-        if self._run and self._run.begun:
+    def interrupt(self, number: int = signal.SIGINT) -> int | None:
+        """
+        End the run with its result, as Ctrl-C does.
+
+        @return: the status to end with at once: for a signal that ends it without a result.
+        """
+        if number == signal.SIGINT and self._run and self._run.begun:
             self._run.interrupt()
-        else:
-            self.end(128 + signal.SIGINT)
-
-    def end(self, status: int) -> None:
-        """End it all."""
-        if self._status is None:
-            self._status = status
-            self._reactor.crash()
-
-    @property
-    def status(self) -> int:
-        """The status to exit with."""
-        return 128 + signal.SIGTERM if self._status is None else self._status
+            return None
+        return status_of_signal(number)
 
     async def measure(self) -> int:
         """Connect, measure, and tell; give the status."""
         options, say = self._options, self._say
         try:
-            there = destination(self._reactor, options)
+            there = connect_target(self._reactor, options)
         except ValueError as error:
             say(str(error))
             return 2
@@ -217,7 +199,7 @@ class Session:
                 say(f"cannot connect to {there.words}: {why}")
                 return 1
             result = await run.measure(there.words, settings_of(options))
-        return self._tell(result, why_ended(run.failure, there) if run.failure else None)
+        return self._tell(result, why_lost(run.failure.value, there.words) if run.failure else None)
 
     def _tell(self, result: Result, failure: str | None) -> int:
         options = self._options
@@ -274,29 +256,9 @@ def measure(options: Namespace, say: Say) -> NoReturn:
         sys.stdout.reconfigure(errors="backslashreplace")
     reactor = start_reactor()
     session = Session(reactor, options, say)
-
-    def interrupted(number: int, _frame: object) -> None:
-        reactor.callFromThread(session.interrupt if number == signal.SIGINT else lambda: session.end(128 + number))
-
-    async def run() -> None:
-        try:
-            status = await session.measure()
-        except Exception:
-            Logger("echoreply").failure("a fault in the program itself")
-            status = 1
-        session.end(status)
-
-    def started() -> None:
-        # Twisted has just installed a handler of its own for this one.
-        signal.signal(signal.SIGTERM, interrupted)
-        ensureDeferred(run())
-
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, interrupted)
-    reactor.callWhenRunning(started)
-    reactor.run()
-    # A thread that still looks up a name can't be stopped, and sys.exit would wait for it.
-    os._exit(session.status)
+    status = run_reactor(reactor, session.measure, session.interrupt)
+    # sys.exit would wait for a thread that still resolves a name.
+    os._exit(status)
 
 
 def compare(options: Namespace, say: Say) -> int:

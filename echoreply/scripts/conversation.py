@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
-from echoreply.circumstances import Circumstances
-from echoreply.conversation import BATCH, Batch, Conversation, Rules
-from echoreply.framing import Block, too_long
-from echoreply.reasons import CloseReason
-from echoreply.replies import error_line
+from echoreply.core.connection_info import ConnectionInfo
+from echoreply.core.conversation import BATCH, Batch, Conversation, Rules
+from echoreply.core.framing import Block, too_long
+from echoreply.core.reasons import CloseReason
+from echoreply.core.replies import error_line
 
 
 @frozen
@@ -35,11 +35,11 @@ class ScriptedRules(Rules):
     """
     Rules by which each message is answered by itself.
 
-    @ivar answer: gives the answer to a message, terminator included, in its circumstances: the how manyth of this
+    @ivar answer: gives the answer to a message, terminator included, in its connection_info: the how manyth of this
         client it is, from 1.
     """
 
-    answer: Callable[[Circumstances, int, bytes], Answer] = field(kw_only=True)
+    answer: Callable[[ConnectionInfo, int, bytes], Answer] = field(kw_only=True)
 
     def converse(self) -> Conversation:
         return ScriptedConversation(self)
@@ -49,8 +49,8 @@ class ScriptedRules(Rules):
         """Nothing: replies may be anything."""
         return b""
 
-    def _replies_to(self, datagram: bytes, circumstances: Callable[[], Circumstances]) -> list[bytes]:
-        answer = self.answer(circumstances(), 1, datagram)
+    def _replies_to(self, datagram: bytes, connection_info: Callable[[], ConnectionInfo]) -> list[bytes]:
+        answer = self.answer(connection_info(), 1, datagram)
         reply = error_line(answer.fault) if answer.fault else answer.reply
         return [reply] if reply else []
 
@@ -58,19 +58,19 @@ class ScriptedRules(Rules):
 class ScriptedConversation(Conversation):
     """A L{Conversation} by L{ScriptedRules}."""
 
-    __slots__ = ("_answer_to", "_circumstances", "_count")
+    __slots__ = ("_answer_to", "_connection_info", "_count")
 
-    _circumstances: Circumstances
-    wants_circumstances = True
+    _connection_info: ConnectionInfo
+    wants_connection_info = True
 
     def __init__(self, rules: ScriptedRules) -> None:
         super().__init__(rules)
         self._answer_to = rules.answer
         self._count = 0
 
-    def begin(self, circumstances: Circumstances) -> Batch:
-        self._circumstances = circumstances
-        return super().begin(circumstances)
+    def begin(self, connection_info: ConnectionInfo) -> Batch:
+        self._connection_info = connection_info
+        return super().begin(connection_info)
 
     def answer(self, data: bytes) -> None:
         """Answer no read at once."""
@@ -89,7 +89,7 @@ class ScriptedConversation(Conversation):
             if ending:
                 break
             self._count += 1
-            answer = self._answer_to(self._circumstances, self._count, message)
+            answer = self._answer_to(self._connection_info, self._count, message)
             reply = answer.reply
             if answer.fault:
                 reply = self._line_after(replies[-1] if replies else b"", answer.fault)
@@ -111,4 +111,4 @@ class ScriptedConversation(Conversation):
         """Say why a message gets no reply and ends the conversation, if so."""
         if too_long(message.removesuffix(b"\n"), self._rules.max_message):
             return self._too_long
-        return (CloseReason.FAREWELL, "") if message in self._farewells else None
+        return (CloseReason.FAREWELL, "") if message in self._close_words else None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time
 
-from echoreply.circumstances import Ports
-from echoreply.conversation import DEFAULT_MAX_MESSAGE, Rules
-from echoreply.framing import Framing
-from echoreply.replies import Replies
+from echoreply.core.connection_info import Ports
+from echoreply.core.conversation import Rules
+from echoreply.core.defaults import DEFAULT_MAX_MESSAGE
+from echoreply.core.framing import Framing
+from echoreply.core.replies import Replies
 from echoreply.scripts.conversation import ScriptedRules
 from echoreply.scripts.script import Script
 from echoreply.scripts.speaker import Speaker
@@ -42,5 +43,5 @@ def rules_of_script(
     greeting = speaker.greet if script.greeting else None
     head = script.head(replies.prefix)
     if head is None:
-        return ScriptedRules(replies, framing, max_message, script.farewells, greeting, answer=speaker.answer)
-    return Rules(Replies(head, replies.transform), framing, max_message, script.farewells, greeting)
+        return ScriptedRules(replies, framing, max_message, script.close_words, greeting, answer=speaker.answer)
+    return Rules(Replies(head, replies.transform), framing, max_message, script.close_words, greeting)

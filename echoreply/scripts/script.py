@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from echoreply.farewells import EXIT_OR_QUIT, Farewells
-from echoreply.framing import Framing
+from echoreply.core.close_words import EXIT_OR_QUIT, CloseWords
+from echoreply.core.framing import Framing
 from echoreply.scripts.template import Template
 
 GREETING, REPLY = "greeting", "reply"
@@ -48,7 +48,7 @@ class Script:
     cases: tuple[Case, ...]
     reply: Template
     greeting: Template | None = None
-    farewells: Farewells = EXIT_OR_QUIT
+    close_words: CloseWords = EXIT_OR_QUIT
     framing: Framing | None = None
 
     def head(self, prefix: bytes) -> bytes | None:

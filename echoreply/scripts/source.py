@@ -10,8 +10,8 @@ from typing import Any
 import re2
 from attrs import frozen
 
-from echoreply.farewells import EXIT_OR_QUIT, Farewells
-from echoreply.framing import Framing
+from echoreply.core.close_words import EXIT_OR_QUIT, CloseWords
+from echoreply.core.framing import Framing
 from echoreply.scripts.script import Case, Matches, Script
 from echoreply.scripts.template import BadTemplate, Template, bytes_of, condition, greeting, template, text_of
 
@@ -59,13 +59,13 @@ class _Reader:
 
     def script(self, document: Mapping[str, Any]) -> Script:
         self._check_keys((), document, _KEYS)
-        farewells = EXIT_OR_QUIT
+        close_words = EXIT_OR_QUIT
         if "close_on" in document:
-            farewells = self._farewells(self._get((), document, "close_on", list))
+            close_words = self._close_words(self._get((), document, "close_on", list))
         rules = document.get("rule", [])
         if not isinstance(rules, list):
             raise self._fault(("rule",), "takes tables, each of them [[rule]]")
-        cases = [self._case(number, rule, farewells) for number, rule in enumerate(rules)]
+        cases = [self._case(number, rule, close_words) for number, rule in enumerate(rules)]
         self._check_reached(rules)
         reply = self._template((), document, "reply", DEFAULT_REPLY, template)
         greets = self._template((), document, "greeting", "", greeting)
@@ -73,7 +73,7 @@ class _Reader:
             cases=tuple(cases),
             reply=reply,
             greeting=greets if greets.parts != [] else None,
-            farewells=farewells,
+            close_words=close_words,
             framing=self._framing(document),
         )
 
@@ -86,13 +86,13 @@ class _Reader:
             raise self._fault(("framing",), f"takes {', '.join(choices)}, not {name!r}")
         return Framing(name)
 
-    def _farewells(self, words: list[object]) -> Farewells:
+    def _close_words(self, words: list[object]) -> CloseWords:
         for word in words:
             if not isinstance(word, str) or word.strip("\r\n") != word:
                 raise self._fault(("close_on",), f"takes texts without a line's end, not {word!r}")
-        return Farewells(frozenset([bytes_of(str(word)) for word in words]))
+        return CloseWords(frozenset([bytes_of(str(word)) for word in words]))
 
-    def _case(self, number: int, rule: object, farewells: Farewells) -> Case:
+    def _case(self, number: int, rule: object, close_words: CloseWords) -> Case:
         path = ("rule", number)
         if not isinstance(rule, dict):
             raise self._fault(path, "takes a table, [[rule]]")
@@ -108,7 +108,7 @@ class _Reader:
             groups = [text_of(name) for name in pattern.groupindex]
             matches = partial(_search, pattern)
         elif "message" in rule:
-            matches = partial(_equals, self._message(path, rule, farewells))
+            matches = partial(_equals, self._message(path, rule, close_words))
         return Case(
             name=_name(path),
             matches=matches,
@@ -129,9 +129,9 @@ class _Reader:
                 if "when" not in rule:
                     taken[what] = number
 
-    def _message(self, path: Path, rule: Mapping[str, Any], farewells: Farewells) -> bytes:
+    def _message(self, path: Path, rule: Mapping[str, Any], close_words: CloseWords) -> bytes:
         message = bytes_of(self._get(path, rule, "message", str))
-        if message in farewells:
+        if message in close_words:
             raise self._fault(
                 (*path, "message"), "is in close_on, which is asked first, so this rule would never be used"
             )

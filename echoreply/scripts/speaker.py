@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from attrs import field, frozen
 
-from echoreply.circumstances import Circumstances, Ports
-from echoreply.replies import Replies, error_line
+from echoreply.core.connection_info import ConnectionInfo, Ports
+from echoreply.core.replies import Replies, error_line
 from echoreply.scripts.conversation import Answer
 from echoreply.scripts.script import GREETING, REPLY, Script
 from echoreply.scripts.template import Moment
@@ -35,23 +35,23 @@ class Speaker:
     _report: Callable[[str], object]
     _reported: set[str] = field(init=False, factory=set)
 
-    def greet(self, circumstances: Circumstances) -> bytes:
+    def greet(self, connection_info: ConnectionInfo) -> bytes:
         """Give what a client gets that has connected."""
-        greeting = self.greeting(circumstances)
+        greeting = self.greeting(connection_info)
         return error_line(greeting.fault) if greeting.fault else greeting.reply
 
-    def greeting(self, circumstances: Circumstances) -> Answer:
+    def greeting(self, connection_info: ConnectionInfo) -> Answer:
         """Give the same as if it were an answer."""
         template = self._script.greeting
         try:
-            return Answer(GREETING, template.render(self._moment(circumstances)) if template else b"", "", False)
+            return Answer(GREETING, template.render(self._moment(connection_info)) if template else b"", "", False)
         except Exception as error:
             return Answer(GREETING, b"", self._fault(GREETING, error), False)
 
-    def answer(self, circumstances: Circumstances, count: int, message: bytes) -> Answer:
+    def answer(self, connection_info: ConnectionInfo, count: int, message: bytes) -> Answer:
         """Answer a message, terminator included, the how manyth of its client it is."""
         text, end = split(message)
-        moment = self._moment(circumstances, self._replies.transformed(text), end, count)
+        moment = self._moment(connection_info, self._replies.transformed(text), end, count)
         name = REPLY
         try:
             for case in self._script.cases:
@@ -67,8 +67,10 @@ class Speaker:
         except Exception as error:
             return Answer(name, b"", self._fault(name, error), False)
 
-    def _moment(self, circumstances: Circumstances, message: bytes = b"", end: bytes = b"", count: int = 0) -> Moment:
-        return Moment(circumstances, self._ports, self._replies.prefix, self._now, message, end, count)
+    def _moment(
+        self, connection_info: ConnectionInfo, message: bytes = b"", end: bytes = b"", count: int = 0
+    ) -> Moment:
+        return Moment(connection_info, self._ports, self._replies.prefix, self._now, message, end, count)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._seconds(), UTC)

@@ -22,7 +22,7 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.parser import Parser
 from jinja2.sandbox import SandboxedEnvironment
 
-from echoreply.circumstances import Address, Circumstances, Ports, TLSDetails
+from echoreply.core.connection_info import Address, ConnectionInfo, Ports, TLSDetails
 
 
 @define
@@ -37,7 +37,7 @@ class Moment:
     @ivar match: the named groups of the pattern that has matched; those that took no part are empty.
     """
 
-    circumstances: Circumstances
+    connection_info: ConnectionInfo
     ports: Ports
     prefix: bytes
     now: Callable[[], datetime]
@@ -69,12 +69,12 @@ _FIELDS: dict[str, Callable[[Moment], object]] = {
     "prefix": lambda moment: text_of(moment.prefix),
     "match": lambda moment: moment.match,
     "count": lambda moment: moment.count,
-    "connection": lambda moment: moment.circumstances.connection,
-    "peer": lambda moment: moment.circumstances.peer,
-    "host": lambda moment: moment.circumstances.host,
+    "connection": lambda moment: moment.connection_info.connection,
+    "peer": lambda moment: moment.connection_info.peer,
+    "host": lambda moment: moment.connection_info.host,
     "ports": lambda moment: moment.ports,
-    "transport": lambda moment: moment.circumstances.transport,
-    "tls": lambda moment: moment.circumstances.tls,
+    "transport": lambda moment: moment.connection_info.transport,
+    "tls": lambda moment: moment.connection_info.tls,
     "pid": lambda _moment: os.getpid(),
     "now": lambda moment: moment.now(),
 }

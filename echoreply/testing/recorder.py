@@ -8,9 +8,9 @@ from attrs import define, field, frozen
 from twisted.internet.address import IPv4Address
 from zope.interface import implementer
 
-from echoreply.framing import Block
-from echoreply.observer import Connection, IReplyObserver, NoObserver
-from echoreply.reasons import CloseReason
+from echoreply.core.framing import Block
+from echoreply.core.reasons import CloseReason
+from echoreply.observe.observer import Connection, IReplyObserver, NoObserver
 
 
 @frozen

@@ -11,18 +11,18 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.python.failure import Failure
 
-from echoreply.circumstances import Ports
-from echoreply.conversation import Rules
-from echoreply.endpoint import IServerReactor
-from echoreply.listeners import BACKLOG
+from echoreply.core.connection_info import Ports
+from echoreply.core.conversation import Rules
+from echoreply.core.quoting import quote
+from echoreply.net.binding import Binding
+from echoreply.net.endpoints import IServerReactor
+from echoreply.net.sockets import BACKLOG
+from echoreply.net.timer import Timer
 from echoreply.protocol import ReplyFactory
-from echoreply.quoting import quote
-from echoreply.roads import Road
 from echoreply.scripts.rules import rules_of_script
 from echoreply.scripts.source import script_of_toml
-from echoreply.service import ReplyService
+from echoreply.server.service import ReplyService
 from echoreply.testing.recorder import ReceivedConnection, Recorder
-from echoreply.timer import Timer
 
 HOST = "127.0.0.1"
 
@@ -72,7 +72,7 @@ class Server:
         self._factory = ReplyFactory(reactor, observers=[self._recorder])
         port: IListeningPort = reactor.listenTCP(0, self._factory, BACKLOG, HOST)
         self.port = cast(IPv4Address, port.getHost()).port
-        self._service = ReplyService(reactor, [Road(HOST, lambda: succeed(port))], self._factory, drain=0)
+        self._service = ReplyService(reactor, [Binding(HOST, lambda: succeed(port))], self._factory, drain=0)
         self._service.startService()
         self._script = ""
         self._waiters: list[_Waiter] = []

@@ -14,8 +14,8 @@ from typing import TypeVar, cast
 
 from twisted.internet.defer import Deferred, execute, maybeDeferred
 
-from echoreply.conversation import Rules
-from echoreply.endpoint import IServerReactor
+from echoreply.core.conversation import Rules
+from echoreply.net.endpoints import IServerReactor
 from echoreply.testing.recorder import ReceivedConnection
 from echoreply.testing.server import DEFAULT_TIMEOUT, HOST, Server, serve
 

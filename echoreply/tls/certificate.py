@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from echoreply.address import is_ip_address
+from echoreply.net.addresses import is_ip_address
 
 VALID_DAYS = 397
 """Days for which a certificate is valid that is made here. Some clients take none that is valid for longer."""

@@ -26,8 +26,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoreply.files import read
-from echoreply.quoting import quote
+from echoreply.core.files import read
+from echoreply.core.quoting import quote
 from echoreply.tls.context import load_certificate
 from echoreply.tls.transport import TLSTransport
 
@@ -129,7 +129,7 @@ def _secured(transport: IProtocol) -> Deferred[IProtocol]:
     return cast(TLSClientTransport, transport).secured
 
 
-class Stranger(Protocol):
+class PendingProtocol(Protocol):
     """Stands where the protocol will be, until it is known who the server is."""
 
 
@@ -147,7 +147,7 @@ class TLSClientTransport(TLSTransport):
     def __init__(self, protocol: IProtocol, context: SSLContext, name: str | None) -> None:
         incoming, outgoing = MemoryBIO(), MemoryBIO()
         session = context.wrap_bio(incoming, outgoing, server_hostname=name)
-        super().__init__(Stranger(), session, incoming, outgoing, lambda _peer, _why: None)
+        super().__init__(PendingProtocol(), session, incoming, outgoing, lambda _peer, _why: None)
         self._upper = protocol
         self._name = name
         self.secured: Deferred[IProtocol] = Deferred(lambda _: self.abortConnection())

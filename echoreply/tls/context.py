@@ -15,7 +15,7 @@ from ssl import (
 )
 from tempfile import NamedTemporaryFile
 
-from echoreply.files import read
+from echoreply.core.files import read
 
 
 class ServerSession(SSLObject):

@@ -7,6 +7,7 @@ those that they make.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from ssl import MemoryBIO, SSLCertVerificationError, SSLError, SSLObject, SSLWantReadError, SSLZeroReturnError
@@ -28,10 +29,9 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoreply.circumstances import TLSDetails
+from echoreply.core.connection_info import TLSDetails
+from echoreply.net.transport import IDuplexTransport, IRecordTransport, ISecureTransport
 from echoreply.tls.context import ServerSession
-from echoreply.tls.suites import suite_name
-from echoreply.transport import IDuplexTransport, IRecordTransport, ISecureTransport
 
 
 @implementer(
@@ -444,3 +444,18 @@ class TLSTransport:
         if not self._fault:
             self._say_goodbye()
         self._transport.loseConnection()
+
+
+def suite_name(name: str) -> str:
+    """
+    Give the name that a cipher suite has in IANA's registry: RFC 5289, RFC 7905 and RFC 8446, B.4.
+
+    @param name: as OpenSSL has it, whose names for the suites of TLS 1.2 are its own.
+    @return: the same, if it is none of those that Python's L{ssl} offers.
+    """
+    match = re.fullmatch(r"(\w+)-(\w+)-(?:AES(\d+)-(GCM-)?(SHA\d+)|CHACHA20-POLY1305)", name)
+    if not match:
+        return name
+    exchange, signature, bits, gcm, digest = match.groups()
+    cipher = f"AES_{bits}_{'GCM' if gcm else 'CBC'}_{digest}" if bits else "CHACHA20_POLY1305_SHA256"
+    return f"TLS_{exchange}_{signature}_WITH_{cipher}"

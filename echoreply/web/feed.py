@@ -11,11 +11,11 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from echoreply.observer import Listener
-from echoreply.roster import Table
-from echoreply.statistics import Statistics
-from echoreply.timer import Timer
-from echoreply.totals import Totals
+from echoreply.net.listener import Listener
+from echoreply.net.timer import Timer
+from echoreply.observe.connection_table import Table
+from echoreply.observe.statistics import Statistics
+from echoreply.observe.totals import Totals
 
 BEAT = 1.0
 """Seconds from one time that viewers are told to the next."""

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import NOT_ALLOWED, HTTPChannel
 from twisted.web.server import Request, Site
 
-from echoreply.descriptors import MOST_LOOKING
+from echoreply.net.file_limits import MOST_LOOKING
 
 PATIENCE = 60
 """Seconds in which a request has to be whole, and as many in which its answer has to be read."""

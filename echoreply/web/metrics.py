@@ -24,11 +24,10 @@ from prometheus_client.registry import Collector
 
 import echoreply
 import twisted
-from echoreply.histogram import BOUNDS, Histogram
-from echoreply.observer import Listener
-from echoreply.reasons import CloseReason, DropReason
-from echoreply.statistics import Condition, Process, Statistics
-from echoreply.totals import Totals
+from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.net.listener import Listener
+from echoreply.observe.statistics import Condition, Process, Statistics
+from echoreply.observe.totals import BOUNDS, Histogram, Totals
 
 _OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 

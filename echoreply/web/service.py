@@ -13,13 +13,13 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
 from echoreply import __version__
-from echoreply.endpoint import IServerReactor, stream_endpoint
-from echoreply.events import WebListening, tell
-from echoreply.listeners import mind_file
-from echoreply.roads import Road, listening_on
-from echoreply.roster import Table
-from echoreply.statistics import Statistics
-from echoreply.transport import prepare
+from echoreply.net.binding import Binding, listening_on
+from echoreply.net.endpoints import IServerReactor, stream_endpoint
+from echoreply.net.sockets import mind_file
+from echoreply.net.transport import prepare
+from echoreply.observe.connection_table import Table
+from echoreply.observe.events import WebListening, tell
+from echoreply.observe.statistics import Statistics
 from echoreply.web.feed import Feed
 from echoreply.web.metrics import Metrics
 from echoreply.web.site import site
@@ -61,7 +61,7 @@ class WebService(MultiService):
         feed.setServiceParent(self)  # type: ignore[no-untyped-call]
         with listening_on(description):
             endpoint = stream_endpoint(reactor, description)
-        self._road = Road(description, partial(endpoint.listen, site(reactor, statistics, feed, metrics)))
+        self._binding = Binding(description, partial(endpoint.listen, site(reactor, statistics, feed, metrics)))
         self._passed_on = description.startswith("systemd:")
 
     def privilegedStartService(self) -> None:
@@ -88,7 +88,7 @@ class WebService(MultiService):
         return ensureDeferred(self._stop())
 
     def _listen(self) -> None:
-        self._port = self._road.listen()
+        self._port = self._binding.listen()
         if isinstance(self._port, tcp.Port):
             prepare(self._port.socket)
         if isinstance(self._port, unix.Port):
@@ -102,5 +102,5 @@ class WebService(MultiService):
         await super().stopService()  # type: ignore[no-untyped-call]
 
     def _tell(self) -> None:
-        host = self._road.listener.name
+        host = self._binding.listener.name
         tell(WebListening(url=host if host.startswith("unix:") else f"http://{host}/"))

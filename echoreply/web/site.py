@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
-from echoreply.statistics import Condition, Statistics
+from echoreply.observe.statistics import Condition, Statistics
 from echoreply.web.feed import Feed
 from echoreply.web.http import PATIENCE, PLAIN, LookingRequest, QuietSite
 from echoreply.web.metrics import Metrics, format_for

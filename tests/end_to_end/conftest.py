@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import Server, Transcript
-from tests.tls import TLSWire
-from tests.wire import Dial
+from tests.support.processes import Server, Transcript
+from tests.support.tls_peers import TLSWire
+from tests.support.wire_contract import Dial
 
 Start = Callable[..., Server]
 Profile = Callable[..., Dial]

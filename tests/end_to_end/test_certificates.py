@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import wire
 from tests.end_to_end.conftest import Start, installed
-from tests.programs import Server, twistd
-from tests.tls import Authority, TLSWire, client_context
-from tests.wire import PATIENCE, exchange
+from tests.support import wire_contract as wire
+from tests.support.processes import Server, twistd
+from tests.support.tls_peers import Authority, TLSWire, client_context
+from tests.support.wire_contract import PATIENCE, exchange
 
 
 @pytest.fixture

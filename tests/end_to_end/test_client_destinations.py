@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from echoreply.command import parse_arguments
+from echoreply.client.command import parse_arguments
 from tests.end_to_end.conftest import Start, listening
-from tests.programs import CLIENT, TWISTD, Server, Terminal, client
-from tests.tls import Authority
-from tests.wire import PATIENCE
+from tests.support.processes import CLIENT, TWISTD, Server, Terminal, client
+from tests.support.tls_peers import Authority
+from tests.support.wire_contract import PATIENCE
 
 
 class TestUnix:

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from echoreply.command import parse_arguments
+from echoreply.client.command import parse_arguments
 from tests.end_to_end.conftest import Start
-from tests.programs import CLIENT, Server, Terminal
-from tests.wire import PATIENCE
+from tests.support.processes import CLIENT, Server, Terminal
+from tests.support.wire_contract import PATIENCE
 
 RESIDENT_LIMIT = 100 * 1024
 

@@ -16,9 +16,9 @@ import pytest
 
 from echoreply.tls.context import server_context
 from tests.end_to_end.conftest import Start, listening
-from tests.programs import CLIENT, Server, Terminal, client, free_port
-from tests.tls import Authority, make_certificate
-from tests.wire import PATIENCE
+from tests.support.processes import CLIENT, Server, Terminal, client, free_port
+from tests.support.tls_peers import Authority, make_certificate
+from tests.support.wire_contract import PATIENCE
 
 INSECURE = b"echoreply-client: --insecure: nobody checks whose certificate the server has\n"
 

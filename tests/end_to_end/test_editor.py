@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator import Emulator
 from tests.end_to_end.conftest import Start, installed
 from tests.end_to_end.test_client_program import one_shot_server
-from tests.programs import CLIENT, Server, client, free_port
-from tests.tls import Authority
-from tests.wire import PATIENCE
+from tests.support.processes import CLIENT, Server, client, free_port
+from tests.support.terminal_emulator import Emulator
+from tests.support.tls_peers import Authority
+from tests.support.wire_contract import PATIENCE
 
 UP, LEFT, RIGHT, DELETE = "\x1b[A", "\x1b[D", "\x1b[C", "\x1b[3~"
 CTRL_A, CTRL_C, CTRL_D, CTRL_E, CTRL_R, CTRL_Z, CTRL_BRACKET = "\x01", "\x03", "\x04", "\x05", "\x12", "\x1a", "\x1d"
@@ -386,7 +386,7 @@ class TestRetry:
             )
 
 
-class TestRoads:
+class TestBindings:
     def test_tls(self, start_as_told: Start, tmp_path: Path) -> None:
         authority = Authority(tmp_path, "Test Authority")
         certificate, key = authority.sign("127.0.0.1")
@@ -439,10 +439,11 @@ class TestPipe:
             "import os, sys\n"
             "def show(status):\n"
             "    print([name for name in sys.modules if name.split('.')[0] in ('prompt_toolkit', 'wcwidth')])\n"
-            "    print([name in sys.modules for name in ('twisted.internet.asyncioreactor', 'echoreply.session')])\n"
+            "    wanted = 'twisted.internet.asyncioreactor', 'echoreply.client.pipes'\n"
+            "    print([name in sys.modules for name in wanted])\n"
             "    sys.stdout.flush(); leave(status)\n"
             "leave, os._exit, sys.argv = os._exit, show, ['echoreply-client', '127.0.0.1', '1']\n"
-            "from echoreply.command import main; main()\n"
+            "from echoreply.client.command import main; main()\n"
         )
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)

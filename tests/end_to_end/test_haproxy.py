@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests import wire
-from tests.crowd import Crowd, Talk
 from tests.end_to_end.conftest import Start, installed, on_linux
-from tests.haproxy import SHIPPED, SHIPPED_ADDRESSES, HAProxy
-from tests.networks import Namespaces, Network, network
-from tests.programs import Server, free_port, stop_and_count
-from tests.tls import TLSWire, make_certificate
-from tests.wire import PATIENCE, Dial, Wire
+from tests.support import wire_contract as wire
+from tests.support.crowd import Crowd, Talk
+from tests.support.haproxy_process import SHIPPED, SHIPPED_ADDRESSES, HAProxy
+from tests.support.namespaces import Namespaces, Network, network
+from tests.support.processes import Server, free_port, stop_and_count
+from tests.support.tls_peers import TLSWire, make_certificate
+from tests.support.wire_contract import PATIENCE, Dial, Wire
 
 pytestmark = on_linux
 

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import wire
-from tests.datagrams import ask, client_of
 from tests.end_to_end.conftest import Start, installed, on_linux
-from tests.logs import Told, port_of, read, said, told
-from tests.programs import TWISTD, Server, Terminal, Transcript, free_port, serve_as_daemon, twistd
-from tests.tls import Authority, TLSWire, client_context
-from tests.wire import PATIENCE, Wire
+from tests.support import wire_contract as wire
+from tests.support.json_logs import Told, port_of, read, said, told
+from tests.support.processes import TWISTD, Server, Terminal, Transcript, free_port, serve_as_daemon, twistd
+from tests.support.tls_peers import Authority, TLSWire, client_context
+from tests.support.udp_sockets import ask, client_of
+from tests.support.wire_contract import PATIENCE, Wire
 
 HOSTILE = [
     b"hello",
@@ -292,11 +292,11 @@ class TestFiles:
         script.write_text('reply = "one\\n"')
         server = serve(f"--script={script}")
         server.process.send_signal(signal.SIGHUP)
-        (renewed,) = told(jq, server, "renewed")
+        (renewed,) = told(jq, server, "reloaded")
         assert own_fields(renewed) == {"what": f"script {script}"}
         script.write_text("reply = ")
         server.process.send_signal(signal.SIGHUP)
-        (broken,) = told(jq, server, "not_renewed")
+        (broken,) = told(jq, server, "reload_failed")
         assert (broken["level"], broken["what"]) == ("error", f"script {script}")
         assert "line 1" in broken["why"]
 

@@ -15,13 +15,13 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from attrs import fields
 
-from echoreply import events
-from echoreply.events import Event, Fault
-from echoreply.reasons import CloseReason, DropReason
-from tests import wire
+from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.observe import events
+from echoreply.observe.events import Event, Fault
 from tests.end_to_end.conftest import Start, installed
-from tests.logs import FIELDS, PAGE, read, rows, words
-from tests.wire import PATIENCE
+from tests.support import wire_contract as wire
+from tests.support.json_logs import FIELDS, PAGE, read, rows, words
+from tests.support.wire_contract import PATIENCE
 
 EVENTS: list[type[Any]] = [
     event
@@ -127,7 +127,7 @@ def test_what_it_says_of_jq_works(jq: str, start: Start, tmp_path: Path) -> None
     log = server.log.all()
     read(jq, log)
     fault = b'{"time":"2026-11-23T07:32:09.123456Z","level":"error","event":"script_fault","fault":"x"}\n'
-    (tmp_path / "echoreply.log").write_bytes(log + fault)
+    (tmp_path / "echoreply.observe.log").write_bytes(log + fault)
     told = []
     for command in EXAMPLES:
         assert shlex.split(command)[0] == "jq"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from echoreply import command
+from echoreply.client import command
 from echoreply.measure import command as measure
-from echoreply.options import Options
+from echoreply.server.options import Options
 
 PAGES = Path(__file__).parents[2] / "docs" / "man"
 

@@ -18,12 +18,12 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from echoreply.measure.messages import Messages
-from tests import faulty
 from tests.end_to_end.conftest import Start, listening
 from tests.end_to_end.test_peers import TestTheOriginal
-from tests.programs import MEASURE, TWISTD, Server, Terminal, Transcript, free_port
-from tests.tls import Authority
-from tests.wire import PATIENCE
+from tests.support import faulty_servers as faulty
+from tests.support.processes import MEASURE, TWISTD, Server, Terminal, Transcript, free_port
+from tests.support.tls_peers import Authority
+from tests.support.wire_contract import PATIENCE
 
 WITHOUT = """
 import sys
@@ -196,7 +196,7 @@ class TestAsALoad:
         assert (status, said) == (0, "")
 
 
-class TestRoads:
+class TestBindings:
     def test_families(self, server: Server) -> None:
         for arguments in (["-4", "localhost"], ["-6", "::1"]):
             assert measure("-c", 1, *arguments, server.port)[0] == 0
@@ -214,7 +214,7 @@ class TestRoads:
         server = start_as_told(listen=f"ssl:0:certKey={certificate}:privateKey={key}")
         load = ("--connections", 3, "--depth", 4, "--count", 1000, "--tls")
         status, result, said = measured(*load, "--ca", authority.path, "127.0.0.1", server.port)
-        assert (status, result["answered"], result["settings"]["road"]) == (0, 1000, "tls")
+        assert (status, result["answered"], result["settings"]["transport"]) == (0, 1000, "tls")
         status, result, said = measured(*load, "--insecure", "127.0.0.1", server.port)
         assert (status, result["answered"]) == (0, 1000)
         assert said.startswith("echoreply-measure: --insecure: nobody checks whose certificate the server has\n")
@@ -229,7 +229,7 @@ class TestRoads:
         server = start_as_told("--udp=0", "--udp-rate=1000000")
         port = server.log.wait_for(rb"listening on \S+:(\d+) for UDP\n")[1].decode()
         status, result, _ = measured("--udp", "--depth", 4, "--count", 1000, "127.0.0.1", port)
-        assert (status, result["answered"], result["settings"]["road"]) == (0, 1000, "udp")
+        assert (status, result["answered"], result["settings"]["transport"]) == (0, 1000, "udp")
 
     def test_datagrams_that_nobody_takes_are_told(self) -> None:
         port = free_port()

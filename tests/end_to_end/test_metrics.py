@@ -15,12 +15,12 @@ from urllib.request import Request, urlopen
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from tests.end_to_end.conftest import Start, on_linux
-from tests.metrics import OPENMETRICS, labels_of, served
-from tests.programs import Server, stop_and_count
-from tests.prometheus import Prometheus, promtool
-from tests.tls import TLSWire
-from tests.web import WEB, web_port
-from tests.wire import PATIENCE, PREFIX, Dial, Wire, exchange
+from tests.support.processes import Server, stop_and_count
+from tests.support.prometheus_process import Prometheus, promtool
+from tests.support.sample_metrics import OPENMETRICS, labels_of, served
+from tests.support.tls_peers import TLSWire
+from tests.support.web_clients import WEB, web_port
+from tests.support.wire_contract import PATIENCE, PREFIX, Dial, Wire, exchange
 
 
 def scrape(server: Server, accept: str = "") -> bytes:

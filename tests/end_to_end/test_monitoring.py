@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from tests.end_to_end.conftest import Start, on_linux
-from tests.metrics import labels_of, served, unknown
-from tests.programs import Server
-from tests.prometheus import SHIPPED, Prometheus, promtool
-from tests.tls import TLSWire
-from tests.web import WEB, web_port
-from tests.wire import PREFIX, exchange
+from tests.support.processes import Server
+from tests.support.prometheus_process import SHIPPED, Prometheus, promtool
+from tests.support.sample_metrics import labels_of, served, unknown
+from tests.support.tls_peers import TLSWire
+from tests.support.web_clients import WEB, web_port
+from tests.support.wire_contract import PREFIX, exchange
 
 # Of other systems there are no metrics of processes.
 pytestmark = on_linux

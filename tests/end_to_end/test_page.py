@@ -15,10 +15,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 
 from tests.end_to_end.conftest import Start
-from tests.programs import Server, free_port
-from tests.tls import Authority, TLSWire, client_context
-from tests.web import WEB, web_port
-from tests.wire import PATIENCE, Dial, Wire
+from tests.support.processes import Server, free_port
+from tests.support.tls_peers import Authority, TLSWire, client_context
+from tests.support.web_clients import WEB, web_port
+from tests.support.wire_contract import PATIENCE, Dial, Wire
 
 Look = Callable[..., Page]
 Scheme = Literal["light", "dark"]
@@ -136,7 +136,7 @@ DRAWN = """
     return found;
 }
 """
-"""Counts a canvas's pixels in the colour of a chart's first line."""
+"""TotalsObserver a canvas's pixels in the colour of a chart's first line."""
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import Start, installed
-from tests.programs import CLIENT, Server, Terminal, Transcript, free_port
-from tests.wire import PATIENCE
+from tests.support.processes import CLIENT, Server, Terminal, Transcript, free_port
+from tests.support.wire_contract import PATIENCE
 
 ORIGINAL = Path(__file__).parents[3] / "shared" / "seed"
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.datagrams import ask, client_of, udp_port
 from tests.end_to_end.conftest import Profile, SetOnly, Start, installed
-from tests.programs import Server, free_port
-from tests.tls import Authority, TLSWire, client_context
-from tests.wire import PATIENCE, Dial, Wire, exchange
+from tests.support.processes import Server, free_port
+from tests.support.tls_peers import Authority, TLSWire, client_context
+from tests.support.udp_sockets import ask, client_of, udp_port
+from tests.support.wire_contract import PATIENCE, Dial, Wire, exchange
 
 WELCOME = b"Gateway API Test TCP Server\n"
 

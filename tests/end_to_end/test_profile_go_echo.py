@@ -11,11 +11,11 @@ from typing import Self
 
 import pytest
 
-from tests.datagrams import ask, client_of, udp_port
 from tests.end_to_end.conftest import Profile, SetOnly, Start, installed, listening
-from tests.programs import Server
-from tests.tls import Authority, Session, client_context
-from tests.wire import PATIENCE, Dial, Wire, exchange
+from tests.support.processes import Server
+from tests.support.tls_peers import Authority, Session, client_context
+from tests.support.udp_sockets import ask, client_of, udp_port
+from tests.support.wire_contract import PATIENCE, Dial, Wire, exchange
 
 EVERYTHING = {
     "SERVICE_ACCOUNT": "default",

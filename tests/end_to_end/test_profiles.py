@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from tests import wire
-from tests.datagrams import ask, client_of, udp_port
 from tests.end_to_end.conftest import Profile, Start, installed, on_linux
-from tests.programs import Transcript, twistd
-from tests.tls import TLSWire, client_context
-from tests.wire import PATIENCE, PREFIX, Dial, Wire, exchange
+from tests.support import wire_contract as wire
+from tests.support.processes import Transcript, twistd
+from tests.support.tls_peers import TLSWire, client_context
+from tests.support.udp_sockets import ask, client_of, udp_port
+from tests.support.wire_contract import PATIENCE, PREFIX, Dial, Wire, exchange
 
 ANYTHING = [b"exit", b"quit\n", b"\0", b"\n", b"\r\n", b"\xff\xfe", b"server reply:a", bytes(range(256)) * 8]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from attrs import fields_dict
 
-from echoreply.settings import DEFAULT_PORT, Settings
-from tests import wire
-from tests.programs import Transcript
-from tests.wire import Wire
+from echoreply.server.settings import DEFAULT_PORT, Settings
+from tests.support import wire_contract as wire
+from tests.support.processes import Transcript
+from tests.support.wire_contract import Wire
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

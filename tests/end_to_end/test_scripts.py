@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from echoreply import profiles
-from tests import wire
-from tests.datagrams import ask, client_of, udp_port
+from echoreply.scripts import profiles
 from tests.end_to_end.conftest import Start, on_linux
-from tests.end_to_end.test_roads import UNIXWire
+from tests.end_to_end.test_bindings import UNIXWire
 from tests.end_to_end.test_threats import TOO_MANY
 from tests.end_to_end.test_workers import connect_to_each, processes, wait_until
-from tests.programs import TWISTD, Server, free_port, outliving, stop_and_count, stop_while_it_answers, twistd
-from tests.tls import TLSWire, client_context
-from tests.wire import PATIENCE, Wire, exchange
+from tests.support import wire_contract as wire
+from tests.support.processes import TWISTD, Server, free_port, outliving, stop_and_count, stop_while_it_answers, twistd
+from tests.support.tls_peers import TLSWire, client_context
+from tests.support.udp_sockets import ask, client_of, udp_port
+from tests.support.wire_contract import PATIENCE, Wire, exchange
 
 LOOKED_AT = "reply = '{{ prefix }}{{ message | string }}{{ end }}'\n"
 """What the server does without a script, but each message is looked at."""

@@ -10,10 +10,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from echoreply.profiles import names
-from tests import wire
-from tests.programs import Transcript
-from tests.wire import Wire
+from echoreply.scripts.profiles import names
+from tests.support import wire_contract as wire
+from tests.support.processes import Transcript
+from tests.support.wire_contract import Wire
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scripts.md").read_text(encoding="utf-8")
 TWISTD = Path(sys.executable).with_name("twistd")

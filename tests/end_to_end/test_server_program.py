@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import wire
 from tests.end_to_end.conftest import Start
-from tests.programs import (
+from tests.support import wire_contract as wire
+from tests.support.processes import (
     CHOICES,
     LONG_PREFIX,
     client_that_does_not_read,
@@ -23,7 +23,7 @@ from tests.programs import (
     stop_while_it_answers,
     twistd,
 )
-from tests.wire import PATIENCE
+from tests.support.wire_contract import PATIENCE
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=str)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import on_linux
-from tests.wire import PATIENCE
+from tests.support.wire_contract import PATIENCE
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import wire
 from tests.end_to_end.conftest import Start, on_linux
-from tests.programs import (
+from tests.support import wire_contract as wire
+from tests.support.processes import (
     LONG_PREFIX,
     SYSTEMD_SOCKET,
     TWISTD,
@@ -33,7 +33,7 @@ from tests.programs import (
     stop_and_count,
     stop_while_it_answers,
 )
-from tests.wire import PATIENCE, PREFIX, Wire
+from tests.support.wire_contract import PATIENCE, PREFIX, Wire
 
 TOO_MANY = b"server error: too many connections\n"
 
@@ -413,7 +413,7 @@ class TestSocketActivation:
             ("haproxy:haproxy:tcp:0", "haproxy takes an endpoint without it"),
         ],
     )
-    def test_an_endpoint_that_can_not_be_had_is_told_in_a_line(
+    def test_an_endpoint_that_can_not_be_had_is_report_start_errors(
         self, endpoint: str, reason: str, tmp_path: Path
     ) -> None:
         command = [TWISTD, "-n", "--pidfile=", "echoreply", f"--listen={endpoint}"]

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import wire
 from tests.end_to_end.conftest import Start, on_linux
-from tests.programs import LONG_PREFIX, Server, stop_while_it_answers, twistd
-from tests.tls import TLSWire, client_context, make_certificate
-from tests.wire import PATIENCE, Case, Dial
+from tests.support import wire_contract as wire
+from tests.support.processes import LONG_PREFIX, Server, stop_while_it_answers, twistd
+from tests.support.tls_peers import TLSWire, client_context, make_certificate
+from tests.support.wire_contract import PATIENCE, Case, Dial
 
 StartTLS = Callable[..., tuple[Server, Callable[..., TLSWire]]]
 
@@ -162,7 +162,7 @@ def test_one_too_many_that_never_shakes_hands_is_let_go(serve: StartTLS) -> None
     [(b"GET / HTTP/1.0\r\n\r\n", b"http request"), (b"hello\nhello\n", b"wrong version number")],
     ids=["http", "garbage"],
 )
-def test_who_speaks_no_tls_is_told_in_a_line_and_harms_nobody(sent: bytes, why: bytes, serve: StartTLS) -> None:
+def test_who_speaks_no_tls_is_report_start_errors_and_harms_nobody(sent: bytes, why: bytes, serve: StartTLS) -> None:
     server, dial = serve()
     with dial() as other:
         with server.dial()() as connection:

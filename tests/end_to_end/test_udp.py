@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import wire
-from tests.datagrams import ask, client_of, udp_port
 from tests.end_to_end.conftest import Start, on_linux
-from tests.programs import Server, Transcript, free_port, outliving, serve_as_daemon, stop_and_count, twistd
-from tests.wire import PATIENCE, PREFIX
+from tests.support import wire_contract as wire
+from tests.support.processes import Server, Transcript, free_port, outliving, serve_as_daemon, stop_and_count, twistd
+from tests.support.udp_sockets import ask, client_of, udp_port
+from tests.support.wire_contract import PATIENCE, PREFIX
 
 
 @contextmanager

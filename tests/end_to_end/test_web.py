@@ -17,12 +17,12 @@ import pytest
 
 from echoreply.web.http import HEADERS
 from echoreply.web.site import MOST_VIEWERS
-from tests import wire
 from tests.end_to_end.conftest import Start, installed, on_linux
-from tests.programs import Server, free_port, serve_as_daemon, stop_and_count, twistd
-from tests.tls import TLSWire
-from tests.web import WEB, Viewer, get, look_and_read_nothing, viewer, web_port
-from tests.wire import PATIENCE, Wire
+from tests.support import wire_contract as wire
+from tests.support.processes import Server, free_port, serve_as_daemon, stop_and_count, twistd
+from tests.support.tls_peers import TLSWire
+from tests.support.web_clients import WEB, Viewer, get, look_and_read_nothing, viewer, web_port
+from tests.support.wire_contract import PATIENCE, Wire
 
 PATHS = ["/", "/page.css", "/page.js", "/feed.js", "/uplot.css", "/uplot.js", "/metrics", "/healthz", "/readyz"]
 

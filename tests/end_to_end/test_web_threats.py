@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from echoreply.descriptors import MOST_LOOKING
-from tests import wire
+from echoreply.net.file_limits import MOST_LOOKING
 from tests.end_to_end.conftest import Start, on_linux
-from tests.programs import LONG_PREFIX, Server, client_that_does_not_read, stop_and_count
-from tests.web import WEB, Viewer, get, look_and_read_nothing, viewer, web_port
-from tests.wire import PATIENCE, Wire
+from tests.support import wire_contract as wire
+from tests.support.processes import LONG_PREFIX, Server, client_that_does_not_read, stop_and_count
+from tests.support.web_clients import WEB, Viewer, get, look_and_read_nothing, viewer, web_port
+from tests.support.wire_contract import PATIENCE, Wire
 
 HOST = b"HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = b"POST / " + HOST + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import wire
 from tests.end_to_end.conftest import Start, on_linux
 from tests.end_to_end.test_threats import TOO_MANY
-from tests.programs import (
+from tests.support import wire_contract as wire
+from tests.support.processes import (
     CHOICES,
     LONG_PREFIX,
     TWISTD,
@@ -35,8 +35,8 @@ from tests.programs import (
     stop_while_it_answers,
     twistd,
 )
-from tests.tls import Authority, TLSWire
-from tests.wire import PATIENCE, PREFIX, Wire
+from tests.support.tls_peers import Authority, TLSWire
+from tests.support.wire_contract import PATIENCE, PREFIX, Wire
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="there is no SO_REUSEPORT")
 
@@ -273,7 +273,7 @@ class TestDying:
     def test_without_their_supervisor_they_let_their_clients_go_and_end(self, start: Start) -> None:
         server = start("--workers=2", "--max-connections=1000", "--drain=60")
         pids = processes(server)
-        directory = re.search(rb"--tally=([^\0]+)/", Path(f"/proc/{pids[1]}/cmdline").read_bytes())
+        directory = re.search(rb"--shared_limits=([^\0]+)/", Path(f"/proc/{pids[1]}/cmdline").read_bytes())
         assert directory
         assert os.path.exists(directory[1])
         with ExitStack() as stack:
@@ -555,7 +555,7 @@ class TestMistakes:
             (["--workers=2", "--listen=tcp:0"], "--workers takes 1 with --listen and --udp: "),
         ],
     )
-    def test_a_bad_value_is_told_in_a_line(self, options: list[str], said: str, tmp_path: Path) -> None:
+    def test_a_bad_value_is_report_start_errors(self, options: list[str], said: str, tmp_path: Path) -> None:
         result = twistd(tmp_path, "-n", "echoreply", *options)
         assert result.returncode == 1
         assert said in result.stdout.splitlines()[-1]

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import wire
-from tests.programs import Transcript
-from tests.web import WEB, web_port
-from tests.wire import Wire
+from tests.support import wire_contract as wire
+from tests.support.processes import Transcript
+from tests.support.web_clients import WEB, web_port
+from tests.support.wire_contract import Wire
 
 pytestmark = pytest.mark.wheel
 
@@ -49,7 +49,7 @@ def test_the_sdist_and_the_wheel_carry_the_plugin_and_make_no_package_of_twisted
     for names in (in_wheel, in_sdist):
         assert {PLUGIN, "echoreply/protocol.py", "echoreply/py.typed"} <= names
         assert not {"twisted/__init__.py", "twisted/plugins/__init__.py"} & names
-    assert {"README.md", "LICENSE", "CHANGELOG.md", "tests/test_framing.py"} <= in_sdist
+    assert {"README.md", "LICENSE", "CHANGELOG.md", "tests/core/test_framing.py"} <= in_sdist
     assert not any(name.startswith("tests/") for name in in_wheel)
 
 

@@ -1,0 +1,12 @@
+"""What a server does when no option says otherwise."""
+
+DEFAULT_PREFIX = b"server reply:"
+
+DEFAULT_MAX_MESSAGE = 65536
+"""Bytes of the longest message."""
+
+DEFAULT_PAUSE = 0.2
+"""Seconds of silence that end a message from a client that has sent no LF."""
+
+DEFAULT_IDLE_TIMEOUT = 600.0
+"""Seconds without progress after which a client is disconnected."""

@@ -1,7 +1,0 @@
-"""What keeps a server from starting."""
-
-from __future__ import annotations
-
-
-class CannotStart(Exception):  # noqa: N818
-    """Something that a person has to put right. The text says what, for people, in a line."""

@@ -1,0 +1,40 @@
+"""Waits between attempts to connect."""
+
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.client.backoff import FIRST, LONGEST, SHORTEST, Backoff
+
+
+class Most(Random):
+    """Gives the most that a wait can be."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+class BackoffTests(SynchronousTestCase):
+    def test_the_most_that_a_wait_can_be_doubles_up_to_half_a_minute(self) -> None:
+        backoff = Backoff(Most())
+        self.assertEqual([backoff.next() for _ in range(9)], [0.5, 1, 2, 4, 8, 16, 30, 30, 30])
+
+    def test_every_wait_is_chance_within_bounds(self) -> None:
+        seen = set()
+        for seed in range(100):
+            backoff = Backoff(Random(seed))
+            most = FIRST
+            for _ in range(10):
+                wait = backoff.next()
+                self.assertTrue(SHORTEST <= wait <= most)
+                most = min(2 * most, LONGEST)
+            seen.add(wait)
+        self.assertEqual(len(seen), 100)
+        self.assertTrue(min(seen) < LONGEST / 4 and max(seen) > LONGEST * 3 / 4)
+
+    def test_after_a_connection_that_held_waits_begin_anew(self) -> None:
+        backoff = Backoff(Most())
+        for _ in range(5):
+            backoff.next()
+        backoff.reset()
+        self.assertEqual(backoff.next(), FIRST)

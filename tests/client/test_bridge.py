@@ -1,0 +1,246 @@
+"""A keyboard and a socket, bridged."""
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
+from zope.interface.verify import verifyObject
+
+from echoreply.client import bridge as client
+from echoreply.client.bridge import Keyboard, ReplyClientFactory, SessionEnd
+from echoreply.core.input_lines import InputLines
+from echoreply.core.quoting import TerminalText
+from tests.support.fake_transports import TCPStringTransport
+
+
+class ClientTestCase(SynchronousTestCase):
+    """Has a client between a socket and a terminal."""
+
+    shown_on_terminal = False
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.factory = ReplyClientFactory(
+            self.clock,
+            self.open_keyboard,
+            lines=InputLines(),
+            wait=5,
+            terminal=TerminalText() if self.shown_on_terminal else None,
+        )
+        self.client = self.factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 8088))
+        self.socket = TCPStringTransport(self.client)
+        self.client.makeConnection(self.socket)
+
+    def open_keyboard(self, keyboard: Keyboard) -> None:
+        self.keyboard = keyboard
+        self.terminal = TCPStringTransport(keyboard)
+        keyboard.makeConnection(self.terminal)
+
+    def assert_parted(self, session_end: SessionEnd) -> None:
+        """Check that all is over, once what was received has been shown."""
+        self.assertNoResult(self.factory.done)
+        self.assertTrue(self.terminal.disconnecting)
+        self.terminal.lose(ConnectionDone())
+        self.assertIs(self.successResultOf(self.factory.done), session_end)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class BridgeTests(ClientTestCase):
+    def test_both_ends_are_half_closeable(self) -> None:
+        verifyObject(IHalfCloseableProtocol, self.client)
+        verifyObject(IHalfCloseableProtocol, self.keyboard)
+        verifyObject(IPushProducer, self.client)
+
+    def test_what_is_typed_is_sent(self) -> None:
+        self.keyboard.dataReceived(b"hello\n")
+        self.assertEqual(self.socket.take(), b"hello\n")
+
+    def test_what_is_received_is_shown_byte_for_byte(self) -> None:
+        every = bytes(range(256))
+        self.client.dataReceived(every)
+        self.assertEqual(self.terminal.take(), every)
+
+    def test_the_keyboard_waits_for_the_socket(self) -> None:
+        self.keyboard.dataReceived(b"x" * 65536 + b"\n")
+        self.assertFalse(self.terminal.reading)
+        self.socket.flush()
+        self.assertTrue(self.terminal.reading)
+
+    def test_the_socket_waits_for_the_terminal(self) -> None:
+        self.client.dataReceived(b"x" * 65537)
+        self.assertFalse(self.socket.reading)
+        self.terminal.flush()
+        self.assertTrue(self.socket.reading)
+
+    def test_a_message_is_not_delayed_by_nagles_algorithm(self) -> None:
+        self.assertTrue(self.socket.no_delay)
+
+
+class TerminalTests(ClientTestCase):
+    shown_on_terminal = True
+
+    def test_a_server_does_not_drive_a_terminal(self) -> None:
+        self.client.dataReceived(b"\x1b[31mred\n")
+        self.assertEqual(self.terminal.take(), b"\\x1b[31mred\n")
+
+    def test_what_was_held_back_is_shown_in_the_end(self) -> None:
+        self.client.dataReceived("中".encode()[:1])
+        self.assertEqual(self.terminal.take(), b"")
+        self.client.readConnectionLost()
+        self.assertEqual(self.terminal.take(), b"\\xe4")
+        self.assert_parted(SessionEnd.CLOSED)
+
+
+class LeavingTests(ClientTestCase):
+    def test_quit_ends_what_is_sent_and_waits_for_the_replies(self) -> None:
+        self.keyboard.dataReceived(b"a\nquit\nb\n")
+        self.assertEqual(self.socket.take(), b"a\n")
+        self.assertTrue(self.socket.write_closed)
+        self.assertFalse(self.terminal.reading)
+        self.socket.flush()
+        self.client.dataReceived(b"server reply:a\n")
+        self.client.readConnectionLost()
+        self.assertEqual(self.terminal.take(), b"server reply:a\n")
+        self.assert_parted(SessionEnd.ANSWERED)
+
+    def test_the_end_of_the_input_sends_what_is_left(self) -> None:
+        self.keyboard.dataReceived(b"rest")
+        self.keyboard.readConnectionLost()
+        self.assertEqual(self.socket.take(), b"rest")
+        self.assertTrue(self.socket.write_closed)
+        self.socket.flush()
+        self.client.readConnectionLost()
+        self.assert_parted(SessionEnd.ANSWERED)
+
+    def test_twisteds_own_tls_is_not_half_closed_but_left_after_a_silence(self) -> None:
+        directlyProvides(self.socket, ISSLTransport)
+        self.keyboard.dataReceived(b"a\nquit\n")
+        self.assertFalse(self.socket.write_closed)
+        self.clock.advance(5)
+        self.assert_parted(SessionEnd.SILENT)
+
+    def test_quit_then_the_end_of_the_input_is_one_leaving(self) -> None:
+        self.keyboard.dataReceived(b"quit\n")
+        self.keyboard.readConnectionLost()
+        self.socket.flush()
+        self.client.readConnectionLost()
+        self.assert_parted(SessionEnd.ANSWERED)
+
+    def test_exit_is_the_servers_to_answer(self) -> None:
+        self.keyboard.dataReceived(b"exit\n")
+        self.assertEqual(self.socket.take(), b"exit\n")
+        self.assertFalse(self.socket.write_closed)
+        self.client.readConnectionLost()
+        self.assert_parted(SessionEnd.ANSWERED)
+
+    def test_after_exit_a_reset_is_still_one(self) -> None:
+        self.keyboard.dataReceived(b"exit\n")
+        self.socket.lose(ConnectionLost())
+        self.assert_parted(SessionEnd.RESET)
+
+    def test_a_server_that_closes_unasked_is_told_from_one_that_was_asked(self) -> None:
+        self.client.dataReceived(b"server error: too many connections\n")
+        self.client.readConnectionLost()
+        self.assert_parted(SessionEnd.CLOSED)
+
+    def test_a_server_that_closes_before_it_was_sent_everything_was_not_asked(self) -> None:
+        self.keyboard.dataReceived(b"hello\n")
+        self.keyboard.readConnectionLost()
+        self.client.readConnectionLost()
+        self.assert_parted(SessionEnd.CLOSED)
+
+    def test_a_connection_that_simply_ends_was_closed(self) -> None:
+        self.socket.lose(ConnectionDone())
+        self.assert_parted(SessionEnd.CLOSED)
+
+    def test_a_reset_is_told(self) -> None:
+        self.socket.lose(reason := ConnectionLost())
+        self.assert_parted(SessionEnd.RESET)
+        self.assertIs(self.factory.reason, reason)
+
+    def test_a_reset_is_told_after_the_end_of_the_input_too(self) -> None:
+        self.keyboard.readConnectionLost()
+        self.socket.lose(ConnectionLost())
+        self.assert_parted(SessionEnd.RESET)
+
+    def test_how_it_ended_first_is_how_it_ended(self) -> None:
+        self.client.readConnectionLost()
+        self.socket.lose(ConnectionLost())
+        self.assert_parted(SessionEnd.CLOSED)
+
+
+class WaitTests(ClientTestCase):
+    def test_a_server_that_does_not_close_is_left_after_a_silence(self) -> None:
+        self.keyboard.readConnectionLost()
+        self.socket.flush()
+        self.clock.advance(4.9)
+        self.client.dataReceived(b"late")
+        self.clock.advance(4.9)
+        self.assertFalse(self.terminal.disconnecting)
+        self.clock.advance(0.1)
+        self.assertEqual(self.terminal.take(), b"late")
+        self.assert_parted(SessionEnd.SILENT)
+
+    def test_before_the_end_of_the_input_no_silence_matters(self) -> None:
+        self.client.dataReceived(b"hello")
+        self.clock.advance(3600)
+        self.assertFalse(self.terminal.disconnecting)
+
+    def test_a_server_that_we_do_not_listen_to_is_not_silent(self) -> None:
+        self.keyboard.readConnectionLost()
+        self.socket.flush()
+        self.client.dataReceived(b"x" * 65537)
+        self.clock.advance(3600)
+        self.assertFalse(self.terminal.disconnecting)
+        self.terminal.flush()
+        self.clock.advance(5)
+        self.assert_parted(SessionEnd.SILENT)
+
+    def test_nor_is_one_that_we_stopped_listening_to_before_the_end_of_the_input(self) -> None:
+        self.client.dataReceived(b"x" * 65537)
+        self.keyboard.readConnectionLost()
+        self.socket.flush()
+        self.clock.advance(3600)
+        self.assertFalse(self.terminal.disconnecting)
+        self.terminal.flush()
+        self.clock.advance(5)
+        self.assert_parted(SessionEnd.SILENT)
+
+    def test_a_server_that_says_nothing_but_takes_what_was_typed_is_not_silent(self) -> None:
+        left = [4000, 2000, 1000, 0]
+        self.patch(client, "unsent", lambda _transport: left.pop(0))
+        self.keyboard.dataReceived(b"hello\n")
+        self.keyboard.readConnectionLost()
+        self.socket.flush()
+        self.clock.pump([5, 5, 5])
+        self.assertFalse(self.terminal.disconnecting)
+        self.clock.advance(5)
+        self.assert_parted(SessionEnd.SILENT)
+
+    def test_a_server_that_does_not_take_what_was_typed_is_told(self) -> None:
+        self.keyboard.dataReceived(b"hello\n")
+        self.keyboard.readConnectionLost()
+        self.clock.advance(5)
+        self.assertFalse(self.terminal.disconnecting, "it may just have been slow")
+        self.clock.advance(5)
+        self.assert_parted(SessionEnd.UNSENT)
+
+
+class OutputTests(ClientTestCase):
+    def test_when_nobody_looks_any_more_it_leaves_at_once(self) -> None:
+        self.keyboard.writeConnectionLost()
+        self.assertIs(self.successResultOf(self.factory.done), SessionEnd.OUTPUT_CLOSED)
+        self.assertTrue(self.socket.disconnecting)
+
+    def test_what_could_not_be_shown_at_the_end_is_told(self) -> None:
+        self.keyboard.dataReceived(b"exit\n")
+        self.client.readConnectionLost()
+        self.terminal.lose(ConnectionLost())
+        self.assertIs(self.successResultOf(self.factory.done), SessionEnd.OUTPUT_CLOSED)
+
+    def test_a_terminal_that_ends_by_itself_says_nothing_new(self) -> None:
+        self.keyboard.connectionLost(Failure(ConnectionDone()))
+        self.assertNoResult(self.factory.done)

@@ -1,0 +1,161 @@
+"""Where options lead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.error import DNSLookupError, NoProtocol
+from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver, ITransport
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from echoreply.client.command import parse_arguments
+from echoreply.connect.target import ConnectTarget, IClientReactor, OneFamily, connect_target, connection_words
+from echoreply.connect.udp import DatagramClientEndpoint
+from echoreply.tls.client import TLSClientEndpoint
+
+
+@implementer(IHostnameResolver)
+class Resolver:
+    """Knows addresses of both families, and takes note of how it was asked."""
+
+    ADDRESSES = (IPv6Address("UDP", "::1", 9, 0, 0), IPv4Address("UDP", "127.0.0.1", 9))
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        self.asked.append((hostName, transportSemantics))
+        resolution = cast(IHostResolution, None)
+        resolutionReceiver.resolutionBegan(resolution)
+        for address in self.ADDRESSES if hostName == "both" else ():
+            if addressTypes is None or type(address) in addressTypes:
+                resolutionReceiver.addressResolved(address)
+        resolutionReceiver.resolutionComplete()
+        return resolution
+
+
+class Reactor(MemoryReactorClock):
+    """One whose resolver can be replaced, as a real one's can."""
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        before: IHostnameResolver = self.nameResolver
+        self.nameResolver = resolver
+        return before
+
+
+class DestinationTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+        self.resolver = Resolver()
+        self.reactor.installNameResolver(self.resolver)
+
+    def connect_target(self, *arguments: str) -> ConnectTarget:
+        return connect_target(cast(IClientReactor, self.reactor), parse_arguments(arguments))
+
+
+class DestinationTests(DestinationTestCase):
+    def test_each_kind_has_its_endpoint_and_its_words(self) -> None:
+        for arguments, endpoint, words in (
+            ([], HostnameEndpoint, "127.0.0.1:8088"),
+            (["::1", "80"], HostnameEndpoint, "[::1]:80"),
+            (["-6", "name"], HostnameEndpoint, "name:8088 over IPv6"),
+            (["--udp"], DatagramClientEndpoint, "127.0.0.1:8088"),
+            (["--unix=/run/x"], UNIXClientEndpoint, "/run/x"),
+            (["--connect=unix:/run/x"], UNIXClientEndpoint, "unix:/run/x"),
+            (["--tls"], TLSClientEndpoint, "127.0.0.1:8088"),
+        ):
+            there = self.connect_target(*arguments)
+            self.assertIsInstance(there.endpoint, endpoint)
+            self.assertEqual(there.words, words)
+
+    def test_the_name_of_a_certificate_has_no_root_and_no_zone(self) -> None:
+        for arguments, name in (
+            (["a.example."], "a.example"),
+            (["fe80::1%lo"], "fe80::1"),
+            (["--servername=b.example", "a.example"], "b.example"),
+            (["--unix=x", "--insecure"], None),
+        ):
+            endpoint = self.connect_target("--tls", *arguments).endpoint
+            assert isinstance(endpoint, TLSClientEndpoint)
+            self.assertEqual(endpoint._name, name)
+
+
+class NameTests(DestinationTestCase):
+    def test_a_name_may_have_underscores(self) -> None:
+        connecting = self.connect_target("my_service_1.example").endpoint.connect(Factory.forProtocol(Protocol))
+        self.failureResultOf(connecting, DNSLookupError)
+        self.assertEqual(self.resolver.asked, [("my_service_1.example", "TCP")])
+
+    def test_what_can_be_no_name_is_an_error(self) -> None:
+        for host in ("a_..b", "_" * 64, "b\xfccher_", "[::1]:8088", "_:8088", "a b"):
+            self.failureResultOf(self.connect_target(host).endpoint.connect(Factory.forProtocol(Protocol)), ValueError)
+        self.assertEqual(self.resolver.asked, [])
+
+
+class FamilyTests(DestinationTestCase):
+    def test_a_resolver_for_one_family_is_one(self) -> None:
+        verifyObject(IHostnameResolver, OneFamily(self.resolver, 4))
+
+    def test_only_addresses_of_the_family_are_tried(self) -> None:
+        for option, expected in (([], ["::1", "127.0.0.1"]), (["-4"], ["127.0.0.1"]), (["-6"], ["::1"])):
+            self.setUp()
+            self.connect_target(*option, "both").endpoint.connect(Factory.forProtocol(Protocol))
+            # The first at once, the next when it has not answered for a while.
+            self.reactor.pump([0.1] * 10)
+            self.assertEqual([client[0] for client in self.reactor.tcpClients], expected)
+
+
+class DatagramEndpointTests(DestinationTestCase):
+    def connect(self, factory: Factory, *arguments: str) -> Deferred[object]:
+        return cast("Deferred[object]", self.connect_target("--udp", *arguments).endpoint.connect(factory))
+
+    def test_the_first_address_is_taken(self) -> None:
+        protocol = self.successResultOf(self.connect(Factory.forProtocol(Protocol), "-4", "both", "9"))
+        assert isinstance(protocol, Protocol)
+        assert protocol.transport
+        self.addCleanup(protocol.transport.abortConnection)  # type: ignore[attr-defined]
+        self.assertEqual(protocol.transport.getPeer(), IPv4Address("UDP", "127.0.0.1", 9))
+        self.assertEqual(self.resolver.asked, [("both", "UDP")])
+        self.assertRegex(connection_words(protocol.transport), r"^127\.0\.0\.1:9 from 127\.0\.0\.1:\d+, UDP$")
+
+    def test_a_name_without_an_address_is_an_error(self) -> None:
+        self.failureResultOf(self.connect(Factory.forProtocol(Protocol), "nowhere"), DNSLookupError)
+
+    def test_what_can_be_no_name_is_an_error_and_not_looked_up(self) -> None:
+        for host in ("a..b", "x" * 64, "\udcff"):
+            self.failureResultOf(self.connect(Factory.forProtocol(Protocol), host), ValueError)
+        self.assertEqual(self.resolver.asked, [])
+
+    def test_a_factory_may_refuse(self) -> None:
+        class Refusing(Factory):
+            def buildProtocol(self, addr: object) -> None:
+                return None
+
+        self.failureResultOf(self.connect(Refusing(), "both"), NoProtocol)
+
+
+class ConnectionWordsTests(SynchronousTestCase):
+    def words(self, peer: IAddress, host: IAddress) -> str:
+        return connection_words(cast(ITransport, StringTransport(peerAddress=peer, hostAddress=host)))
+
+    def test_tcp_has_two_addresses(self) -> None:
+        here, there = IPv4Address("TCP", "127.0.0.1", 1), IPv6Address("TCP", "::1", 2)
+        self.assertEqual(self.words(there, here), "[::1]:2 from 127.0.0.1:1")
+
+    def test_a_unix_socket_has_a_path(self) -> None:
+        self.assertEqual(self.words(UNIXAddress("/run/x"), UNIXAddress(None)), "/run/x")

@@ -1,0 +1,97 @@
+"""Where a message ends."""
+
+from hypothesis import given
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.core.framing import LONGEST_TERMINATOR, Block, LineFramer, ReadFramer, too_long
+from tests.support.reference import cut, places, streams
+
+
+class BlockTests(SynchronousTestCase):
+    def test_a_run_of_lines_is_given_line_by_line(self) -> None:
+        self.assertEqual(Block(b"a\n\nb\r\n", 3).messages(), [b"a", b"", b"b\r"])
+
+    def test_a_single_message_keeps_the_newlines_within(self) -> None:
+        self.assertEqual(Block(b"a\nb\n", 1).messages(), [b"a\nb"])
+
+    def test_no_more_messages_are_given_than_asked_for(self) -> None:
+        self.assertEqual(Block(b"a\nb\nc\n", 3).messages(2), [b"a", b"b"])
+        self.assertEqual(Block(b"a\n", 1).messages(0), [])
+        self.assertEqual(Block(b"a\n", 1).messages(5), [b"a"])
+
+
+class TooLongTests(SynchronousTestCase):
+    def test_the_limit_itself_is_not_too_long(self) -> None:
+        self.assertFalse(too_long(b"x" * 8, 8))
+        self.assertTrue(too_long(b"x" * 9, 8))
+
+    def test_the_terminators_own_bytes_do_not_count(self) -> None:
+        self.assertFalse(too_long(b"x" * 8 + b"\r\r", 8))
+
+    def test_cr_inside_a_message_counts(self) -> None:
+        self.assertTrue(too_long(b"x" * 7 + b"\r\rx", 8))
+
+    def test_a_terminator_may_not_grow_without_end(self) -> None:
+        self.assertFalse(too_long(b"\r" * (8 + LONGEST_TERMINATOR), 8))
+        self.assertTrue(too_long(b"\r" * (9 + LONGEST_TERMINATOR), 8))
+
+
+class LineFramerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.framer = LineFramer(limit=8)
+
+    def test_lines_of_one_read_come_as_one_block_without_a_copy(self) -> None:
+        read = b"a\nb\n"
+        block = self.framer.receive(read)
+        assert block is not None
+        self.assertIs(block.data, read)
+        self.assertEqual(block.count, 2)
+
+    def test_a_line_that_is_not_complete_waits_for_its_end(self) -> None:
+        self.assertEqual(self.framer.receive(b"a\nhel"), Block(b"a\n", 1))
+        self.assertTrue(self.framer.unfinished)
+        self.assertEqual(self.framer.receive(b"lo\n"), Block(b"hello\n", 1))
+        self.assertFalse(self.framer.unfinished)
+
+    def test_what_is_left_is_a_message_when_no_more_comes(self) -> None:
+        self.assertIsNone(self.framer.receive(b"rest"))
+        self.assertEqual(self.framer.finish(), Block(b"rest", 1))
+        self.assertIsNone(self.framer.finish())
+
+    def test_it_knows_when_a_client_speaks_in_lines(self) -> None:
+        self.framer.receive(b"hi")
+        self.assertFalse(self.framer.speaks_in_lines)
+        self.framer.receive(b"\n")
+        self.assertTrue(self.framer.speaks_in_lines)
+
+    def test_a_line_that_never_ends_is_noticed_and_no_longer_kept(self) -> None:
+        for _ in range(9):
+            self.assertFalse(self.framer.overflow)
+            self.framer.receive(b"x")
+        self.assertTrue(self.framer.overflow)
+        self.assertIsNone(self.framer.receive(b"y\nz\n"))
+        self.assertIsNone(self.framer.finish())
+
+    def test_cr_without_end_is_noticed_too(self) -> None:
+        for _ in range(8 + LONGEST_TERMINATOR):
+            self.framer.receive(b"\r")
+            self.assertFalse(self.framer.overflow)
+        self.framer.receive(b"\r")
+        self.assertTrue(self.framer.overflow)
+
+    @given(streams, places)
+    def test_no_byte_is_lost_or_moved_however_a_stream_is_cut(self, stream: bytes, places: list[int]) -> None:
+        framer = LineFramer(limit=10_000)
+        blocks = [framer.receive(read) for read in cut(stream, places)]
+        blocks.append(framer.finish())
+        given = [block for block in blocks if block]
+        self.assertEqual(b"".join(block.data for block in given), stream)
+        *lines, rest = stream.split(b"\n")
+        self.assertEqual([m for block in given for m in block.messages()], lines + ([rest] if rest else []))
+
+
+class ReadFramerTests(SynchronousTestCase):
+    def test_every_read_is_a_message(self) -> None:
+        framer = ReadFramer()
+        self.assertEqual(framer.receive(b"a\nb\nc"), Block(b"a\nb\nc", 1))
+        self.assertIsNone(framer.finish())

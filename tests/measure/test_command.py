@@ -1,0 +1,104 @@
+"""The command line of C{echoreply-measure}."""
+
+from __future__ import annotations
+
+import re
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.connect.options import Parser, add_connect_options
+from echoreply.measure import messages
+from echoreply.measure.command import HELP, parse_arguments
+from echoreply.measure.schedule import Flood, Spaced, Steady
+from echoreply.measure.session import make_plan, settings_of
+
+
+class OptionsTests(SynchronousTestCase):
+    def refused(self, *arguments: str) -> str:
+        """Parse what can't be; give what is said."""
+        said = StringIO()
+        with redirect_stderr(said), self.assertRaises(SystemExit) as raised:
+            parse_arguments(arguments)
+        self.assertEqual(raised.exception.code, 2)
+        text = said.getvalue()
+        self.assertEqual((text.count("\n"), text[:19]), (1, "echoreply-measure: "))
+        return text
+
+    def test_without_options_it_is_as_ping(self) -> None:
+        options = parse_arguments([])
+        self.assertEqual((options.host, options.port, options.load), ("127.0.0.1", 8088, False))
+        plan = make_plan(options)
+        self.assertIsInstance(plan.schedule, Spaced)
+        self.assertEqual((plan.connections, plan.size, plan.prefix, plan.duration), (1, 64, b"server reply:", None))
+        self.assertEqual(settings_of(options)["interval"], 1.0)
+
+    def test_one_of_the_options_for_it_makes_it_a_load(self) -> None:
+        for option in ("--connections=2", "--depth=2", "--duration=3", "--rate=4"):
+            self.assertTrue(parse_arguments([option]).load)
+        plan = make_plan(parse_arguments(["--connections", "100", "--depth", "3", "--size", "9"]))
+        self.assertIsInstance(plan.schedule, Flood)
+        self.assertEqual((plan.connections, plan.depth, plan.size, plan.duration), (100, 3, 9, 10.0))
+        plan = make_plan(parse_arguments(["--rate", "2.5", "--count", "7"]))
+        self.assertIsInstance(plan.schedule, Steady)
+        self.assertEqual((plan.connections, plan.depth, plan.duration), (1, 1, None))
+
+    def test_a_prefix_is_any_line_of_bytes(self) -> None:
+        self.assertEqual(parse_arguments(["--prefix", ""]).prefix, b"")
+        self.assertEqual(parse_arguments(["--prefix", "é\udcff%d"]).prefix, b"\xc3\xa9\xff%d")
+        self.assertIsNone(make_plan(parse_arguments(["--any"])).prefix)
+        self.assertIsNone(settings_of(parse_arguments(["--any"]))["prefix"])
+        self.assertIn("takes a text without newlines", self.refused("--prefix", "a\nb"))
+
+    def test_what_does_not_go_together_is_told(self) -> None:
+        for arguments, words in (
+            (["-i", "1", "--rate", "2"], "-i is for a message at a time, --rate for a load"),
+            (["--duration", "1", "--count", "2"], "both say when to end"),
+            (["--any", "--prefix", "x"], "--any takes any reply"),
+            (["--compare", "a", "b"], "needs --chart"),
+            (["--compare", "a", "b", "--chart", "c.svg", "--rate", "1"], "does not go with --rate"),
+            (["--compare", "a", "b", "--chart", "c.svg", "host"], "unrecognized|HOST"),
+            (["--chart", "c.png"], "argument --chart: takes the name of an .svg file, not 'c.png'"),
+            (["--tls", "--udp"], "--tls needs a connection"),
+            (["-4", "--unix", "x"], "-4 is about the addresses"),
+        ):
+            self.assertTrue(re.search(words, self.refused(*arguments)), arguments)
+
+    def test_what_no_value_can_be_is_told(self) -> None:
+        for arguments in (
+            ["-i", "0"],
+            ["-c", "0"],
+            ["--connections", "x"],
+            ["--depth=-1"],
+            ["--size", str(messages.SHORTEST - 1)],
+            ["--size", str(messages.LONGEST + 1)],
+            ["--duration", "inf"],
+            ["--rate", "0"],
+            ["host", "99999"],
+            ["--json", ""],
+        ):
+            self.assertIn("takes", self.refused(*arguments))
+        for size in (messages.SHORTEST, messages.LONGEST):
+            self.assertEqual(parse_arguments(["--size", str(size)]).size, size)
+
+
+class HelpTests(SynchronousTestCase):
+    def test_it_fits_a_screen(self) -> None:
+        lines = HELP.splitlines()
+        self.assertLess(len(lines), 40)
+        self.assertLess(max(map(len, lines)), 80)
+
+    def test_it_is_shown(self) -> None:
+        said = StringIO()
+        with redirect_stdout(said), self.assertRaises(SystemExit) as raised:
+            parse_arguments(["--help"])
+        self.assertEqual((raised.exception.code, said.getvalue()), (0, HELP))
+
+    def test_it_names_every_option(self) -> None:
+        parser = Parser("x")
+        add_connect_options(parser)
+        names = {name for action in parser._actions for name in action.option_strings}
+        names |= {"-i", "-c", "--count", "--connections", "--depth", "--duration", "--rate", "--size", "--prefix"}
+        names |= {"--any", "--json", "--chart", "--compare", "--version"}
+        self.assertEqual(names - set(re.findall(r"(?<![\w-])--?[\w-]+", HELP)), set())

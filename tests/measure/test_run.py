@@ -1,0 +1,250 @@
+"""A run from its first connection to its last; on a clock, with connections in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import evolve
+from twisted.internet import error
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from echoreply.measure.recording import Recording
+from echoreply.measure.result import Result
+from echoreply.measure.run import DRAIN, FAREWELL, OPENING, TICK, Plan, Run
+from echoreply.measure.schedule import Flood, Schedule, Spaced, Steady
+from tests.support.fake_transports import TCPStringTransport
+
+PREFIX = b"server reply:"
+
+PLAN = Plan(
+    schedule=Flood(1),
+    connections=1,
+    depth=1,
+    size=16,
+    prefix=PREFIX,
+    duration=None,
+    datagrams=False,
+    connect_timeout=10,
+)
+
+
+@implementer(IStreamClientEndpoint)
+class MemoryEndpoint:
+    """Connects to nobody. What becomes of an attempt is for C{connected} to say."""
+
+    def __init__(self) -> None:
+        self.transports: list[TCPStringTransport] = []
+        self.attempts = 0
+        self.connected: Callable[[IProtocol], Deferred[IProtocol]] = succeed
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        self.attempts += 1
+        protocol = protocolFactory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 8088))
+        assert isinstance(protocol, Protocol)
+        transport = TCPStringTransport(protocol)
+        connected = self.connected(protocol)
+        if connected.called and not hasattr(connected.result, "value"):
+            self.transports.append(transport)
+            protocol.makeConnection(transport)
+        return connected
+
+
+class RunTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.endpoint = MemoryEndpoint()
+        self.used = 0.0
+        self.seen: list[tuple[float, int]] = []
+
+    def begin(self, schedule: Schedule, **changes: Any) -> Deferred[Result]:  # noqa: ANN401
+        """Connect, and begin to measure."""
+        plan = evolve(PLAN, schedule=schedule, **changes)
+        self.run_ = Run(self.clock, self.endpoint, plan, progress=self.progress, cpu=lambda: self.used)
+        self.successResultOf(ensureDeferred(self.run_.connect()))
+        self.measured = ensureDeferred(self.run_.measure("there", {"size": 16}))
+        return self.measured
+
+    def progress(self, seconds: float, recording: Recording) -> None:
+        self.seen.append((round(seconds, 3), recording.answered))
+
+    def answer(self, connection: int = 0) -> int:
+        """Answer all that was asked; give how many messages there were."""
+        transport = self.endpoint.transports[connection]
+        asked = transport.take().splitlines(keepends=True)
+        if asked:
+            transport.protocol.dataReceived(b"".join(PREFIX + message for message in asked))
+        return len(asked)
+
+    def result(self) -> Result:
+        """Let the connections close; give the result."""
+        self.assertNoResult(self.measured)
+        for transport in self.endpoint.transports:
+            if hasattr(transport, "protocol"):
+                self.assertTrue(transport.disconnecting)
+                transport.lose(error.ConnectionDone())
+        result = self.successResultOf(self.measured)
+        self.assertEqual(self.clock.getDelayedCalls(), [], "nothing is left behind")
+        return result
+
+    def test_a_count_ends_with_the_last_reply(self) -> None:
+        self.begin(Flood(3))
+        for _ in range(3):
+            self.clock.advance(0.5)
+            self.answer()
+        result = self.result()
+        self.assertEqual((result.sent, result.answered, result.lost, result.wrong), (3, 3, 0, 0))
+        self.assertEqual((result.seconds, result.rate, result.right), (1.5, 2.0, True))
+        self.assertEqual((result.target, result.settings), ("there", {"size": 16}))
+        self.assertIsNone(self.run_.failure)
+
+    def test_a_duration_ends_the_asking_and_what_was_asked_is_awaited(self) -> None:
+        self.begin(Flood(), duration=1.0)
+        self.clock.advance(0.4)
+        self.answer()
+        self.clock.advance(0.6)
+        self.clock.advance(0.5)
+        self.assertEqual(self.answer(), 1)
+        result = self.result()
+        self.assertEqual((result.sent, result.answered, result.lost, result.seconds), (2, 2, 0, 1.5))
+
+    def test_a_late_reply_is_awaited_but_not_for_ever(self) -> None:
+        self.begin(Flood(1))
+        self.clock.advance(TICK)
+        self.clock.advance(DRAIN - TICK / 2)
+        self.assertFalse(self.endpoint.transports[0].disconnecting)
+        self.clock.advance(TICK)
+        result = self.result()
+        self.assertEqual((result.sent, result.answered, result.lost), (1, 0, 1))
+        self.assertEqual(result.first_lost, b"0:0000000001 xx\n")
+        self.assertFalse(result.right)
+
+    def test_at_a_rate_as_many_are_sent_as_were_due(self) -> None:
+        self.begin(Steady(100, duration=2.0), duration=2.0)
+        for _ in range(2000):
+            self.clock.advance(0.001)
+            self.answer()
+        result = self.result()
+        self.assertEqual((result.sent, result.answered, result.unsent), (200, 200, 0))
+
+    def test_what_became_due_in_the_last_moment_is_sent(self) -> None:
+        self.begin(Steady(10, duration=1.0), depth=20, duration=1.0)
+        self.clock.advance(1.0)
+        self.assertEqual(self.answer(), 10)
+        self.assertEqual(self.result().unsent, 0)
+
+    def test_what_a_slow_server_leaves_no_room_for_is_told(self) -> None:
+        self.begin(Steady(10, duration=1.0), duration=1.0)
+        self.clock.advance(1.0)
+        self.answer()
+        result = self.result()
+        self.assertEqual((result.sent, result.unsent, result.right), (1, 9, True))
+
+    def test_a_person_ends_it_at_once_and_what_is_on_its_way_is_not_lost(self) -> None:
+        self.begin(Spaced(1), depth=10)
+        self.answer()
+        self.clock.advance(1)
+        self.answer()
+        self.clock.advance(1)
+        self.run_.interrupt()
+        result = self.result()
+        self.assertEqual((result.sent, result.answered, result.lost, result.on_their_way), (3, 2, 0, 1))
+        self.assertTrue(result.right)
+
+    def test_what_a_person_has_waited_for_too_long_is_lost(self) -> None:
+        self.begin(Spaced(1), depth=10)
+        for _ in range(75):
+            self.clock.advance(0.1)
+        self.run_.interrupt()
+        result = self.result()
+        self.assertEqual((result.sent, result.answered, result.lost, result.on_their_way), (8, 0, 3, 5))
+
+    def test_what_has_waited_for_no_longer_than_a_reply_took_is_not(self) -> None:
+        self.begin(Flood(2), depth=2)
+        self.clock.advance(0.1)
+        transport = self.endpoint.transports[0]
+        first = transport.take().splitlines(keepends=True)[0]
+        for _ in range(30):
+            self.clock.advance(0.1)
+        transport.protocol.dataReceived(PREFIX + first)
+        self.run_.interrupt()
+        self.assertEqual(self.result().on_their_way, 1)
+
+    def test_a_lost_connection_ends_it_and_is_told(self) -> None:
+        self.begin(Flood(), connections=2)
+        self.answer(0)
+        self.endpoint.transports[0].lose(error.ConnectionDone())
+        result = self.result()
+        assert self.run_.failure
+        self.assertTrue(self.run_.failure.check(error.ConnectionDone))
+        self.assertEqual((result.sent, result.answered, result.lost), (3, 1, 2))
+
+    def test_a_connection_lost_before_all_were_made_is_told(self) -> None:
+        self.run_ = Run(self.clock, self.endpoint, evolve(PLAN, schedule=Flood()), cpu=lambda: 0.0)
+        self.successResultOf(ensureDeferred(self.run_.connect()))
+        self.endpoint.transports[0].lose(error.ConnectionDone())
+        result = self.successResultOf(ensureDeferred(self.run_.measure("there", {})))
+        self.assertEqual(result.sent, 0)
+        self.assertTrue(self.run_.failure)
+
+    def test_connections_that_do_not_close_are_left(self) -> None:
+        self.begin(Flood(1))
+        self.answer()
+        self.clock.advance(FAREWELL)
+        self.assertEqual(self.successResultOf(self.measured).answered, 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_few_connections_are_made_at_once(self) -> None:
+        waiting: list[tuple[Deferred[IProtocol], IProtocol]] = []
+
+        def connected(protocol: IProtocol) -> Deferred[IProtocol]:
+            waiting.append((Deferred(), protocol))
+            return waiting[-1][0]
+
+        self.endpoint.connected = connected
+        run = Run(self.clock, self.endpoint, evolve(PLAN, connections=OPENING + 5))
+        connecting = ensureDeferred(run.connect())
+        self.assertEqual(len(waiting), OPENING)
+        for number in range(OPENING + 5):
+            self.assertNoResult(connecting)
+            waiting[number][0].callback(waiting[number][1])
+        self.successResultOf(connecting)
+        self.assertEqual(self.endpoint.attempts, OPENING + 5)
+
+    def test_a_connection_that_is_refused_is_told(self) -> None:
+        self.endpoint.connected = lambda _: fail(error.ConnectionRefusedError())
+        run = Run(self.clock, self.endpoint, evolve(PLAN, connections=3))
+        self.failureResultOf(ensureDeferred(run.connect()), error.ConnectionRefusedError)
+
+    def test_a_connection_that_takes_too_long_is_told(self) -> None:
+        self.endpoint.connected = lambda _: Deferred()
+        run = Run(self.clock, self.endpoint, PLAN)
+        connecting = ensureDeferred(run.connect())
+        self.clock.advance(PLAN.connect_timeout)
+        self.failureResultOf(connecting, error.TimeoutError)
+
+    def test_throughput_is_kept_over_time(self) -> None:
+        self.begin(Flood(), duration=0.35)
+        for _ in range(3):
+            self.clock.advance(0.1)
+            self.answer()
+        self.clock.advance(0.05)
+        self.answer()
+        self.assertEqual(self.seen, [(0.1, 0), (0.2, 1), (0.3, 2)])
+        self.assertEqual(self.result().throughput, [(0.1, 0), (0.2, 1), (0.3, 2), (0.35, 4)])
+
+    def test_the_share_of_a_core_is_that_while_it_asked(self) -> None:
+        self.begin(Flood(), duration=2.0)
+        self.used = 1.96
+        self.clock.advance(2.0)
+        self.used = 50.0
+        self.clock.advance(1.0)
+        self.answer()
+        result = self.result()
+        self.assertEqual((result.cpu, result.busy), (0.98, True))

@@ -1,0 +1,285 @@
+"""What happens, told in a log."""
+
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoreply.core.connection_info import TLSDetails
+from echoreply.core.framing import Block
+from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.net.listener import Listener
+from echoreply.observe.events import LONGEST_SHOWN, described
+from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
+from echoreply.observe.observer import Connection, IReplyObserver
+from echoreply.observe.statistics import TotalsObserver
+from echoreply.observe.totals import Totals
+
+STOPPED = "stopped: accepted 0, open 0, ended 0, refused 0, messages 0, bytes in 0, bytes out 0"
+HOST = IPv4Address("TCP", "192.0.2.9", 8088)
+UDP = Listener(("UDP",), IPv4Address("UDP", "192.0.2.9", 8088))
+
+
+class LogTestCase(SynchronousTestCase):
+    """Has a log that keeps its lines."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.events: list[LogEvent] = []
+        self.log = Logger("echoreply", observer=cast(ILogObserver, self.events.append))
+        self.client = Connection(1, IPv4Address("TCP", "192.0.2.1", 4000), HOST)
+
+    def observer(self, rate: int) -> LogObserver:
+        return LogObserver(self.clock, rate, self.log)
+
+    @property
+    def lines(self) -> list[str]:
+        return [formatEvent(event) for event in self.events]
+
+
+class PartTests(LogTestCase):
+    """Several observers, in as many processes, share what is logged a second."""
+
+    def test_together_they_log_what_one_would(self) -> None:
+        for number in (1, 2, 3, 10):
+            self.events.clear()
+            for which in (1, 2, 3):
+                LogObserver(self.clock, number, self.log, part=(which, 3)).answered(self.client, Block(b"x\n" * 99, 99))
+            self.assertEqual(len(self.lines), number)
+
+    def test_one_without_a_part_counts(self) -> None:
+        log = LogObserver(self.clock, 1, self.log, part=(1, 2))
+        for _ in range(2):
+            log.answered(self.client, Block(b"x\n", 1))
+        self.clock.advance(1)
+        self.assertEqual(self.lines, ["messages not logged: 2"])
+
+
+class ConnectionTests(LogTestCase):
+    def test_it_is_an_observer(self) -> None:
+        verifyObject(IReplyObserver, self.observer(1))
+
+    def test_listening_is_told_with_the_real_address(self) -> None:
+        self.observer(1).listening(Listener((), HOST))
+        self.observer(1).listening(Listener(("TLS",), HOST))
+        self.assertEqual(self.lines, ["listening on 192.0.2.9:8088", "listening on 192.0.2.9:8088 for TLS"])
+
+    def test_a_connection_is_told_from_its_beginning_to_its_end(self) -> None:
+        log = self.observer(10)
+        log.opened(self.client)
+        log.answered(self.client, Block(b"hello\r\n", 1))
+        self.client.messages, self.client.received, self.client.sent = 1, 7, 20
+        log.closed(self.client, CloseReason.FAREWELL)
+        self.assertEqual(
+            self.lines,
+            [
+                "192.0.2.1:4000 connected",
+                '192.0.2.1:4000 sent "hello"',
+                "192.0.2.1:4000 ended: farewell; messages 1, bytes in 7, bytes out 20",
+            ],
+        )
+
+    def test_an_idle_one_is_told_with_its_time(self) -> None:
+        self.client.idle = 600.0
+        self.observer(10).closed(self.client, CloseReason.IDLE)
+        self.assertEqual(self.lines, ["192.0.2.1:4000 ended: idle for 600 s; messages 0, bytes in 0, bytes out 0"])
+
+    def test_what_there_was_in_all_is_told_in_the_end(self) -> None:
+        counts = TotalsObserver()
+        counts.refused(self.client.listener, self.client.peer, CloseReason.TOO_MANY)
+        for reason in (CloseReason.RESET, CloseReason.CLIENT, CloseReason.CLIENT):
+            connection = Connection(1, self.client.peer, HOST, messages=2, received=4, sent=8)
+            counts.opened(connection)
+            counts.closed(connection, reason)
+        counts.opened(self.client)
+        self.observer(10).stopped(counts.totals())
+        self.assertEqual(
+            self.lines,
+            [
+                "stopped: accepted 4, open 1, ended 3 (closed by the client: 2; connection reset or lost: 1), "
+                "refused 1 (too many connections: 1), messages 6, bytes in 12, bytes out 24"
+            ],
+        )
+
+
+class FieldsTests(LogTestCase):
+    """What there is for machines."""
+
+    def fields(self) -> list[tuple[str, dict[str, Any]]]:
+        return [described(event) for event in self.events]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.client.listener = Listener(("TLS",), HOST)
+        self.ends = {"connection": 1, "peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tls"}
+
+    def test_a_connection_is_told_by_its_number_and_both_ends(self) -> None:
+        log = self.observer(10)
+        log.opened(self.client)
+        log.answered(self.client, Block(b"hello\r\n" + b"x" * 300 + b"\n", 2))
+        self.client.messages, self.client.received, self.client.sent, self.client.idle = 2, 308, 400, 60.0
+        log.closed(self.client, CloseReason.IDLE)
+        self.assertEqual(
+            self.fields(),
+            [
+                ("connected", self.ends),
+                ("message", {**self.ends, "message": "hello", "bytes": 5}),
+                ("message", {**self.ends, "message": "x" * LONGEST_SHOWN, "bytes": 300}),
+                ("ended", {**self.ends, "reason": "idle", "idle": 60.0, "messages": 2, "received": 308, "sent": 400}),
+            ],
+        )
+
+    def test_every_handshake_is_told_and_in_text_who_has_a_certificate(self) -> None:
+        log = self.observer(10)
+        log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
+        log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "a.example", "echo/1", "CN=é"))
+        details = {"version": "TLSv1.3", "cipher": "TLS_AES_128_GCM_SHA256"}
+        whom = {"server_name": "a.example", "alpn": "echo/1", "client": "CN=é"}
+        self.assertEqual(
+            self.fields(), [("secured", {**self.ends, **details}), ("secured", {**self.ends, **details, **whom})]
+        )
+        self.assertEqual(self.lines, ["", '192.0.2.1:4000 is "CN=é"'])
+
+    def test_of_many_handshakes_some_are_told_which_costs_those_with_a_certificate_nothing(self) -> None:
+        log = self.observer(10)
+        for _ in range(CONNECTIONS_PER_SECOND + 5):
+            log.secured(self.client, TLSDetails("TLSv1.3", ""))
+        log.secured(self.client, TLSDetails("TLSv1.3", "", client="CN=alice"))
+        self.clock.advance(1)
+        self.assertEqual(len(self.events), CONNECTIONS_PER_SECOND + 2)
+        self.assertEqual([line for line in self.lines if line], ['192.0.2.1:4000 is "CN=alice"'])
+        self.assertEqual(self.fields()[-1], ("not_logged", {"what": "handshakes", "count": 5}))
+
+    def test_who_has_no_connection_is_told_with_where_it_came(self) -> None:
+        log = self.observer(10)
+        ends = {name: value for name, value in self.ends.items() if name != "connection"}
+        log.refused(self.client.listener, self.client.peer, CloseReason.DENIED)
+        log.failed(self.client.listener, self.client.peer, "TLS", "no idea")
+        log.answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10)
+        log.dropped(UDP, ("192.0.2.1", 7), b"abc", DropReason.ANSWERING_PORT)
+        udp = {**ends, "transport": "udp"}
+        self.assertEqual(
+            self.fields(),
+            [
+                ("refused", {**ends, "reason": "denied"}),
+                ("failed", {**ends, "layer": "TLS", "why": "no idea"}),
+                ("message", {**udp, "message": "a", "bytes": 1}),
+                ("dropped", {**udp, "peer": "192.0.2.1:7", "reason": "answering_port", "bytes": 3}),
+            ],
+        )
+
+
+class RefusalTests(LogTestCase):
+    def test_a_refusal_is_told_with_its_reason(self) -> None:
+        self.observer(10).refused(self.client.listener, self.client.peer, CloseReason.TOO_MANY_FROM_HOST)
+        self.assertEqual(self.lines, ["192.0.2.1:4000 refused: too many connections from one host"])
+
+    def test_many_in_a_second_are_counted(self) -> None:
+        log = self.observer(0)
+        for _ in range(REFUSALS_PER_SECOND + 3):
+            log.refused(self.client.listener, self.client.peer, CloseReason.TOO_MANY)
+        self.clock.advance(1)
+        self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
+        self.assertEqual(self.lines[-1], "refusals not logged: 3")
+
+
+class DatagramTests(LogTestCase):
+    def test_a_datagram_is_told_as_a_message_is_within_the_same_rate(self) -> None:
+        log = self.observer(2)
+        log.answered(self.client, Block(b"a\n", 1))
+        for message in (b"b\r\n", b"c"):
+            log.answered_datagram(UDP, ("2001:db8::1", 4000), message, 10)
+        self.assertEqual(self.lines, ['192.0.2.1:4000 sent "a"', '[2001:db8::1]:4000 sent "b"'])
+        log.settle()
+        self.assertEqual(self.lines[-1], "messages not logged: 1")
+
+    def test_rate_0_tells_nothing_of_them(self) -> None:
+        self.observer(0).answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10)
+        self.assertEqual(self.lines, [])
+
+    def test_one_that_is_not_answered_is_told_with_its_reason_and_many_are_counted(self) -> None:
+        log = self.observer(0)
+        for _ in range(REFUSALS_PER_SECOND + 3):
+            log.dropped(UDP, ("192.0.2.1", 7), b"a", DropReason.ANSWERING_PORT)
+        self.clock.advance(1)
+        self.assertEqual(self.lines[0], "192.0.2.1:7 dropped: from a port that answers")
+        self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
+        self.assertEqual(self.lines[-1], "drops not logged: 3")
+
+    def test_in_the_end_it_is_told_how_many_were_not_answered_and_why(self) -> None:
+        counts = TotalsObserver()
+        for reason in [DropReason.RATE] * 2 + [DropReason.PREFIX] * 10:
+            counts.dropped(UDP, ("192.0.2.1", 4000), b"a", reason)
+        self.observer(10).stopped(counts.totals())
+        self.assertEqual(
+            self.lines,
+            [
+                STOPPED.replace("bytes in 0", "bytes in 12")
+                + ", dropped 12 (begins with the prefix: 10; more than the rate: 2)"
+            ],
+        )
+
+
+class MessageTests(LogTestCase):
+    def test_each_message_of_a_block_is_a_line(self) -> None:
+        self.observer(10).answered(self.client, Block(b"a\n\nb\n", 3))
+        self.assertEqual(self.lines, [f"192.0.2.1:4000 sent {shown}" for shown in ('"a"', '""', '"b"')])
+
+    def test_a_message_cannot_drive_a_terminal_forge_a_line_or_format_itself(self) -> None:
+        self.observer(10).answered(self.client, Block(b"\x1b[2J\r\nfake {log_level} {peer}", 1))
+        self.assertEqual(self.lines, [r'192.0.2.1:4000 sent "\x1b[2J\r\nfake {log_level} {peer}"'])
+
+    def test_of_a_long_message_the_beginning_is_shown(self) -> None:
+        self.observer(10).answered(self.client, Block(b"x" * 5000 + b"\n", 1))
+        self.assertEqual(self.lines, [f'192.0.2.1:4000 sent "{"x" * LONGEST_SHOWN}"... (5000 bytes)'])
+
+
+class RateTests(LogTestCase):
+    def test_what_exceeds_the_rate_is_counted_and_the_count_told(self) -> None:
+        log = self.observer(2)
+        log.answered(self.client, Block(b"a\nb\nc\nd\n", 4))
+        log.answered(self.client, Block(b"e\n", 1))
+        self.assertEqual(len(self.lines), 2)
+        self.clock.advance(1)
+        self.assertEqual(self.lines[2:], ["messages not logged: 3"])
+
+    def test_of_many_connections_that_come_and_go_some_are_told(self) -> None:
+        log = self.observer(0)
+        for _ in range(CONNECTIONS_PER_SECOND + 5):
+            log.opened(self.client)
+            log.closed(self.client, CloseReason.CLIENT)
+        self.assertEqual(len(self.lines), 2 * CONNECTIONS_PER_SECOND)
+        self.clock.advance(1)
+        self.assertEqual(self.lines[-2:], ["connections not logged: 5", "ends not logged: 5"])
+        log.opened(self.client)
+        self.assertEqual(self.lines[-1], "192.0.2.1:4000 connected")
+
+    def test_a_new_second_has_new_room(self) -> None:
+        log = self.observer(1)
+        for message in (b"a\n", b"b\n"):
+            log.answered(self.client, Block(message, 1))
+            self.clock.advance(1)
+        self.assertEqual(self.lines, ['192.0.2.1:4000 sent "a"', '192.0.2.1:4000 sent "b"'])
+
+    def test_a_second_that_nobody_used_costs_nothing(self) -> None:
+        log = self.observer(1)
+        log.answered(self.client, Block(b"a\n", 1))
+        self.clock.advance(1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_rate_0_tells_nothing_of_messages(self) -> None:
+        log = self.observer(0)
+        log.answered(self.client, Block(b"a\n", 1))
+        log.stopped(Totals())
+        self.assertEqual(self.lines, [STOPPED])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_last_count_is_told_when_the_server_stops(self) -> None:
+        log = self.observer(1)
+        log.answered(self.client, Block(b"a\nb\n", 2))
+        log.stopped(Totals())
+        self.assertEqual(self.lines[1:], ["messages not logged: 1", STOPPED])
+        self.assertEqual(self.clock.getDelayedCalls(), [])

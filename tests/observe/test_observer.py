@@ -1,0 +1,57 @@
+"""What an operator asks first."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.net.listener import Listener
+from echoreply.observe.observer import Connection
+from echoreply.observe.statistics import TotalsObserver
+
+ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
+LISTENER = Listener()
+
+
+class CountsTests(SynchronousTestCase):
+    def test_what_was_said_on_open_and_ended_connections_is_counted(self) -> None:
+        counts = TotalsObserver()
+        first, second = (Connection(number, ADDRESS, ADDRESS) for number in (1, 2))
+        for connection in (first, second):
+            counts.opened(connection)
+            connection.messages, connection.received, connection.sent = 2, 10, 20
+        counts.closed(first, CloseReason.CLIENT)
+        second.messages = 3
+        totals = counts.totals()
+        self.assertEqual((totals.messages, totals.received, totals.sent), (5, 20, 40))
+        self.assertEqual((totals.accepted, totals.open, totals.endings), (2, 1, {CloseReason.CLIENT: 1}))
+
+    def test_the_refused_are_neither_accepted_nor_ended(self) -> None:
+        counts = TotalsObserver()
+        counts.refused(LISTENER, ADDRESS, CloseReason.TOO_MANY)
+        totals = counts.totals()
+        self.assertEqual((totals.accepted, totals.open, totals.endings.total()), (0, 0, 0))
+        self.assertEqual(totals.refusals, {CloseReason.TOO_MANY: 1})
+
+    def test_datagrams_are_counted_and_those_not_answered_by_reason(self) -> None:
+        counts = TotalsObserver()
+        counts.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18)
+        counts.dropped(LISTENER, ("192.0.2.1", 7), b"hello!", DropReason.ANSWERING_PORT)
+        totals = counts.totals()
+        self.assertEqual((totals.messages, totals.received, totals.sent), (1, 11, 18))
+        self.assertEqual(totals.drops, {DropReason.ANSWERING_PORT: 1})
+
+    @given(st.lists(st.sampled_from(["open", "close"])))
+    def test_the_accepted_are_the_open_and_the_ended(self, events: list[str]) -> None:
+        counts = TotalsObserver()
+        connections: list[Connection] = []
+        for event in events:
+            if event == "open":
+                connections.append(Connection(len(connections) + 1, ADDRESS, ADDRESS))
+                counts.opened(connections[-1])
+            elif connections:
+                counts.closed(connections.pop(), CloseReason.RESET)
+            totals = counts.totals()
+            self.assertEqual(totals.accepted, totals.open + totals.endings.total())
+            self.assertEqual(list(counts.open), connections)

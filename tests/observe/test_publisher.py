@@ -1,0 +1,91 @@
+"""One observer that is several."""
+
+from twisted.internet.address import IPv4Address
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoreply.core.framing import Block
+from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.net.listener import Listener
+from echoreply.observe.observer import Connection, IReplyObserver, NoObserver
+from echoreply.observe.publisher import Publisher
+from echoreply.observe.totals import Totals
+from tests.support.memory_observer import Memory
+
+ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
+LISTENER = Listener(host=ADDRESS)
+
+
+class Fault(Exception):
+    """A disk is full, say."""
+
+
+class Faulty(NoObserver):
+    """An observer with a bug."""
+
+    def answered(self, connection: Connection, messages: Block) -> None:
+        raise Fault
+
+    def closed(self, connection: Connection, reason: CloseReason) -> None:
+        raise Fault
+
+
+class PublisherTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.connection = Connection(1, ADDRESS, ADDRESS)
+
+    def tell_all(self, observer: IReplyObserver) -> None:
+        observer.listening(LISTENER)
+        observer.refused(LISTENER, ADDRESS, CloseReason.TOO_MANY)
+        observer.opened(self.connection)
+        observer.answered(self.connection, Block(b"a\nb\n", 2))
+        observer.closed(self.connection, CloseReason.CLIENT)
+        observer.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18)
+        observer.dropped(LISTENER, ("192.0.2.1", 7), b"hello", DropReason.ANSWERING_PORT)
+        observer.timed(LISTENER, 2, 0.5)
+        observer.stopping()
+        observer.stopped(Totals())
+
+    def assert_all_told(self, memory: Memory) -> None:
+        self.assertEqual(memory.hosts, [ADDRESS])
+        self.assertEqual(memory.refusals, [CloseReason.TOO_MANY])
+        self.assertEqual(memory.messages, [b"a", b"b"])
+        self.assertEqual(memory.ended, [(self.connection, CloseReason.CLIENT)])
+        self.assertEqual(memory.datagrams, [(("192.0.2.1", 4000), b"hello", 18)])
+        self.assertEqual(memory.drops, [DropReason.ANSWERING_PORT])
+        self.assertEqual(memory.times, [(2, 0.5)])
+        self.assertTrue(memory.is_stopping)
+        self.assertTrue(memory.has_stopped)
+
+    def test_it_is_an_observer(self) -> None:
+        verifyObject(IReplyObserver, Publisher([]))
+        verifyObject(IReplyObserver, NoObserver())
+        verifyObject(IReplyObserver, Memory())
+
+    def test_everything_is_told_to_all(self) -> None:
+        memories = [Memory(), Memory()]
+        self.tell_all(Publisher(memories))
+        for memory in memories:
+            self.assert_all_told(memory)
+
+    def test_a_faulty_observer_harms_nobody_and_is_logged_once(self) -> None:
+        memory = Memory()
+        publisher = Publisher([Faulty(), memory])
+        self.tell_all(publisher)
+        self.assertEqual(len(self.flushLoggedErrors(Fault)), 1)
+        self.assert_all_told(memory)
+        for _ in range(10):
+            publisher.answered(self.connection, Block(b"c\n", 1))
+        self.assertEqual(self.flushLoggedErrors(Fault), [])
+
+    def test_each_faulty_observer_is_logged(self) -> None:
+        self.tell_all(Publisher([Faulty(), Faulty()]))
+        self.assertEqual(len(self.flushLoggedErrors(Fault)), 2)
+
+    def test_nothing_worse_than_an_exception_is_held_back(self) -> None:
+        class Leaving(NoObserver):
+            def opened(self, connection: Connection) -> None:
+                raise KeyboardInterrupt
+
+        with self.assertRaises(KeyboardInterrupt):
+            Publisher([Leaving()]).opened(self.connection)

@@ -1,0 +1,90 @@
+"""How long messages take, as far as it is looked at."""
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.net.listener import Listener
+from echoreply.observe.sampling import LOOKS, WINDOW, SamplingClock
+from echoreply.protocol import ReplyFactory
+from tests.support.fake_transports import TCPStringTransport
+from tests.support.memory_observer import Memory
+
+
+class StopwatchTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.now = 50.0
+        self.sampling_clock = SamplingClock(self.clock, lambda: self.now)
+
+    def test_it_is_looked_at_so_often_in_each_window(self) -> None:
+        for _ in range(3):
+            self.assertEqual([self.sampling_clock.look() for _ in range(LOOKS)], [self.now] * LOOKS)
+            self.assertEqual(self.sampling_clock.left, 0)
+            self.clock.advance(WINDOW)
+            self.assertEqual(self.sampling_clock.left, LOOKS)
+
+    def test_who_does_not_look_has_nothing_waiting(self) -> None:
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.sampling_clock.look()
+        self.clock.advance(WINDOW)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class TimedTests(SynchronousTestCase):
+    """What a server tells of how long messages take."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.now = 50.0
+        self.observer = Memory()
+        sampling_clock = SamplingClock(self.clock, lambda: self.now)
+        self.factory = ReplyFactory(self.clock, pause=0.25, observers=[self.observer], sampling_clock=sampling_clock)
+        protocol = self.factory.build(None, Listener())
+        assert protocol
+        self.protocol = protocol
+        self.transport = TCPStringTransport(protocol)
+        protocol.makeConnection(self.transport)
+
+    def test_messages_are_timed_from_the_read_that_completed_them(self) -> None:
+        self.protocol.dataReceived(b"a\nb\nc")
+        self.now += 9
+        self.protocol.dataReceived(b"\n")
+        self.assertEqual(self.observer.times, [(2, 0.0), (1, 0.0)])
+
+    def test_what_waits_for_the_client_to_take_replies_waits_in_the_time(self) -> None:
+        self.protocol.pauseProducing()
+        self.protocol.dataReceived(b"a\n")
+        self.now += 3
+        self.protocol.resumeProducing()
+        self.assertEqual(self.observer.times, [(1, 3.0)])
+
+    def test_the_silence_that_ends_a_message_is_none_of_its_time(self) -> None:
+        self.protocol.dataReceived(b"a")
+        self.now += 0.25
+        self.clock.advance(0.25)
+        self.assertEqual(self.observer.times, [(1, 0.0)])
+
+    def test_what_there_is_no_look_for_is_not_timed_and_has_no_others_time(self) -> None:
+        for _ in range(LOOKS - 1):
+            self.protocol.dataReceived(b"a\n")
+        self.protocol.dataReceived(b"b")
+        self.now += 9
+        self.protocol.dataReceived(b"\n")
+        self.assertEqual(self.observer.times, [(1, 0.0)] * (LOOKS - 1))
+        self.clock.advance(WINDOW)
+        self.protocol.dataReceived(b"c\n")
+        self.assertEqual(self.observer.times[LOOKS - 1 :], [(1, 0.0)])
+
+    def test_connections_know_when_they_were_accepted_and_heard_of(self) -> None:
+        self.now += 2
+        self.protocol.dataReceived(b"a\n")
+        self.assertEqual((self.protocol.connection.opened, self.protocol.connection.heard), (50.0, 52.0))
+
+    def test_without_a_sampling_clock_nothing_is_timed(self) -> None:
+        factory = ReplyFactory(self.clock, observers=[self.observer])
+        protocol = factory.buildProtocol(None)
+        assert protocol
+        protocol.makeConnection(TCPStringTransport(protocol))
+        protocol.dataReceived(b"a\n")
+        self.assertEqual(self.observer.times, [])
+        self.assertEqual((protocol.connection.opened, protocol.connection.heard), (0.0, 0.0))

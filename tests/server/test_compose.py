@@ -1,0 +1,112 @@
+"""A server in one process, as its settings have it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoreply.core.connection_info import Ports
+from echoreply.net.errors import CannotStart
+from echoreply.net.listener import Listener
+from echoreply.observe.observer import IReplyObserver
+from echoreply.protocol import ReplyFactory
+from echoreply.server.compose import PortsObserver, reply_factory
+from echoreply.server.reload import Reload
+from echoreply.server.settings import Settings
+from tests.support.sample_scripts import BY_TCP
+
+
+class PortsTests(SynchronousTestCase):
+    def test_the_first_port_of_each_kind_is_kept(self) -> None:
+        observer = PortsObserver()
+        verifyObject(IReplyObserver, observer)
+        ports = observer.ports
+        self.assertEqual(ports, Ports())
+        observer.listening(Listener((), UNIXAddress("/run/echoreply.sock")))
+        self.assertEqual(ports, Ports())
+        observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 1)))
+        observer.listening(Listener(("TLS",), IPv6Address("TCP", "::", 2)))
+        observer.listening(Listener(("PROXY", "TLS"), IPv4Address("TCP", "0.0.0.0", 3)))
+        observer.listening(Listener(("UDP",), IPv4Address("UDP", "0.0.0.0", 4)))
+        observer.listening(Listener(("PROXY",), IPv4Address("TCP", "0.0.0.0", 5)))
+        self.assertEqual(ports, Ports(tcp=1, tls=2, udp=4))
+
+
+class ScriptTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.path = Path(tempfile.mkdtemp()) / "script.toml"
+        self.addCleanup(shutil.rmtree, self.path.parent)
+        self.path.write_text("reply = '{{ now.year }} {{ ports.tcp }}'")
+
+    def make(self) -> tuple[ReplyFactory, list[Reload]]:
+        reactor: Any = MemoryReactorClock()
+        reactor.advance(1_800_000_000)
+        return reply_factory(reactor, Settings(script=str(self.path)), lambda _: None, [])
+
+    def said(self, factory: ReplyFactory) -> list[bytes]:
+        return factory.rules.answer_datagram(b"a", lambda: BY_TCP)
+
+    def test_the_script_knows_the_reactors_time_and_the_ports(self) -> None:
+        factory, _ = self.make()
+        self.assertEqual(self.said(factory), [b"2027 None"])
+        factory.observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 8088)))
+        self.assertEqual(self.said(factory), [b"2027 8088"])
+
+    def test_it_is_read_again_for_those_who_come_from_then_on(self) -> None:
+        factory, (reload,) = self.make()
+        factory.observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 8088)))
+        self.path.write_text("reply = 'new {{ ports.tcp }}'")
+        with capturedLogs() as events:
+            reload.attempt()
+        self.assertEqual([formatEvent(event) for event in events], [f"script {self.path} was read again"])
+        self.assertEqual(self.said(factory), [b"new 8088"])
+
+    def test_one_that_can_not_be_used_changes_nothing(self) -> None:
+        factory, (reload,) = self.make()
+        before = factory.rules
+        self.path.write_text("\nreply = 1")
+        with capturedLogs() as events:
+            reload.attempt()
+            self.path.unlink()
+            reload.attempt()
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [
+                f"script {self.path} goes on as it was: {self.path}, line 2: reply: takes a text, not 1",
+                f"script {self.path} goes on as it was: {self.path}: No such file or directory",
+            ],
+        )
+        self.assertIs(factory.rules, before)
+
+    def test_one_that_can_not_be_used_keeps_the_server_from_starting(self) -> None:
+        self.path.write_text("reply = 1")
+        with self.assertRaises(CannotStart) as caught:
+            self.make()
+        self.assertEqual(str(caught.exception), f"{self.path}, line 1: reply: takes a text, not 1")
+
+    def test_a_reply_that_can_not_be_made_is_logged_once_and_again_after_the_script_was_read_again(self) -> None:
+        self.path.write_text("reply = \"{{ {}['\\u001b'] }}\"")
+        factory, (reload,) = self.make()
+        with capturedLogs() as events:
+            for _ in range(3):
+                self.assertTrue(self.said(factory)[0].startswith(b"server error: reply: "))
+            reload.attempt()
+            self.said(factory)
+        faults = [event for event in events if event["log_level"] is LogLevel.error]
+        self.assertEqual(len(faults), 2)
+        line = formatEvent(faults[0])
+        self.assertTrue(line.startswith('script: no reply by "reply: '), line)
+        self.assertTrue(line.isprintable())
+
+    def test_without_a_file_there_is_nothing_to_read_again(self) -> None:
+        reactor: Any = MemoryReactorClock()
+        for settings in (Settings(), Settings(profile="identity")):
+            self.assertEqual(reply_factory(reactor, settings, lambda _: None, [])[1], [])

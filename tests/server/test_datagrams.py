@@ -1,0 +1,313 @@
+"""Datagrams: what is answered, and what is not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.udp import Port
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.core.conversation import Rules
+from echoreply.core.reasons import DropReason
+from echoreply.core.replies import Replies, Transform
+from echoreply.net.listener import Listener
+from echoreply.net.sockets import datagram_socket
+from echoreply.net.udp_port import DatagramPort
+from echoreply.server import datagrams
+from echoreply.server.datagrams import ANSWERING_PORTS, ReplyDatagrams
+from tests.support.memory_observer import Memory
+from tests.support.sample_scripts import rules_of_toml
+
+PORT = 8088
+CLIENT = ("192.0.2.1", 4000)
+
+
+class Transport:
+    """Keeps what is sent, or raises what a system may raise."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, Any]] = []
+        self.error = 0
+        self.asked = ""
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("UDP", "192.0.2.9", PORT)
+
+    def write(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401
+        if self.error:
+            raise OSError(self.error, os.strerror(self.error))
+        self.sent.append((datagram, addr))
+
+
+class DatagramsTestCase(SynchronousTestCase):
+    """Has a protocol on a transport in memory."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_800_000_000)
+        self.observer = Memory()
+        self.denied: set[str] = set()
+        self.begin()
+
+    def begin(self, rules: Rules | None = None, rate: int = 1000) -> None:
+        self.transport = Transport()
+        self.protocol = ReplyDatagrams(
+            self.clock,
+            lambda: rules or Rules(),
+            self.observer,
+            Listener(("UDP",)),
+            rate=rate,
+            permits=lambda host: host not in self.denied,
+        )
+        self.protocol.makeConnection(cast(Port, self.transport))
+
+    def send(self, datagram: bytes, peer: Any = CLIENT) -> bytes | None:  # noqa: ANN401
+        """Give the reply, if there is one."""
+        self.protocol.datagramReceived(datagram, peer)
+        if not self.transport.sent:
+            return None
+        reply, to = self.transport.sent.pop()
+        self.assertEqual(to, peer)
+        return reply
+
+    def assert_dropped(self, reason: DropReason, datagram: bytes = b"hello", peer: Any = CLIENT) -> None:  # noqa: ANN401
+        self.assertIsNone(self.send(datagram, peer))
+        self.assertEqual(self.observer.drops.pop(), reason)
+
+
+class ReplyTests(DatagramsTestCase):
+    def test_a_datagram_is_a_message_whatever_is_in_it(self) -> None:
+        for message in (b"hello", b"hello\n", b"a\nb\n", b"\r\n", b"\0\xff", b"", b"exit\na"):
+            self.assertEqual(self.send(message), b"server reply:" + message)
+
+    def test_with_an_empty_prefix_it_comes_back(self) -> None:
+        self.begin(Rules(Replies(prefix=b"")))
+        for message in (b"hello\n", b""):
+            self.assertEqual(self.send(message), message)
+
+    def test_its_letters_are_transformed(self) -> None:
+        self.begin(Rules(Replies(prefix=b"p:", transform=Transform.UPPER)))
+        self.assertEqual(self.send(b"a\nb"), b"p:A\nB")
+
+    def test_it_is_told_with_its_peer_and_the_length_of_the_reply(self) -> None:
+        self.send(b"hello\n")
+        self.send(b"", ("::ffff:192.0.2.7", 4001, 0, 0))
+        self.assertEqual(self.observer.datagrams, [(CLIENT, b"hello\n", 19), (("192.0.2.7", 4001), b"", 13)])
+
+
+class ScriptTests(DatagramsTestCase):
+    """Datagrams that are answered by a script."""
+
+    def sent(self, datagram: bytes) -> list[bytes]:
+        self.protocol.datagramReceived(datagram, CLIENT)
+        sent, self.transport.sent[:] = [reply for reply, _ in self.transport.sent], []
+        return sent
+
+    def test_a_greeting_goes_before_each_reply(self) -> None:
+        self.begin(rules_of_toml("greeting = 'hello'"))
+        for _ in range(2):
+            self.assertEqual(self.sent(b"a"), [b"hello", b">a"])
+        self.assertEqual(self.observer.datagrams, [(CLIENT, b"a", 7)] * 2)
+
+    def test_it_knows_who_came_and_how(self) -> None:
+        who = "{{ peer.host }}:{{ peer.port }} {{ host.host }}:{{ host.port }}"
+        self.begin(
+            rules_of_toml(f"reply = '{{{{ connection }}}} {{{{ count }}}} {{{{ transport }}}} {who} {{{{ tls }}}}'")
+        )
+        self.assertEqual(self.sent(b"a"), [b"0 1 udp 192.0.2.1:4000 192.0.2.9:8088 None"])
+        self.transport.asked = "::ffff:192.0.2.7"
+        self.assertEqual(self.sent(b"a"), [b"0 1 udp 192.0.2.1:4000 192.0.2.7:8088 None"])
+
+    def test_what_gets_no_reply_is_answered_all_the_same(self) -> None:
+        self.begin(rules_of_toml("reply = ''"))
+        self.assertEqual(self.sent(b"a"), [])
+        self.assertEqual(self.observer.datagrams, [(CLIENT, b"a", 0)])
+        self.assertEqual(self.observer.drops, [])
+
+    def test_farewells_are_the_scripts(self) -> None:
+        self.begin(rules_of_toml("close_on = ['bye']"))
+        self.assertEqual(self.sent(b"exit"), [b">exit"])
+        self.assert_dropped(DropReason.FAREWELL, b"bye\n")
+
+    def test_a_fault_is_told_to_the_client(self) -> None:
+        self.begin(rules_of_toml("reply = '{{ tls.version }}'"))
+        self.assertEqual(self.sent(b"a"), [b"server error: reply: 'None' has no attribute 'version'\n"])
+
+    def test_what_another_server_has_answered_is_known_by_what_all_replies_begin_with(self) -> None:
+        self.begin(rules_of_toml("reply = 're: {{ message }}{{ end }}'"))
+        self.assert_dropped(DropReason.PREFIX, b"re: a")
+        self.assertEqual(self.sent(b">a"), [b"re: >a"])
+        self.begin(rules_of_toml("reply = '{{ count }}'"))
+        self.assertEqual(self.sent(b">a"), [b"1"])
+
+    def test_the_rules_are_those_of_now(self) -> None:
+        rules = [rules_of_toml("reply = 'one'")]
+        self.protocol = ReplyDatagrams(self.clock, lambda: rules[0], self.observer, Listener(("UDP",)), rate=1000)
+        self.protocol.makeConnection(cast(Port, self.transport))
+        self.assertEqual(self.sent(b"a"), [b"one"])
+        rules[0] = rules_of_toml("reply = 'two'")
+        self.assertEqual(self.sent(b"a"), [b"two"])
+
+
+class DropTests(DatagramsTestCase):
+    def test_a_farewell_gets_no_reply(self) -> None:
+        for farewell in (b"exit", b"quit\n", b"\rexit\r\r\n"):
+            self.assert_dropped(DropReason.FAREWELL, farewell)
+
+    def test_one_too_long_gets_no_reply_and_its_terminator_does_not_count(self) -> None:
+        self.begin(Rules(max_message=5))
+        for message in (b"12345", b"12345\n", b"12345\r\n"):
+            self.assertEqual(self.send(message), b"server reply:" + message)
+        self.assert_dropped(DropReason.TOO_LONG, b"123456")
+
+    def test_what_begins_with_the_prefix_gets_no_reply(self) -> None:
+        self.assert_dropped(DropReason.PREFIX, b"server reply:hello")
+        self.assert_dropped(DropReason.PREFIX, b"server reply:")
+
+    def test_whoever_answers_whatever_it_gets_gets_no_reply(self) -> None:
+        self.assertEqual(ANSWERING_PORTS, {7, 13, 17, 19})
+        for port in (*ANSWERING_PORTS, PORT):
+            self.assert_dropped(DropReason.ANSWERING_PORT, peer=("192.0.2.1", port))
+            self.assert_dropped(DropReason.ANSWERING_PORT, peer=("2001:db8::1", port, 0, 0))
+
+    def test_the_denied_get_no_reply_in_either_form_of_their_address(self) -> None:
+        self.denied.add("192.0.2.1")
+        self.assert_dropped(DropReason.DENIED)
+        self.assert_dropped(DropReason.DENIED, peer=("::ffff:192.0.2.1", 4000, 0, 0))
+
+    def test_what_the_system_does_not_send_is_dropped(self) -> None:
+        for error, reason in (
+            (errno.EAGAIN, DropReason.NO_ROOM),
+            (errno.ENOBUFS, DropReason.NO_ROOM),
+            (errno.EMSGSIZE, DropReason.REPLY_TOO_LONG),
+            (errno.ECONNREFUSED, DropReason.UNSENDABLE),
+            (errno.EPERM, DropReason.UNSENDABLE),
+            (errno.ENETUNREACH, DropReason.UNSENDABLE),
+        ):
+            self.transport.error = error
+            self.assert_dropped(reason)
+        self.transport.error = 0
+        self.assertEqual(self.send(b"hello"), b"server reply:hello")
+
+
+class RateTests(DatagramsTestCase):
+    def test_a_host_gets_so_many_replies_a_second_whatever_its_ports(self) -> None:
+        self.begin(rate=2)
+        for _ in range(3):
+            for port in (4000, 4001):
+                self.assertIsNotNone(self.send(b"hello", ("192.0.2.1", port)))
+            self.assert_dropped(DropReason.RATE, peer=("192.0.2.1", 4002))
+            self.assert_dropped(DropReason.RATE, peer=("::ffff:192.0.2.1", 4002, 0, 0))
+            self.assertIsNotNone(self.send(b"hello", ("192.0.2.2", 4000)))
+            self.clock.advance(1)
+
+    def test_what_gets_no_reply_costs_none(self) -> None:
+        self.begin(rate=1)
+        self.assert_dropped(DropReason.FAREWELL, b"exit")
+        self.assertIsNotNone(self.send(b"hello"))
+
+    def test_only_so_many_hosts_are_known_and_those_who_are_go_on(self) -> None:
+        self.patch(datagrams, "MOST_HOSTS", 3)
+        for _ in range(2):
+            for number in range(3):
+                self.assertIsNotNone(self.send(b"hello", (f"2001:db8::{number}", 4000, 0, 0)))
+            self.assert_dropped(DropReason.TOO_MANY_HOSTS, peer=("2001:db8::3", 4000, 0, 0))
+            self.assertIsNotNone(self.send(b"hello", ("2001:db8::1", 4000, 0, 0)))
+            self.clock.advance(1)
+
+    def test_a_clock_that_is_set_back_stops_nobody(self) -> None:
+        self.begin(rate=1)
+        self.assertIsNotNone(self.send(b"hello"))
+        self.clock.rightNow -= 3600
+        self.assertIsNotNone(self.send(b"hello"))
+        self.assert_dropped(DropReason.RATE)
+
+    def test_it_needs_no_timer(self) -> None:
+        self.send(b"hello")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class LinkLocalSocket:
+    """A socket that has received from a peer on the seventh link."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, Any]] = []
+
+    def recvfrom(self, size: int) -> Any:  # noqa: ANN401
+        return b"hello", ("fe80::1", 4000, 0, 7)
+
+    def sendto(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401
+        self.sent.append((datagram, addr))
+
+
+class FailingSocket:
+    """A socket of which the system says that something went wrong, once."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self._real = real
+        self._fails = True
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._real, name)
+
+    def recvfrom(self, size: int) -> Any:  # noqa: ANN401
+        if self._fails:
+            self._fails = False
+            raise OSError(errno.EHOSTUNREACH, "no route")
+        return self._real.recvfrom(size)
+
+
+class PortTests(SynchronousTestCase):
+    """The port, on a socket of the system's."""
+
+    def setUp(self) -> None:
+        self.observer = Memory()
+        reactor = cast(IReactorFDSet, MemoryReactorClock())
+        protocol = ReplyDatagrams(
+            Clock(), lambda: Rules(Replies(prefix=b"")), self.observer, Listener(("UDP",)), rate=1000
+        )
+        self.port = DatagramPort(reactor, protocol, datagram_socket("127.0.0.1", 0))
+        self.port.startListening()
+        self.addCleanup(self.port.connectionLost)
+
+    @contextmanager
+    def client(self) -> Iterator[socket.socket]:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(60)
+            client.connect(self.port.socket.getsockname())
+            yield client
+
+    def test_a_turn_has_an_end_also_if_datagrams_are_empty(self) -> None:
+        with self.client() as client:
+            for _ in range(5):
+                client.send(b"")
+            self.port.answer_waiting(3)
+            self.assertEqual(len(self.observer.datagrams), 3)
+            self.port.doRead()
+            self.assertEqual(len(self.observer.datagrams), 5)
+
+    def test_what_the_system_says_to_a_read_ends_nothing(self) -> None:
+        self.port.socket = cast(socket.socket, FailingSocket(self.port.socket))
+        with self.client() as client:
+            client.send(b"hello")
+            self.port.doRead()
+            self.assertEqual(self.observer.datagrams, [])
+            self.port.doRead()
+            self.assertEqual(client.recv(100), b"hello")
+
+    def test_a_peer_on_a_link_is_answered_there(self) -> None:
+        real, self.port.socket = self.port.socket, cast(socket.socket, LinkLocalSocket())
+        try:
+            self.port.answer_waiting(1)
+            self.assertEqual(self.port.socket.sent, [(b"hello", ("fe80::1", 4000, 0, 7))])  # type: ignore[attr-defined]
+        finally:
+            self.port.socket = real

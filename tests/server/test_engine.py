@@ -1,0 +1,53 @@
+"""Which engine moves the bytes."""
+
+import sys
+from unittest.mock import patch
+
+from twisted.internet import reactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.server.engine import resolve, start_engine
+from echoreply.server.settings import Engine
+
+INSTALLED, MISSING = (
+    patch("echoreply.server.engine.find_spec", lambda _, spec=spec: spec) for spec in (object(), None)
+)
+
+
+class ResolveTests(SynchronousTestCase):
+    def choose_no_reactor(self) -> None:
+        before = dict(sys.modules)
+        del sys.modules["twisted.internet.reactor"]
+        self.addCleanup(sys.modules.update, before)
+
+    def test_auto_is_uvloop_where_it_is_installed(self) -> None:
+        self.choose_no_reactor()
+        with INSTALLED:
+            self.assertIs(resolve(Engine.AUTO), Engine.UVLOOP)
+        with MISSING:
+            self.assertIs(resolve(Engine.AUTO), Engine.TWISTED)
+
+    def test_auto_leaves_a_reactor_that_was_chosen(self) -> None:
+        with INSTALLED:
+            self.assertIs(resolve(Engine.AUTO), Engine.TWISTED)
+
+    def test_what_is_asked_for_is_what_there_will_be(self) -> None:
+        self.choose_no_reactor()
+        with INSTALLED:
+            self.assertIs(resolve(Engine.UVLOOP), Engine.UVLOOP)
+            self.assertIs(resolve(Engine.TWISTED), Engine.TWISTED)
+
+    def test_uvloop_has_to_be_installed(self) -> None:
+        with MISSING, self.assertRaises(ValueError) as caught:
+            resolve(Engine.UVLOOP)
+        self.assertIn("not installed", str(caught.exception))
+
+    def test_there_are_no_two_reactors(self) -> None:
+        with INSTALLED, self.assertRaises(ValueError) as caught:
+            resolve(Engine.UVLOOP)
+        self.assertIn("leave out --reactor", str(caught.exception))
+
+
+class StartTests(SynchronousTestCase):
+    def test_twisteds_engine_is_the_reactor_that_there_is(self) -> None:
+        self.assertIs(start_engine(Engine.TWISTED), reactor)

@@ -1,0 +1,203 @@
+"""What people write on a command line, checked."""
+
+import os
+import socket
+from enum import Enum
+from unittest.mock import patch
+
+from attrs import fields_dict
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.core.access import network
+from echoreply.core.connection_info import Ports
+from echoreply.core.framing import Framing
+from echoreply.core.parsing import choice, seconds, whole_number
+from echoreply.core.replies import Transform
+from echoreply.observe.log_format import LogFormat
+from echoreply.server.rules import rules_of
+from echoreply.server.settings import DEFAULT_PORT, Settings, cores
+from echoreply.tap import Options
+
+
+class ParsingTests(SynchronousTestCase):
+    def assert_refused(self, text: str, error: BaseException) -> None:
+        self.assertEqual(str(error), text)
+
+    def test_a_whole_number_is_in_its_range(self) -> None:
+        parse = whole_number(0, 65535)
+        self.assertEqual([parse("0"), parse("65535")], [0, 65535])
+        for text in ("-1", "65536", "1.5", "x", "", "8_0", " 80 ", "٨٠"):
+            with self.assertRaises(ValueError) as caught:
+                parse(text)
+            self.assert_refused(f"takes a whole number, 0 to 65535, not {text!r}", caught.exception)
+
+    def test_a_range_may_be_open(self) -> None:
+        self.assertEqual(whole_number(1)(str(2**70)), 2**70)
+        with self.assertRaises(ValueError) as caught:
+            whole_number(1)("0")
+        self.assert_refused("takes a whole number, 1 or more, not '0'", caught.exception)
+
+    def test_seconds_are_finite_and_not_negative(self) -> None:
+        self.assertEqual(seconds(zero=True)("0"), 0.0)
+        self.assertEqual(seconds(zero=False)("0.25"), 0.25)
+        for text in ("nan", "inf", "-1", "x", ""):
+            with self.assertRaises(ValueError) as caught:
+                seconds(zero=True)(text)
+            self.assert_refused(f"takes a number of seconds, 0 or more, not {text!r}", caught.exception)
+        with self.assertRaises(ValueError) as caught:
+            seconds(zero=False)("0")
+        self.assert_refused("takes a number of seconds, more than 0, not '0'", caught.exception)
+
+    def test_a_choice_names_all_others(self) -> None:
+        class Colour(Enum):
+            RED = "red"
+            GREEN = "green"
+            BLUE = "blue"
+
+        self.assertIs(choice(Colour)("green"), Colour.GREEN)
+        with self.assertRaises(ValueError) as caught:
+            choice(Colour)("pink")
+        self.assert_refused("takes red, green or blue, not 'pink'", caught.exception)
+
+
+class SettingsTests(SynchronousTestCase):
+    OPTIONS: dict[str, object] = {  # noqa: RUF012
+        "listen": ["tcp:1", "tcp:2"],
+        "port": "0",
+        "tls": None,
+        "udp": None,
+        "interface": "::1",
+        "cert": None,
+        "key": None,
+        "client_ca": None,
+        "alpn": [],
+        "allow": ["192.0.2.0/24"],
+        "deny": ["192.0.2.1"],
+        "trust_proxy": ["::1"],
+        "prefix": "p\udcff",
+        "transform": "upper",
+        "script": None,
+        "profile": "echo",
+        "framing": "read",
+        "pause": "0.5",
+        "max_message": "10",
+        "log_messages": "0",
+        "log_format": "json",
+        "idle_timeout": "0",
+        "max_connections": "10",
+        "max_per_host": "1",
+        "udp_rate": "7",
+        "drain": "0",
+        "web": None,
+        "workers": "1",
+        "engine": "twisted",
+        "help": "is not a setting",
+    }
+
+    def test_texts_become_values(self) -> None:
+        settings = Settings.parse(self.OPTIONS)
+        self.assertEqual((settings.port, settings.interface, settings.prefix), (0, "::1", b"p\xff"))
+        self.assertEqual((settings.pause, settings.log_messages, settings.drain), (0.5, 0, 0.0))
+        self.assertIs(settings.log_format, LogFormat.JSON)
+        rules = rules_of(settings, Ports())
+        self.assertEqual((rules.framing, rules.max_message), (Framing.READ, 10))
+        self.assertEqual((settings.prefix, rules.replies.prefix), (b"p\xff", b""))
+        self.assertEqual(rules.replies.transform, Transform.UPPER)
+
+    def test_an_error_names_the_option_the_value_and_what_it_takes(self) -> None:
+        with self.assertRaises(ValueError) as caught:
+            Settings.parse({**self.OPTIONS, "max_message": "0"})
+        self.assertEqual(str(caught.exception), "--max-message takes a whole number, 1 or more, not '0'")
+        with self.assertRaises(ValueError) as caught:
+            Settings.parse({**self.OPTIONS, "interface": "localhost"})
+        self.assertEqual(str(caught.exception), "--interface takes an IP address of this machine, not 'localhost'")
+
+    def test_the_default_port_is_for_who_names_no_other_way_in(self) -> None:
+        self.assertEqual(Settings().tcp, DEFAULT_PORT)
+        for other in ({"listen": ("tcp:1",)}, {"tls": 1}, {"udp": 1}):
+            self.assertIsNone(Settings(**other).tcp)
+            self.assertEqual(Settings(port=2, **other).tcp, 2)
+
+    def test_what_is_for_nothing_is_an_error(self) -> None:
+        for options, said in (
+            ({"listen": ("tcp:1",), "interface": "::1"}, "--interface is for --port, --tls and --udp"),
+            ({"cert": "a.pem"}, "--cert is for --tls"),
+            ({"client_ca": "a.pem", "udp": 1}, "--client-ca is for --tls"),
+            ({"alpn": ("echo",), "port": 1}, "--alpn is for --tls"),
+            ({"tls": 1, "key": "a.pem"}, "give --cert"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                Settings(**options)
+            self.assertIn(said, str(caught.exception))
+
+    def test_workers_share_a_port_not_an_endpoint(self) -> None:
+        for other in ({"listen": ("tcp:1",)}, {"udp": 1}):
+            self.assertEqual(Settings(workers=1, **other).workers, 1)
+            with self.assertRaises(ValueError) as caught:
+                Settings(workers=2, **other)
+            self.assertIn("--workers takes 1 with --listen", str(caught.exception))
+
+    def test_a_network_is_in_cidr_notation(self) -> None:
+        self.assertEqual(
+            Settings.parse({**vars_of(Settings()), "deny": ["2001:db8::/32"]}).deny, (network("2001:db8::/32"),)
+        )
+        with self.assertRaises(ValueError) as caught:
+            Settings.parse({**vars_of(Settings()), "allow": ["10.0.0.0/33"]})
+        self.assertIn("--allow takes a network such as 192.0.2.0/24", str(caught.exception))
+        self.assertIn("10.0.0.0/33", str(caught.exception))
+
+    def test_workers_are_a_number_or_as_many_as_cores(self) -> None:
+        self.assertEqual(Settings.parse({**vars_of(Settings()), "workers": "auto"}).workers, cores())
+        with self.assertRaises(ValueError) as caught:
+            Settings.parse({**vars_of(Settings()), "workers": "0"})
+        self.assertEqual(str(caught.exception), "--workers takes a whole number, 1 or more, or auto, not '0'")
+
+    def test_cores_are_those_that_may_be_used(self) -> None:
+        with patch("os.sched_getaffinity", lambda _: {3, 5, 7}, create=True):
+            self.assertEqual(cores(), 3)
+            del os.sched_getaffinity
+            with patch("os.cpu_count", lambda: None):
+                self.assertEqual(cores(), 1)
+
+    def test_without_so_reuseport_there_is_one_worker(self) -> None:
+        with patch.object(socket, "SO_REUSEPORT", 15, create=True):
+            del socket.SO_REUSEPORT
+            with self.assertRaises(ValueError) as caught:
+                Settings(workers=2)
+        self.assertIn("no SO_REUSEPORT", str(caught.exception))
+
+    def test_they_can_be_given_as_options_again(self) -> None:
+        for settings in (
+            Settings(),
+            Settings.parse({**self.OPTIONS, "workers": "3", "listen": []}),
+            Settings(listen=("tcp:1", "tcp6:2"), pause=1e-9, prefix=b"", allow=(network("::1"), network("10.0.0.0/8"))),
+        ):
+            options = Options()
+            options.parseOptions(settings.options())
+            self.assertEqual(options.settings, settings)
+
+    def test_no_endpoint_is_none(self) -> None:
+        with self.assertRaises(ValueError) as caught:
+            Settings(listen=("",))
+        self.assertEqual(str(caught.exception), "--listen takes a Twisted server endpoint, such as tcp:8088, not ''")
+
+    def test_settings_that_nobody_parsed_are_checked_too(self) -> None:
+        with self.assertRaises(ValueError):
+            Settings(port=65536)
+
+    def test_settings_do_not_change(self) -> None:
+        with self.assertRaises(FrozenInstanceError):
+            Settings().port = 1  # type: ignore[misc]
+
+    @given(st.integers(0, 65535))
+    def test_a_value_is_what_it_was_given_as(self, port: int) -> None:
+        self.assertEqual(Settings(port=port), Settings.parse({**vars_of(Settings()), "port": str(port)}))
+
+
+def vars_of(settings: Settings) -> dict[str, object]:
+    """Give settings as options are: what was not given is none."""
+    values = {name: getattr(settings, name) for name in fields_dict(Settings)}
+    return {name: None if value == "" else value for name, value in values.items()}

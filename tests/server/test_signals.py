@@ -1,0 +1,138 @@
+"""What twistd's process says if it can't start, and the signals that end it."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.core.reasons import CloseReason
+from echoreply.net.binding import Binding, listening_on
+from echoreply.net.errors import CannotListen
+from echoreply.protocol import ReplyFactory
+from echoreply.server.service import ReplyService
+from echoreply.server.signals import TwistdService, report_start_errors
+from tests.support.fake_transports import TCPStringTransport, built
+from tests.support.memory_observer import Memory
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class ToldInALineTests(SynchronousTestCase):
+    def test_what_is_wrong_has_no_traceback(self) -> None:
+        self.addCleanup(delattr, sys, "tracebacklimit")
+        with self.assertRaises(CannotListen) as caught, report_start_errors(), listening_on("tcp:x"):
+            raise ValueError("no such port")
+        self.assertEqual(str(caught.exception), "cannot listen on tcp:x: no such port")
+        self.assertTrue(caught.exception.__suppress_context__)
+        self.assertEqual(sys.tracebacklimit, 0)
+
+    def test_nothing_is_said_when_nothing_is_wrong(self) -> None:
+        with report_start_errors():
+            pass
+        self.assertFalse(hasattr(sys, "tracebacklimit"))
+
+
+class Reactor(MemoryReactorClock):
+    """A reactor in memory that signal handlers can call."""
+
+    def callFromThread(self, function: Callable[[], object]) -> None:
+        self.callLater(0, function)
+
+
+class DaemonTestCase(SynchronousTestCase):
+    """Has a service on a reactor in memory."""
+
+    def setUp(self) -> None:
+        self.reactor: Any = Reactor()
+        self.observer = Memory()
+        self.factory = ReplyFactory(self.reactor, observers=[self.observer])
+        self.handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        for number, handler in self.handlers.items():
+            self.addCleanup(signal.signal, number, handler)
+
+    def service(self, listener: Any) -> TwistdService:  # noqa: ANN401
+        binding = Binding("*:4321", partial(TCP4ServerEndpoint(listener, 4321).listen, self.factory))
+        return TwistdService(self.reactor, ReplyService(self.reactor, [binding], self.factory, drain=60))
+
+
+class StartTests(DaemonTestCase):
+    def test_a_failure_to_listen_is_said_in_a_line(self) -> None:
+        self.addCleanup(delattr, sys, "tracebacklimit")
+        error = CannotListenError("", 4321, OSError(98, "Address already in use"))
+        with self.assertRaises(CannotListen):
+            self.service(RaisingMemoryReactor(error)).privilegedStartService()
+
+
+class SignalTests(DaemonTestCase):
+    """The reactor's own handler stops the service, in its next turn, as a reactor does."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stopped: list[Deferred[None]] = []
+        for number in SIGNALS:
+            signal.signal(number, self.reactor_handler)
+        self.twistd = self.service(self.reactor)
+        self.twistd.startService()
+        self.run_hooks()
+        self.transport = self.connect()
+
+    def run_hooks(self) -> None:
+        for hook, arguments, named in self.reactor.whenRunningHooks:
+            hook(*arguments, **named)
+        self.reactor.whenRunningHooks.clear()
+
+    def reactor_handler(self, _number: int, _frame: object) -> None:
+        self.reactor.callLater(0, lambda: self.stopped.append(self.twistd.stopService()))
+
+    def connect(self) -> TCPStringTransport:
+        protocol = built(self.factory)
+        transport = TCPStringTransport(protocol)
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"hello\n")
+        return transport
+
+    def test_the_first_is_the_reactors(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.reactor.pump([0, 0])
+        self.assertNoResult(self.stopped[0])
+        self.assertEqual(self.observer.reasons, [])
+
+    def test_a_second_one_stops_it_now(self) -> None:
+        for number in SIGNALS:
+            with self.subTest(number):
+                os.kill(os.getpid(), signal.SIGTERM)
+                self.reactor.pump([0, 0])
+                os.kill(os.getpid(), number)
+                self.reactor.advance(0)
+                self.successResultOf(self.stopped[0])
+                self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+                self.setUp()
+
+    def test_also_when_it_comes_before_the_first_has_had_its_effect(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        self.reactor.pump([0, 0, 0])
+        self.successResultOf(self.stopped[0])
+        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+        self.assertEqual(len(self.stopped), 1)
+
+    def test_then_signals_are_whose_they_were(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.reactor.pump([0, 0])
+        self.transport.abortConnection()
+        self.successResultOf(self.stopped[0])
+        self.assertEqual([signal.getsignal(number) for number in SIGNALS], [self.reactor_handler] * 2)
+
+    def test_a_signal_that_is_ignored_stays_so(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.service(self.reactor).startService()
+        self.run_hooks()
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_IGN)

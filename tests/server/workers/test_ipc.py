@@ -1,0 +1,120 @@
+"""What a worker process has to say, on its way to the log of its supervisor."""
+
+import io
+from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.net.listener import Listener
+from echoreply.observe.connection_table import Changes
+from echoreply.observe.events import Message, NotLogged, SharedLimitsFault, described, tell
+from echoreply.server.workers.ipc import Lines, Receiver, Sender
+
+
+class RelayTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.pipe = io.BytesIO()
+        self.sender = Sender(self.pipe)
+        self.log = Logger("echoreply", observer=self.sender)
+        self.serving: list[bool] = []
+        self.changes: list[Changes] = []
+        self.receiver = Receiver(2, lambda: self.serving.append(True), self.changes.append)
+        self.events: list[LogEvent] = []
+        observer = cast(ILogObserver, self.events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def received(self) -> list[str]:
+        self.receiver.sent(self.pipe.getvalue())
+        return [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in self.events]
+
+    def test_a_line_keeps_its_words_its_level_and_where_it_is_from(self) -> None:
+        self.log.info("{peer} sent {message}", peer="127.0.0.1:4711", message=r'"中文 \x1b[31m {braces}"')
+        self.log.warn("so so")
+        self.assertEqual(
+            self.received(), [r'worker 2: 127.0.0.1:4711 sent "中文 \x1b[31m {braces}"', "worker 2: so so"]
+        )
+        self.assertEqual([event["log_level"] for event in self.events], [LogLevel.info, LogLevel.warn])
+        self.assertEqual({event["log_namespace"] for event in self.events}, {"echoreply"})
+
+    def test_a_long_line_is_whole(self) -> None:
+        self.log.info("{text}", text="x" * 1_000_000)
+        self.assertEqual(self.received(), ["worker 2: " + "x" * 1_000_000])
+
+    def test_a_traceback_is_whole_and_one_event(self) -> None:
+        try:
+            raise ValueError("what was wrong\nin two lines")
+        except ValueError:
+            Logger("twisted", observer=self.sender).failure("a fault")
+        (text,) = self.received()
+        self.assertTrue(text.startswith("worker 2: a fault\nTraceback"))
+        self.assertIn("in two lines", text)
+        self.assertIs(self.events[0]["log_level"], LogLevel.critical)
+
+    def test_of_twisteds_own_mere_information_is_not_sent(self) -> None:
+        Logger("twisted.internet.base", observer=self.sender).info("Main loop terminated.")
+        self.assertEqual(self.received(), [])
+
+    def test_an_event_keeps_its_name_and_fields_and_gains_the_worker(self) -> None:
+        ends = {"peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tcp"}
+        tell(Message(**ends, connection=7, message=b"\xff", bytes=300), self.log)
+        self.log.warn("so so")
+        self.assertEqual(self.received(), [r'worker 2: 192.0.2.1:4000 sent "\xff"... (300 bytes)', "worker 2: so so"])
+        self.assertEqual(
+            [described(event) for event in self.events],
+            [
+                ("message", {"worker": 2, **ends, "connection": 7, "message": r"\xff", "bytes": 300}),
+                ("log", {"worker": 2, "namespace": "echoreply", "text": "so so"}),
+            ],
+        )
+
+    def test_an_event_for_machines_only_stays_one(self) -> None:
+        tell(NotLogged(what="handshakes", count=3), self.log)
+        self.assertEqual(self.received(), [""])
+        self.assertEqual(described(self.events[0])[1]["count"], 3)
+
+    def test_a_traceback_is_a_field_of_its_own(self) -> None:
+        try:
+            raise ValueError("what was wrong")
+        except ValueError:
+            tell(SharedLimitsFault(), self.log)
+        self.received()
+        name, fields = described(self.events[0])
+        self.assertEqual((name, list(fields)), ("shared_limits_fault", ["worker", "traceback"]))
+        self.assertIn("ValueError: what was wrong", fields["traceback"])
+
+    def test_what_was_written_elsewhere_is_an_event(self) -> None:
+        self.receiver.stray(b"Fatal\n")
+        self.assertEqual(described(self.events[0]), ("worker_output", {"worker": 2, "text": "Fatal"}))
+
+    def test_that_it_serves_is_told(self) -> None:
+        self.sender.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))
+        self.assertEqual((self.received(), self.serving), ([], [True]))
+
+    def test_what_was_written_elsewhere_is_logged_too(self) -> None:
+        self.receiver.stray(b"Fatal Python error: \xff\nand no mo")
+        self.receiver.stray(b"re")
+        self.receiver.end()
+        self.assertEqual(self.received(), [r"worker 2: Fatal Python error: \xff", "worker 2: and no more"])
+
+    def test_what_a_kill_cut_off_is_dropped(self) -> None:
+        self.log.info("whole")
+        self.pipe.write(b'["info", "echore')
+        self.assertEqual(self.received(), ["worker 2: whole"])
+        self.receiver.end()
+        self.assertEqual(len(self.events), 1)
+
+
+class LinesTests(SynchronousTestCase):
+    @given(st.lists(st.binary(max_size=5)))
+    def test_they_are_the_same_however_they_come(self, pieces: list[bytes]) -> None:
+        taken: list[bytes] = []
+        lines = Lines(taken.append)
+        for piece in pieces:
+            lines.add(piece)
+        lines.end()
+        self.assertEqual(taken, b"".join(pieces).removesuffix(b"\n").split(b"\n") if any(pieces) else [])

@@ -1,0 +1,112 @@
+"""What worker processes have counted, in memory that they share."""
+
+import os
+from collections import Counter
+
+from twisted.internet.address import IPv4Address
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.core.framing import Block
+from echoreply.core.reasons import CloseReason
+from echoreply.net.listener import Listener
+from echoreply.observe.observer import Connection
+from echoreply.observe.totals import BOUNDS, Totals
+from echoreply.server.workers.shared_totals import SharedTotals, WorkersTotals
+
+ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
+
+
+class ScoreboardsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.plain, self.secure = self.listeners = [Listener(), Listener(("TLS",))]
+        self.boards = WorkersTotals(self.listeners, 2)
+        self.addCleanup(self.boards.close)
+        self.one, self.two = (
+            SharedTotals(descriptor, self.listeners) for descriptor in self.boards.descriptors.values()
+        )
+
+    def opened(self, worker: SharedTotals, listener: Listener) -> Connection:
+        connection = Connection(1, ADDRESS, ADDRESS, listener)
+        worker.opened(connection)
+        return connection
+
+    def answer(self, worker: SharedTotals, connection: Connection) -> None:
+        connection.messages += 2
+        connection.received += 4
+        connection.sent += 10
+        worker.answered(connection, Block(b"a\nb\n", 2))
+
+    def assert_counted(self, totals: Totals, messages: int, received: int, sent: int) -> None:
+        self.assertEqual((totals.messages, totals.received, totals.sent), (messages, received, sent))
+
+    def test_what_the_workers_count_is_seen_at_once_and_added_up(self) -> None:
+        for worker in (self.one, self.two):
+            connection = self.opened(worker, self.plain)
+            self.answer(worker, connection)
+            self.answer(worker, connection)
+            connection.received += 3  # These make no message.
+            worker.closed(connection, CloseReason.FAREWELL)
+            self.opened(worker, self.plain)
+            worker.refused(self.plain, ADDRESS, CloseReason.TOO_MANY)
+            worker.failed(self.plain, ADDRESS, "TLS", "for a reason")
+        totals = self.boards.totals()[self.plain]
+        self.assertEqual((totals.accepted, totals.open), (4, 2))
+        self.assertEqual(totals.endings, Counter({CloseReason.FAREWELL: 2}))
+        self.assertEqual(totals.refusals, Counter({CloseReason.TOO_MANY: 2}))
+        self.assertEqual(totals.failures, Counter({"TLS": 2}))
+        self.assert_counted(totals, 8, 22, 40)
+
+    def test_listeners_are_told_apart(self) -> None:
+        self.answer(self.one, self.opened(self.one, self.secure))
+        totals = self.boards.totals()
+        self.assertEqual((totals[self.plain].accepted, totals[self.secure].accepted), (0, 1))
+        self.assert_counted(totals[self.plain], 0, 0, 0)
+        self.assert_counted(totals[self.secure], 2, 4, 10)
+
+    def test_how_long_messages_took_is_counted_for_each_of_them(self) -> None:
+        self.one.timed(self.plain, 2, 0.5)
+        self.one.timed(self.plain, 2, 20)
+        self.one.timed(self.secure, 1, 0.5)
+        service = self.boards.totals()[self.plain].service
+        self.assertAlmostEqual(service.seconds, 41)
+        self.assertEqual({BOUNDS.index(0.5): 2, len(BOUNDS): 2}, {i: n for i, n in enumerate(service.buckets) if n})
+
+    def test_connections_that_were_open_ended_with_the_worker(self) -> None:
+        self.answer(self.one, self.opened(self.one, self.plain))
+        self.one.closed(self.opened(self.one, self.plain), CloseReason.CLIENT)
+        self.opened(self.two, self.plain)
+        self.boards.ended(1)
+        totals = self.boards.totals()[self.plain]
+        self.assertEqual((totals.accepted, totals.open), (3, 1))
+        self.assertEqual(totals.endings, Counter({CloseReason.WORKER: 1, CloseReason.CLIENT: 1}))
+        self.assert_counted(totals, 2, 4, 10)
+
+    def test_what_is_counted_never_goes_down_when_one_worker_follows_another(self) -> None:
+        self.opened(self.one, self.plain)
+        self.boards.ended(1)
+        self.boards.ended(1)
+        self.assertEqual(self.boards.totals()[self.plain].accepted, 1)
+        next_one = SharedTotals(self.boards.descriptors[1], self.listeners)
+        self.answer(next_one, self.opened(next_one, self.plain))
+        totals = self.boards.totals()[self.plain]
+        self.assertEqual((totals.accepted, totals.open, totals.messages), (2, 1, 2))
+
+    def test_no_fewer_than_none_are_open_whenever_it_is_looked(self) -> None:
+        descriptor = self.boards.descriptors[1]
+        size = os.fstat(descriptor).st_size
+        before = os.pread(descriptor, size, 0)
+        self.one.closed(self.opened(self.one, self.plain), CloseReason.CLIENT)
+        after = os.pread(descriptor, size, 0)
+        # It is read from the first cell to the last, and the worker does not wait.
+        for read in range(0, size + 1, 8):
+            os.pwrite(descriptor, before[:read] + after[read:], 0)
+            self.assertGreaterEqual(self.boards.totals()[self.plain].open, 0)
+
+    def test_by_how_much_an_event_loop_was_late_is_each_workers_own(self) -> None:
+        self.one.lagged(0.002)
+        self.one.lagged(3)
+        lags = self.boards.lags()
+        self.assertEqual((sum(lags[1].buckets), sum(lags[2].buckets)), (2, 0))
+        self.assertAlmostEqual(lags[1].seconds, 3.002)
+        self.boards.ended(1)
+        self.assertEqual(sum(self.boards.lags()[1].buckets), 0)

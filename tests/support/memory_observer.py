@@ -1,0 +1,72 @@
+"""An observer that remembers."""
+
+from twisted.internet.interfaces import IAddress
+from zope.interface import implementer
+
+from echoreply.core.connection_info import TLSDetails
+from echoreply.core.framing import Block
+from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.net.listener import Listener
+from echoreply.observe.observer import Connection, IReplyObserver, Peer
+from echoreply.observe.totals import Totals
+
+
+@implementer(IReplyObserver)
+class Memory:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.hosts: list[IAddress] = []
+        self.open: list[Connection] = []
+        self.messages: list[bytes] = []
+        self.ended: list[tuple[Connection, CloseReason]] = []
+        self.refusals: list[CloseReason] = []
+        self.handshakes: list[TLSDetails] = []
+        self.failures: list[tuple[str, str]] = []
+        self.datagrams: list[tuple[Peer, bytes, int]] = []
+        self.times: list[tuple[int, float]] = []
+        self.drops: list[DropReason] = []
+        self.is_stopping = False
+        self.has_stopped = False
+
+    def listening(self, listener: Listener) -> None:
+        assert listener.host
+        self.hosts.append(listener.host)
+
+    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+        self.failures.append((layer, why))
+
+    def opened(self, connection: Connection) -> None:
+        self.open.append(connection)
+
+    def secured(self, connection: Connection, details: TLSDetails) -> None:
+        self.handshakes.append(details)
+
+    def answered(self, connection: Connection, messages: Block) -> None:
+        self.messages += messages.messages()
+
+    def closed(self, connection: Connection, reason: CloseReason) -> None:
+        self.open.remove(connection)
+        self.ended.append((connection, reason))
+
+    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+        self.refusals.append(reason)
+
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
+        self.datagrams.append((peer, message, sent))
+
+    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
+        self.times.append((messages, seconds))
+
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
+        self.drops.append(reason)
+
+    def stopping(self) -> None:
+        self.is_stopping = True
+
+    def stopped(self, totals: Totals) -> None:
+        self.has_stopped = True
+
+    @property
+    def reasons(self) -> list[CloseReason]:
+        return [reason for _, reason in self.ended]

@@ -1,0 +1,151 @@
+"""Those who look at a server's site while others use the server, in a process of their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+from http.client import HTTPConnection, HTTPException
+from multiprocessing.connection import Connection
+from operator import itemgetter
+
+from attrs import define, field
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.processes import beside
+from tests.support.web_clients import Viewer, look_and_read_nothing
+from tests.support.wire_contract import PATIENCE
+
+LOOKING = 10
+"""How many are told by the page's events what is new."""
+
+HELD = LOOKING + 1
+"""How many connections they hold all the time: one takes nothing of what it is told."""
+
+LONGEST_SILENCE = 10
+"""Seconds, at most, from one beat to the next; a server that has a lot to do is late."""
+
+SCRAPE_SECONDS = 1
+
+NEVER_FALL = ("accepted", "ended", "refused", "failed", "messages", "received", "sent")
+
+
+@define
+class Seen:
+    """
+    What they have seen.
+
+    @ivar slowest: the most seconds from one beat to the next.
+    @ivar totals: the last that each who looks was told.
+    """
+
+    wrong: list[str] = field(factory=list)
+    beats: int = 0
+    scrapes: int = 0
+    slowest: float = 0.0
+    totals: list[dict[str, int]] = field(factory=list)
+
+    def compare(self, before: dict[str, int], now: dict[str, int]) -> None:
+        """See that totals are such as may follow others."""
+        if fallen := [name for name in NEVER_FALL if now.get(name, 0) < before.get(name, 0)]:
+            self.wrong.append(f"{fallen} fell from {before} to {now}")
+        if now["accepted"] != now["open"] + now["ended"]:
+            self.wrong.append(f"the totals do not add up: {now}")
+
+    def look(self, viewer: Viewer, stops: threading.Event) -> None:
+        """Follow what is told until nothing is any more; each table is as it should be, or L{Viewer} says so."""
+        last, totals = time.monotonic(), viewer.last["totals"]
+        try:
+            while True:
+                viewer.follow()
+                now, last = time.monotonic() - last, time.monotonic()
+                self.slowest = max(self.slowest, now)
+                self.beats += 1
+                self.compare(totals, viewer.last["totals"])
+                totals = viewer.last["totals"]
+        except (EOFError, OSError, HTTPException) as error:
+            if not stops.is_set():
+                self.wrong.append(f"nothing more was told: {error!r}")
+        except Exception as error:  # Whatever it is, it is a finding, and would be lost with the thread.
+            self.wrong.append(f"what was told is not right: {error!r}")
+        self.totals.append(totals)
+
+    def scrape(self, port: int, stops: threading.Event) -> None:
+        """Ask for metrics and health, again and again."""
+        totals: dict[str, int] = {}
+        while not stops.wait(SCRAPE_SECONDS):
+            try:
+                text = self._get(port, "/metrics")
+                if self._get(port, "/healthz") != "accepting\n":
+                    self.wrong.append("it is not healthy")
+            except (OSError, HTTPException) as error:
+                if not stops.is_set():
+                    self.wrong.append(f"a scrape failed: {error!r}")
+                continue
+            before, totals = totals, metrics_of(text)
+            self.compare(before, totals)
+            self.scrapes += 1
+
+    def _get(self, port: int, path: str) -> str:
+        connection = HTTPConnection("127.0.0.1", port, timeout=LONGEST_SILENCE)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            if response.status != 200:
+                self.wrong.append(f"{path} has the status {response.status}")
+            return response.read().decode("ascii")
+        finally:
+            connection.close()
+
+
+def metrics_of(text: str) -> dict[str, int]:
+    """Give those totals that the page has, too."""
+    totals: Counter[str] = Counter()
+    for family in text_string_to_metric_families(text):
+        name = family.name.removeprefix("echoreply_").removeprefix("connections_")
+        if name in ("open", "accepted", "ended", "refused"):
+            totals[name] += sum(map(int, (sample.value for sample in family.samples if "created" not in sample.name)))
+    return {name: totals[name] for name in ("open", "accepted", "ended", "refused")}
+
+
+def watch(port: int, pipe: Connection) -> None:
+    """Look until told that the server stops, and then until it has; then tell what was seen."""
+    seen, stops = Seen(), threading.Event()
+    with ExitStack() as stack:
+        stack.enter_context(look_and_read_nothing(port))
+        viewers = [Viewer(port, LONGEST_SILENCE) for _ in range(LOOKING)]
+        pipe.send(None)
+        threads = [threading.Thread(target=seen.look, args=(viewer, stops)) for viewer in viewers]
+        threads.append(threading.Thread(target=seen.scrape, args=(port, stops)))
+        for thread in threads:
+            thread.start()
+        pipe.recv()
+        stops.set()
+        for thread in threads:
+            thread.join()
+    pipe.send(seen)
+
+
+class Onlookers:
+    """Ten who look, one who does so and takes nothing, and one who asks for metrics and health now and then."""
+
+    def __init__(self, port: int) -> None:
+        self._pipe, self._process = beside(watch, port)
+        self._pipe.recv()
+
+    def expect_stop(self) -> None:
+        """Let them know that the server stops from now on."""
+        self._pipe.send(None)
+
+    def seen(self) -> Seen:
+        """Give what they have seen, once the server has stopped."""
+        assert self._pipe.poll(PATIENCE)
+        seen: Seen = self._pipe.recv()
+        self._process.join(PATIENCE)
+        return seen
+
+
+def last_totals(seen: Seen) -> dict[str, int]:
+    """Give what was told last to anybody."""
+    return max(seen.totals, key=itemgetter("messages", "ended"))

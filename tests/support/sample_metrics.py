@@ -1,0 +1,98 @@
+"""Metrics of servers that need not run, and what expressions ask of metrics."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import Factory, define
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+
+from echoreply.net.listener import Listener
+from echoreply.observe.statistics import Condition, Process
+from echoreply.observe.totals import Histogram, Totals
+from echoreply.web.metrics import Metrics
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+
+ALL_LISTENERS = (
+    Listener((), IPv6Address("TCP", "::", 8088)),
+    Listener(("TLS",), IPv6Address("TCP", "::", 8443)),
+    Listener(("PROXY", "TLS"), IPv4Address("TCP", "127.0.0.1", 8444)),
+    Listener(("UDP",), IPv6Address("UDP", "::", 8088)),
+    Listener((), UNIXAddress(b"/run/echoreply")),
+)
+"""One of each kind."""
+
+
+@define
+class MadeUp:
+    """The statistics of a server that is none."""
+
+    is_so: Condition = Condition.ACCEPTING
+    there_has_been: dict[Listener, Totals] = Factory(lambda: {listener: Totals() for listener in ALL_LISTENERS})
+    there_are: list[Process] = Factory(lambda: [Process(0, os.getpid(), Histogram())])
+
+    def condition(self) -> Condition:
+        return self.is_so
+
+    def totals(self) -> dict[Listener, Totals]:
+        return self.there_has_been
+
+    def processes(self) -> list[Process]:
+        return self.there_are
+
+
+def served(workers: int = 0) -> list[Metric]:
+    """Give all that a server serves that listens in every way, with so many workers."""
+    processes = [Process(number, os.getpid(), Histogram()) for number in range(workers + 1)]
+    text, _ = Metrics(MadeUp(there_are=processes), "twisted", workers > 0).exposition(OPENMETRICS)
+    return list(parse_openmetrics(text.decode()))
+
+
+def labels_of(metrics: Iterable[Metric]) -> dict[str, set[str]]:
+    """Give the names of all samples, each with the names of its labels."""
+    names: dict[str, set[str]] = {}
+    for metric in metrics:
+        for sample in metric.samples:
+            names.setdefault(sample.name, set()).update(sample.labels)
+    return names
+
+
+_STRING = r'"(?:\\.|[^"\\])*"'
+_SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\s*\{([^}]*)\}")
+_GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
+_WORDS = {"and", "or", "unless", "bool", "by", "without", "on", "ignoring", "group_left", "group_right"}
+
+
+def asked(expression: str) -> Iterator[tuple[str, set[str]]]:
+    """
+    Give the metrics that an expression of PromQL asks for, each with the labels that are spoken of: its own, in braces,
+    and those that the expression groups by.
+
+    Not a parser: promtool is one, and says whether it is right at all.
+    """
+    expression = re.sub(_STRING, '""', expression)
+    groups = {label for found in _GROUPING.findall(expression) for label in re.findall(r"\w+", found)}
+    expression = _GROUPING.sub("", expression)
+    for name, matchers in _SELECTOR.findall(expression):
+        yield name, groups | set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers))
+    rest = re.sub(r"\[[^]]*\]", "", _SELECTOR.sub("", expression))
+    for name in re.findall(r"\b([a-zA-Z_:][\w:]*)\b(?!\s*\()", rest):
+        if name not in _WORDS:
+            yield name, set(groups)
+
+
+def unknown(expressions: Iterable[str], names: Mapping[str, set[str]]) -> list[str]:
+    """Tell what expressions ask for that is not there: metrics, and labels."""
+    faults = []
+    for expression in expressions:
+        for name, labels in asked(expression):
+            if name not in names:
+                faults.append(f"{name} in {expression}")
+            elif beside := labels - names[name]:
+                faults.append(f"{sorted(beside)} of {name} in {expression}")
+    return faults

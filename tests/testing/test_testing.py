@@ -1,0 +1,208 @@
+"""A server for the tests of others: what it remembers, and what it waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.core.conversation import Rules
+from echoreply.core.framing import Block
+from echoreply.core.reasons import CloseReason
+from echoreply.core.replies import Replies
+from echoreply.observe.observer import Connection
+from echoreply.protocol import ReplyFactory
+from echoreply.testing.recorder import ReceivedConnection, Recorder
+from echoreply.testing.server import LOOK_SECONDS, Server, serve
+from tests.support.fake_transports import TCPStringTransport, built
+
+HOST = IPv4Address("TCP", "127.0.0.1", 8088)
+
+
+def connection_from(port: int) -> Connection:
+    return Connection(port, IPv4Address("TCP", "127.0.0.1", port), HOST)
+
+
+def memory_reactor() -> Any:  # noqa: ANN401
+    return MemoryReactorClock()
+
+
+class RecorderTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.changes = 0
+        self.recorder = Recorder(self.note_change)
+        self.connection = connection_from(4000)
+        self.recorder.opened(self.connection)
+
+    def note_change(self) -> None:
+        self.changes += 1
+
+    def test_messages_are_kept_without_their_terminators(self) -> None:
+        self.recorder.answered(self.connection, Block(b"a\nb\r\n\n\r\rd\r\r\n", 4))
+        self.recorder.answered(self.connection, Block(b"e\n", 1))
+        self.recorder.answered(self.connection, Block(b"f\r\n", 1))
+        self.assertEqual(self.recorder.messages, [b"a", b"b", b"", b"\r\rd", b"e", b"f"])
+
+    def test_a_message_that_nothing_terminates_is_kept_whole(self) -> None:
+        self.recorder.answered(self.connection, Block(b"a\r", 1))
+        self.assertEqual(self.recorder.messages, [b"a\r"])
+
+    def test_messages_of_all_connections_are_kept_in_their_order_and_of_each_by_itself(self) -> None:
+        other = connection_from(4001)
+        self.recorder.opened(other)
+        for connection, message in (self.connection, b"a\n"), (other, b"b\n"), (self.connection, b"c\n"):
+            self.recorder.answered(connection, Block(message, 1))
+        self.assertEqual(self.recorder.messages, [b"a", b"b", b"c"])
+        self.assertEqual([seen.messages for seen in self.recorder.connections], [[b"a", b"c"], [b"b"]])
+
+    def test_a_connection_tells_its_peer_its_bytes_and_why_it_ended(self) -> None:
+        self.connection.received = 5
+        self.recorder.answered(self.connection, Block(b"a\n", 1))
+        self.assertEqual(self.recorder.connections, [ReceivedConnection(("127.0.0.1", 4000), [b"a"], 5)])
+        self.recorder.closed(self.connection, CloseReason.RESET)
+        self.assertEqual([seen.ended for seen in self.recorder.connections], [CloseReason.RESET])
+
+    def test_what_was_given_does_not_change_any_more(self) -> None:
+        messages, connections = self.recorder.messages, self.recorder.connections
+        self.recorder.answered(self.connection, Block(b"a\n", 1))
+        self.recorder.closed(self.connection, CloseReason.CLIENT)
+        self.assertEqual((messages, connections[0].messages, connections[0].ended), ([], [], None))
+
+    def test_every_event_is_a_change(self) -> None:
+        self.recorder.answered(self.connection, Block(b"a\n", 1))
+        self.recorder.closed(self.connection, CloseReason.CLIENT)
+        self.assertEqual(self.changes, 3)
+
+
+class ServerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = memory_reactor()
+        self.server = serve(self.reactor)
+        [(_, self.factory, _, self.interface)] = self.reactor.tcpServers
+        self.reactor.advance(0)
+
+    def connect(self) -> tuple[TCPStringTransport, Connection]:
+        assert isinstance(self.factory, ReplyFactory)
+        protocol = built(self.factory)
+        transport = TCPStringTransport(protocol)
+        protocol.makeConnection(transport)
+        return transport, protocol.connection
+
+    def say(self, data: bytes) -> bytes:
+        transport, _ = self.connect()
+        transport.protocol.dataReceived(data)
+        return transport.take()
+
+    def test_it_listens_on_this_machine_only(self) -> None:
+        self.assertEqual(self.interface, "127.0.0.1")
+        self.assertEqual(self.server.address, ("127.0.0.1", self.server.port))
+
+    def test_it_answers_and_remembers(self) -> None:
+        self.assertEqual(self.say(b"a\nb\n"), b"server reply:a\nserver reply:b\n")
+        self.assertEqual(self.server.messages, [b"a", b"b"])
+        self.assertEqual([seen.received for seen in self.server.connections], [4])
+
+    def test_rules_hold_for_connections_that_come_later(self) -> None:
+        transport, _ = self.connect()
+        self.server.rules = Rules(Replies(b"> "))
+        transport.protocol.dataReceived(b"a\n")
+        self.assertEqual(transport.take(), b"server reply:a\n")
+        self.assertEqual(self.say(b"a\n"), b"> a\n")
+        self.assertEqual(self.server.rules.replies.prefix, b"> ")
+
+    def test_a_script_that_is_not_right_is_not_taken(self) -> None:
+        self.server.script = script = r'reply = "PONG\n"'
+        with self.assertRaisesRegex(ValueError, "script, line 1: "):
+            self.server.script = "reply = 1"
+        self.assertEqual(self.server.script, script)
+        self.assertEqual(self.say(b"PING\n"), b"PONG\n")
+
+    def test_what_already_holds_needs_no_waiting(self) -> None:
+        self.assertIsNone(self.successResultOf(self.server.wait_for(lambda server: not server.messages)))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_it_waits_until_a_condition_holds_and_tells_so_outside_of_the_connections_call(self) -> None:
+        met = self.server.wait_for(lambda server: len(server.messages) == 2)
+        self.say(b"a\n")
+        self.reactor.advance(0)
+        self.assertNoResult(met)
+        self.say(b"b\n")
+        self.assertNoResult(met)
+        self.reactor.advance(0)
+        self.assertIsNone(self.successResultOf(met))
+
+    def test_bytes_that_make_no_message_yet_are_noticed_too(self) -> None:
+        met = self.server.wait_for(lambda server: [seen.received for seen in server.connections] == [3])
+        self.say(b"hel")
+        self.reactor.advance(LOOK_SECONDS)
+        self.assertIsNone(self.successResultOf(met))
+
+    def test_several_can_wait_and_one_can_begin_to_when_another_has_waited(self) -> None:
+        def has(count: int, server: Server) -> bool:
+            return len(server.messages) == count
+
+        then = self.server.wait_for(lambda server: has(1, server))
+        then.addCallback(lambda _: self.server.wait_for(lambda server: has(2, server)))
+        other = self.server.wait_for(lambda server: has(1, server))
+        self.say(b"a\n")
+        self.reactor.advance(0)
+        self.successResultOf(other)
+        self.assertNoResult(then)
+        self.say(b"b\n")
+        self.reactor.advance(0)
+        self.successResultOf(then)
+
+    def test_what_waits_is_forgotten_if_another_that_waits_has_it_cancelled(self) -> None:
+        first = self.server.wait_for(lambda server: server.messages)
+        second = self.server.wait_for(lambda server: server.messages)
+        first.addCallback(lambda _: second.cancel())
+        self.say(b"a\n")
+        self.reactor.advance(0)
+        self.successResultOf(first)
+        self.failureResultOf(second)
+
+    def test_to_wait_in_vain_fails_with_what_there_was(self) -> None:
+        met = self.server.wait_for(lambda _server: False, timeout=3)
+        self.say(b"a\n\x1b[2J\n")
+        transport, _ = self.connect()
+        transport.lose(ConnectionDone())
+        self.reactor.advance(2.9)
+        self.assertNoResult(met)
+        self.reactor.advance(0.1)
+        text = str(self.failureResultOf(met, TimeoutError).value)
+        self.assertIn("in 3 seconds", text)
+        self.assertIn(r'2 messages, the last "\x1b[2J"; 7 bytes; open', text)
+        self.assertIn("0 messages; 0 bytes; ended: ", text)
+
+    def test_what_holds_when_the_time_is_over_was_not_waited_for_in_vain(self) -> None:
+        holds: list[bool] = []
+        met = self.server.wait_for(lambda _server: holds, timeout=LOOK_SECONDS / 2)
+        holds.append(True)
+        self.reactor.advance(LOOK_SECONDS / 2)
+        self.assertIsNone(self.successResultOf(met))
+
+    def test_to_wait_in_vain_for_a_connection_says_that_there_was_none(self) -> None:
+        met = self.server.wait_for(lambda server: server.connections)
+        self.reactor.advance(10)
+        self.assertIn("no connection", str(self.failureResultOf(met, TimeoutError).value))
+
+    def test_what_a_condition_raises_is_told(self) -> None:
+        self.failureResultOf(self.server.wait_for(lambda server: server.messages[0]), IndexError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_it_stops_and_leaves_nothing_with_the_reactor(self) -> None:
+        self.connect()
+        met = self.server.wait_for(lambda server: server.messages)
+        stopped = self.server.stop()
+        self.failureResultOf(met)
+        self.reactor.advance(0)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertIsNotNone(self.server.connections[0].ended)
+
+    def test_it_may_be_stopped_twice(self) -> None:
+        self.successResultOf(self.server.stop())
+        self.successResultOf(self.server.stop())

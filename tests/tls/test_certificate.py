@@ -1,0 +1,112 @@
+"""Certificates that are made, and that are looked at."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from echoreply.tls.certificate import check_dates, fingerprint, make_certificate, subject_of
+from echoreply.tls.context import context_of_pem, server_context
+from tests.support.tls_peers import Authority, Session
+from tests.support.tls_peers import make_certificate as make_with_openssl
+
+
+def test_its_own_client_finds_nothing_wrong_with_one_that_was_made() -> None:
+    pem = make_certificate(["192.0.2.7"])
+    for name in ("localhost", "127.0.0.1", "::1", "192.0.2.7"):
+        context = ssl.create_default_context(cadata=pem.decode())
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = context_of_pem(pem).wrap_bio(incoming, outgoing, server_side=True)
+        client = Session(context, name)
+        data = b""
+        while not client.shake_hands(data):
+            incoming.write(client.take())
+            with pytest.raises(ssl.SSLWantReadError):
+                server.do_handshake()
+            data = outgoing.read()
+        incoming.write(client.take())
+        server.do_handshake()
+
+
+def test_its_fingerprint_is_openssls() -> None:
+    pem = make_certificate()
+    command = ["openssl", "x509", "-noout", "-fingerprint", "-sha256"]
+    said = subprocess.run(command, input=pem, capture_output=True, check=True).stdout.decode()
+    assert said.split("=")[1].strip() == fingerprint(pem)
+
+
+def test_no_two_are_the_same() -> None:
+    assert fingerprint(make_certificate()) != fingerprint(make_certificate())
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "said"),
+    [(-20, -10, "has expired, on"), (10, 20, "is not valid before")],
+)
+def test_one_that_is_not_valid_now_is_told_with_the_day(begins: int, ends: int, said: str, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    certificate, key = Authority(tmp_path, "ca").sign("other", days=(begins, ends))
+    day = (now + timedelta(days=ends if ends < 0 else begins)).strftime("%Y-%m-%d")
+    with pytest.raises(ValueError, match=f"{said} {day}"):
+        server_context(certificate, key)
+
+
+def test_one_that_can_not_be_read_is_told() -> None:
+    with pytest.raises(ValueError, match="x holds a certificate that can't be read"):
+        check_dates(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "x")
+
+
+def test_a_subject_is_written_as_rfc_4514_has_it(tmp_path: Path) -> None:
+    certificate, _ = make_with_openssl(tmp_path, "alice, bob")
+    der = ssl.PEM_cert_to_DER_cert(Path(certificate).read_text())
+    assert subject_of(der) == "CN=alice\\, bob"
+
+
+def test_a_file_of_cas_may_hold_words_of_any_alphabet(tmp_path: Path) -> None:
+    certificate, key = make_with_openssl(tmp_path)
+    (tmp_path / "ca").write_text("# Főtanúsítvány\n" + Path(certificate).read_text())
+    assert server_context(certificate, key, client_ca=str(tmp_path / "ca")).cert_store_stats()["x509"] == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [(b"\x0c\x05alice", b"\x03\x05\x00lice"), (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")],
+    ids=["a name of bits", "another version"],
+)
+def test_a_subject_that_can_not_be_read_is_known_by_the_fingerprint(
+    there: bytes, instead: bytes, tmp_path: Path
+) -> None:
+    certificate, _ = make_with_openssl(tmp_path, "alice")
+    der = ssl.PEM_cert_to_DER_cert(Path(certificate).read_text())
+    assert there in der
+    odd = der.replace(there, instead)
+    assert subject_of(odd).replace(":", "").lower() == sha256(odd).hexdigest()
+
+
+def test_a_version_that_is_not_known_is_told(tmp_path: Path) -> None:
+    certificate, _ = make_with_openssl(tmp_path)
+    der = ssl.PEM_cert_to_DER_cert(Path(certificate).read_text())
+    odd = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")
+    with pytest.raises(ValueError, match="x holds a certificate that can't be read"):
+        check_dates(ssl.DER_cert_to_PEM_cert(odd).encode(), "x")
+
+
+@pytest.mark.parametrize("name", ["", "b\u00fccher", "\udcff"])
+def test_a_machine_whose_name_fits_no_certificate_is_localhost(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: name)
+    pem = make_certificate().decode().split("-----BEGIN PRIVATE KEY")[0]
+    assert subject_of(ssl.PEM_cert_to_DER_cert(pem)) == "CN=localhost"
+
+
+def test_a_file_of_cas_without_a_certificate_is_told(tmp_path: Path) -> None:
+    certificate, key = make_with_openssl(tmp_path)
+    for text in ("", "nothing", "-----BEGIN CERTIFICATE-----\n"):
+        (tmp_path / "ca").write_text(text)
+        with pytest.raises(ValueError, match="ca holds no certificate in PEM"):
+            server_context(certificate, key, client_ca=str(tmp_path / "ca"))

@@ -1,0 +1,487 @@
+"""TLS in memory: one end is ours, the other Python's own."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from echoreply.core.reasons import CloseReason
+from echoreply.net.transport import IDuplexTransport, IRecordTransport, ISecureTransport, taken
+from echoreply.protocol import ReplyFactory
+from echoreply.tls.context import server_context
+from echoreply.tls.factory import TLSFactory
+from echoreply.tls.transport import TLSTransport, suite_name
+from tests.support.fake_transports import Remembering, TCPStringTransport
+from tests.support.memory_observer import Memory
+from tests.support.sample_scripts import rules_of_toml
+from tests.support.tls_peers import Authority, Session, client_context, make_certificate
+
+CONTEXTS: list[ssl.SSLContext] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> None:
+    CONTEXTS[:] = [server_context(*make_certificate(tmp_path_factory.mktemp("certificate")))]
+
+
+class Upper(Remembering):
+    transport: TLSTransport
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.received)
+
+
+class Lower(TCPStringTransport):
+    """Closes as soon as it is asked to, if nothing waits."""
+
+    def loseConnection(self) -> None:
+        self.disconnecting = True
+
+    def loseWriteConnection(self) -> None:
+        self.write_closed = True
+
+
+class Pair:
+    """A client and our end, each with what the other has not been given yet."""
+
+    def __init__(self, upper: Protocol | None = None, factory: TLSFactory | None = None) -> None:
+        self.failures: list[str] = []
+        self.upper = upper or Upper()
+        self.tls = self.build(factory)
+        self.lower = Lower(self.tls)  # type: ignore[arg-type]  # it needs no more of it
+        self.tls.makeConnection(self.lower)
+        self.client = Session(client_context())
+
+    def build(self, factory: TLSFactory | None) -> TLSTransport:
+        plain = Factory.forProtocol(lambda: self.upper)
+        built = (factory or TLSFactory(plain, CONTEXTS[0], lambda _, why: self.failures.append(why))).buildProtocol(
+            None  # type: ignore[arg-type]
+        )
+        assert built
+        return built
+
+    def shake_hands(self) -> bytes:
+        """Do the whole handshake; give what came along with the end of it."""
+        while not self.client.shake_hands(self.lower.take()):
+            self.tls.dataReceived(self.client.take())
+        self.tls.dataReceived(self.client.take())
+        return self.client.receive(self.lower.take())
+
+    def take(self) -> bytes:
+        return self.client.receive(self.lower.take())
+
+
+class Lines(Upper):
+    """Answers at once."""
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.transport.write(data.upper())
+
+
+def test_the_interfaces_are_there() -> None:
+    pair = Pair()
+    verifyObject(ITCPTransport, pair.tls)
+    verifyObject(IDuplexTransport, pair.tls)
+    verifyObject(IRecordTransport, pair.tls)
+    verifyObject(IHalfCloseableProtocol, pair.tls)
+
+
+def test_what_is_asked_of_the_socket_is_asked_of_the_transport() -> None:
+    pair = Pair()
+    pair.tls.setTcpNoDelay(True)
+    pair.tls.setTcpKeepAlive(True)
+    pair.tls.bufferSize = 1234
+    assert (pair.lower.no_delay, pair.lower.keep_alive, pair.lower.bufferSize) == (True, True, 1234)
+    assert pair.tls.getTcpNoDelay()
+    assert pair.tls.getTcpKeepAlive()
+    assert pair.tls.getPeer() == pair.lower.getPeer()
+    assert pair.tls.getHost() == pair.lower.getHost()
+    assert pair.tls.getHandle() is None
+    assert pair.tls.logPrefix() == "Upper (TLS)"
+
+
+def test_a_conversation_cut_at_every_byte() -> None:
+    pair = Pair(Lines())
+    while not pair.client.shake_hands(pair.lower.take()):
+        for byte in pair.client.take():
+            pair.tls.dataReceived(bytes([byte]))
+    for byte in pair.client.take() + pair.client.send(b"hello\n") + pair.client.send(b"again\n"):
+        pair.tls.dataReceived(bytes([byte]))
+    assert pair.take() == b"HELLO\nAGAIN\n"
+    assert pair.upper.received == [b"hello\n", b"again\n"]  # type: ignore[attr-defined]
+
+
+def test_several_records_in_a_read_are_passed_on_as_one() -> None:
+    pair = Pair(Lines())
+    pair.shake_hands()
+    records = b"".join(pair.client.send(b"%d\n" % number) for number in range(100))
+    pair.tls.dataReceived(records)
+    assert pair.upper.received == [b"".join(b"%d\n" % number for number in range(100))]  # type: ignore[attr-defined]
+    assert taken(pair.tls, 0) > len(records)
+
+
+def test_data_and_goodbye_may_come_with_the_end_of_the_handshake() -> None:
+    pair = Pair(upper := Upper())
+    assert not pair.client.shake_hands()
+    pair.tls.dataReceived(pair.client.take())
+    assert pair.client.shake_hands(pair.lower.take())
+    pair.tls.dataReceived(pair.client.take() + pair.client.send(b"hello\n") + pair.client.goodbye() + b"junk")
+    assert upper.data == b"hello\n"
+    assert upper.told == ["read"]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.binary(max_size=50_000), max_size=5),
+    st.lists(st.integers(1, 40_000), min_size=1, max_size=10),
+)
+def test_any_segments_give_the_same(messages: list[bytes], cuts: list[int]) -> None:
+    pair = Pair(upper := Lines())
+    pair.shake_hands()
+    data = b"".join(map(pair.client.send, messages)) + pair.client.goodbye()
+    turn = 0
+    while data:
+        size = cuts[turn % len(cuts)]
+        pair.tls.dataReceived(data[:size])
+        data = data[size:]
+        turn += 1
+    assert upper.data == b"".join(messages)
+    assert upper.told == ["read"]
+    assert pair.take() == b"".join(messages).upper()
+
+
+def test_a_protocol_that_fails_at_the_end_of_the_handshake_leaves_nothing_to_the_next_one() -> None:
+    @implementer(IHandshakeListener)
+    class Failing(Upper):
+        def handshakeCompleted(self) -> None:
+            raise RuntimeError
+
+    factory = TLSFactory(Factory.forProtocol(Failing), CONTEXTS[0], lambda *_: None)
+    first, second = Pair(factory=factory), Pair(factory=factory)
+    with pytest.raises(RuntimeError):
+        first.shake_hands()
+    with pytest.raises(RuntimeError):
+        second.shake_hands()
+
+
+def test_connections_that_share_a_desk_do_not_mix() -> None:
+    uppers = iter([first := Lines(), second := Lines()])
+    factory = TLSFactory(Factory.forProtocol(lambda: next(uppers)), CONTEXTS[0], print)
+    one, other = Pair(first, factory), Pair(second, factory)
+    one.shake_hands()
+    other.shake_hands()
+    half_of_one, half_of_other = one.client.send(b"a" * 1000), other.client.send(b"b" * 1000)
+    for start in range(0, 1100, 7):
+        one.tls.dataReceived(half_of_one[start : start + 7])
+        other.tls.dataReceived(half_of_other[start : start + 7])
+    assert (one.take(), other.take()) == (b"A" * 1000, b"B" * 1000)
+    one.tls.dataReceived(b"\x17\x03\x03\x00\x20" + bytes(32) + b"junk")
+    other.tls.dataReceived(other.client.send(b"c"))
+    assert other.take() == b"C"
+
+
+def test_what_is_written_before_there_are_keys_waits_for_them() -> None:
+    pair = Pair(upper := Upper())
+    upper.transport.write(b"one ")
+    upper.transport.writeSequence([b"too ", b"many"])
+    upper.transport.loseWriteConnection()
+    upper.transport.write(b"ignored")
+    assert not pair.lower.write_closed
+    assert pair.shake_hands() == b"one too many"
+    assert pair.client.ended
+    assert pair.lower.write_closed
+    pair.tls.writeConnectionLost()
+    assert upper.told == ["write"]
+
+
+def test_closing_waits_for_what_was_written_before_there_were_keys() -> None:
+    pair = Pair(upper := Upper())
+    upper.transport.write(b"bye")
+    upper.transport.loseConnection()
+    assert not pair.lower.disconnecting
+    assert pair.shake_hands() == b"bye"
+    assert pair.client.ended
+    assert pair.lower.disconnecting
+
+
+def test_before_there_are_keys_nobody_is_told_goodbye() -> None:
+    pair = Pair(upper := Upper())
+    upper.transport.loseConnection()
+    assert pair.lower.disconnecting
+    assert pair.lower.take() == b""
+
+
+def test_a_handshake_may_end_after_we_have_closed_our_side() -> None:
+    pair = Pair(upper := Upper())
+    assert not pair.client.shake_hands()
+    pair.tls.dataReceived(pair.client.take())
+    assert pair.client.shake_hands(pair.lower.take())
+    upper.transport.loseWriteConnection()
+    assert pair.lower.write_closed
+    pair.lower.write_closed = False
+    pair.tls.dataReceived(pair.client.take() + pair.client.send(b"hello"))
+    assert not pair.lower.write_closed, "once is enough"
+    assert upper.data == b"hello"
+    pair.tls.readConnectionLost()
+    assert (upper.told, pair.failures) == (["read"], [])
+
+
+def test_closing_says_goodbye_once() -> None:
+    pair = Pair(upper := Upper())
+    pair.shake_hands()
+    upper.transport.write(b"last")
+    upper.transport.loseWriteConnection()
+    goodbye = pair.lower.take()
+    assert pair.client.receive(goodbye) == b"last"
+    assert pair.client.ended
+    upper.transport.write(b"ignored")
+    upper.transport.loseConnection()
+    upper.transport.loseConnection()
+    assert pair.lower.take() == b""
+    assert pair.lower.disconnecting
+
+
+def test_after_our_goodbye_the_client_is_still_read_from() -> None:
+    pair = Pair(upper := Upper())
+    pair.shake_hands()
+    upper.transport.loseWriteConnection()
+    pair.tls.dataReceived(pair.client.send(b"more"))
+    assert upper.data == b"more"
+    pair.tls.readConnectionLost()
+    assert upper.told == ["read"]
+    assert pair.failures == []
+
+
+def test_after_the_clients_goodbye_it_is_still_written_to() -> None:
+    pair = Pair(upper := Upper())
+    pair.shake_hands()
+    pair.tls.dataReceived(pair.client.goodbye())
+    pair.tls.readConnectionLost()
+    assert upper.told == ["read"]
+    upper.transport.write(b"x" * 100_000)
+    assert pair.take() == b"x" * 100_000
+
+
+def test_a_protocol_that_knows_no_half_closing_is_closed() -> None:
+    class Whole(Protocol):
+        pass
+
+    pair = Pair(Whole())
+    pair.shake_hands()
+    pair.tls.dataReceived(pair.client.goodbye())
+    assert pair.lower.disconnecting
+    pair.tls.writeConnectionLost()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_end_without_a_goodbye_is_a_failure(begun: bool) -> None:
+    pair = Pair(upper := Upper())
+    if begun:
+        pair.client.shake_hands()
+        pair.tls.dataReceived(pair.client.take())
+    else:
+        pair.shake_hands()
+    pair.tls.readConnectionLost()
+    assert pair.failures == ["closed during the handshake" if begun else "closed without a close_notify"]
+    assert pair.lower.disconnecting
+    pair.lower.lose(ConnectionDone())
+    assert isinstance(upper.reason, ConnectionLost)
+
+
+def test_who_has_sent_nothing_has_just_gone() -> None:
+    pair = Pair(upper := Upper())
+    pair.tls.readConnectionLost()
+    pair.lower.lose(ConnectionDone())
+    assert pair.failures == []
+    assert isinstance(upper.reason, ConnectionDone)
+
+
+def test_garbage_is_a_failure_and_gets_an_alert() -> None:
+    pair = Pair(upper := Upper())
+    pair.tls.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
+    assert pair.failures == ["http request"]
+    assert pair.lower.disconnecting
+    pair.tls.dataReceived(b"more\r\n")
+    assert pair.failures == ["http request"]
+    assert upper.data == b""
+
+
+def test_what_came_before_a_bad_record_is_passed_on() -> None:
+    pair = Pair(upper := Upper())
+    upper.transport.registerProducer(upper, True)
+    pair.shake_hands()
+    pair.tls.dataReceived(pair.client.send(b"good") + b"\x17\x03\x03\x00\x20" + bytes(32))
+    assert upper.data == b"good"
+    assert pair.failures == ["decryption failed or bad record mac"]
+    upper.transport.write(b"ignored")
+    upper.transport.loseConnection()
+    with pytest.raises(ssl.SSLError):
+        pair.take()
+
+
+def test_aborting_is_passed_on() -> None:
+    pair = Pair(upper := Upper())
+    pair.shake_hands()
+    upper.transport.abortConnection()
+    assert isinstance(upper.reason, ConnectionAborted)
+    upper.transport.write(b"ignored")
+    assert pair.take() == b""
+
+
+class TestProducers:
+    def test_one_is_paused_and_resumed_with_the_transport(self) -> None:
+        pair = Pair(upper := Upper())
+        upper.transport.registerProducer(upper, True)
+        with pytest.raises(RuntimeError):
+            upper.transport.registerProducer(upper, True)
+        pair.shake_hands()
+        upper.transport.write(b"x" * 70_000)
+        assert upper.told == ["pause"]
+        pair.lower.flush()
+        assert upper.told == ["pause", "resume"]
+        upper.transport.unregisterProducer()
+        upper.transport.unregisterProducer()
+        assert pair.lower.producer is None
+
+    def test_what_is_held_is_bounded(self) -> None:
+        pair = Pair(upper := Upper())
+        upper.transport.registerProducer(upper, True)
+        upper.transport.write(b"x" * 70_000)
+        upper.transport.write(b"x")
+        assert upper.told == ["pause"]
+        pair.lower.room = 1 << 20
+        assert pair.shake_hands() == b"x" * 70_001
+        assert upper.told == ["pause", "resume"]
+
+    def test_closing_waits_for_it(self) -> None:
+        pair = Pair(upper := Upper())
+        upper.transport.registerProducer(upper, True)
+        pair.shake_hands()
+        upper.transport.loseConnection()
+        upper.transport.write(b"last")
+        assert not pair.lower.disconnecting
+        upper.transport.unregisterProducer()
+        assert pair.take() == b"last"
+        assert pair.client.ended
+        assert pair.lower.disconnecting
+
+    def test_it_is_stopped_with_the_connection(self) -> None:
+        pair = Pair(upper := Upper())
+        upper.transport.registerProducer(upper, True)
+        pair.lower.lose(ConnectionDone())
+        assert upper.told == ["stop"]
+        pair.tls.registerProducer(upper, True)
+        assert upper.told == ["stop", "stop"]
+
+    def test_pausing_the_transport_does_not_stop_a_handshake(self) -> None:
+        pair = Pair(upper := Upper())
+        upper.transport.pauseProducing()
+        assert pair.lower.reading
+        pair.shake_hands()
+        assert not pair.lower.reading
+        upper.transport.resumeProducing()
+        assert pair.lower.reading
+        upper.transport.stopProducing()
+        assert pair.lower.disconnecting
+
+
+def test_a_key_with_a_password_is_not_asked_for(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    locked = str(tmp_path / "locked")
+    subprocess.run(["openssl", "ec", "-aes128", "-passout", "pass:x", "-in", key, "-out", locked], check=True)
+    with pytest.raises(ValueError, match="the key has a password"):
+        server_context(certificate, locked)
+
+
+class TestDetails:
+    """What is known of a client once the handshake is done."""
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda v: v.name)
+    def test_they_are_what_both_have_agreed_on(self, version: ssl.TLSVersion, tmp_path: Path) -> None:
+        authority = Authority(tmp_path, "authority")
+        server = server_context(*authority.sign("server"), client_ca=authority.path, alpn=["echo/2", "echo/1"])
+        context = client_context(authority.sign("client"))
+        context.minimum_version = context.maximum_version = version
+        context.set_alpn_protocols(["echo/1"])
+        pair = Pair(factory=TLSFactory(Factory.forProtocol(Upper), server, lambda *_: None))
+        pair.client = Session(context, "server.test")
+        pair.shake_hands()
+        details = pair.tls.tls
+        assert verifyObject(ISecureTransport, pair.tls)
+        assert (
+            details.version == pair.client.tls.version() == {"TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}[version.name]
+        )
+        assert details.cipher == suite_name((pair.client.tls.cipher() or ("",))[0])
+        assert details.cipher.startswith("TLS_")
+        assert (details.server_name, details.alpn, details.client) == ("server.test", "echo/1", "CN=client")
+
+    def test_what_a_client_has_not_said_is_empty(self) -> None:
+        pair = Pair()
+        pair.shake_hands()
+        details = pair.tls.tls
+        assert (details.server_name, details.alpn, details.client) == ("", "", "")
+
+    def test_the_clients_first_cipher_is_taken(self) -> None:
+        offered = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384"]
+        for _ in offered:
+            offered.append(offered.pop(0))
+            context = client_context()
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(":".join(offered))
+            pair = Pair()
+            pair.client = Session(context)
+            pair.shake_hands()
+            assert pair.tls.tls.cipher == suite_name(offered[0])
+
+
+class TestGreeting:
+    """A reply server's greeting over TLS."""
+
+    TEXT = r'greeting = "{{ transport }} {{ tls.version }} {{ tls.server_name }}\n"'
+
+    def pair(self, observer: Memory, refusal: CloseReason | None = None) -> Pair:
+        factory = ReplyFactory(Clock(), rules_of_toml(self.TEXT), refusal=lambda _: refusal, observers=[observer])
+        pair = Pair(factory=TLSFactory(factory, CONTEXTS[0], lambda *_: None))
+        pair.client = Session(client_context(), "server.test")
+        return pair
+
+    def test_it_comes_once_the_handshake_is_done(self) -> None:
+        pair = self.pair(Memory())
+        assert not pair.lower.value()
+        assert pair.shake_hands() == b"tls TLSv1.3 server.test\n"
+        pair.tls.dataReceived(pair.client.send(b"a\n"))
+        assert pair.take() == b">a\n"
+
+    def test_it_comes_before_the_reply_to_what_came_with_the_end_of_the_handshake(self) -> None:
+        pair = self.pair(Memory())
+        assert not pair.client.shake_hands()
+        pair.tls.dataReceived(pair.client.take())
+        assert pair.client.shake_hands(pair.lower.take())
+        pair.tls.dataReceived(pair.client.take() + pair.client.send(b"a\n") + pair.client.goodbye())
+        assert pair.take() == b"tls TLSv1.3 server.test\n>a\n"
+
+    def test_who_does_not_shake_hands_gets_none(self) -> None:
+        observer = Memory()
+        pair = self.pair(observer)
+        pair.tls.dataReceived(b"hello\n")
+        assert b"server.test" not in pair.lower.value()
+        assert [connection.sent for connection in observer.open] == [0]
+
+    def test_nor_does_one_too_many(self) -> None:
+        observer = Memory()
+        pair = self.pair(observer, CloseReason.TOO_MANY)
+        assert pair.shake_hands() == b"server error: too many connections\n"
+        assert observer.refusals == [CloseReason.TOO_MANY]

@@ -1,0 +1,186 @@
+"""What the live page is told."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.net.listener import Listener
+from echoreply.observe.connection_table import Changes, ConnectionTable
+from echoreply.observe.observer import Connection
+from echoreply.observe.statistics import ProcessStatistics
+from echoreply.web.feed import BEAT, KEPT, Feed
+
+PAGE = (Path(__file__).parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
+
+ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
+LISTENER = Listener(host=IPv4Address("TCP", "192.0.2.9", 8088))
+
+
+class Spectator:
+    """Keeps what it is told, unless it is blocked."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Any]] = []
+        self.blocked = False
+        self.has_ended = False
+
+    def tell(self, event: bytes) -> bool:
+        if self.blocked:
+            return False
+        kind, data, *end = event.decode("ascii").split("\n")
+        assert end == ["", ""]
+        self.told.append((kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+        return True
+
+    def end(self) -> None:
+        self.has_ended = True
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.told]
+
+
+class FeedTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.statistics = ProcessStatistics(lambda: False)
+        self.table = ConnectionTable(self.clock.seconds, self.clock.seconds)
+        self.feed = Feed(self.clock, self.clock.seconds, self.statistics, self.table, {"version": "1.2"})
+        self.statistics.listening(LISTENER)
+        self.feed.startService()
+        self.addCleanup(self.feed.stopService)
+
+    def open(self, number: int = 1) -> Connection:
+        connection = Connection(number, ADDRESS, ADDRESS, LISTENER, opened=self.clock.seconds())
+        for observer in (self.statistics, self.table):
+            observer.opened(connection)
+        return connection
+
+    def join(self) -> Spectator:
+        viewer = Spectator()
+        self.feed.join(viewer)
+        return viewer
+
+    def test_who_comes_is_told_all_there_is_then_each_second_what_is_new(self) -> None:
+        connection = self.open()
+        viewer = self.join()
+        ((kind, state),) = viewer.told
+        self.assertEqual((kind, state["server"]), ("state", {"version": "1.2"}))
+        self.assertEqual([row[0] for row in state["connections"]], ["1"])
+        connection.messages, connection.received, connection.sent = 2, 4, 30
+        self.clock.advance(BEAT)
+        kind, beat = viewer.told[-1]
+        self.assertEqual(kind, "beat")
+        self.assertEqual(beat["changed"], {"id": ["1"], "messages": [2], "received": [4], "sent": [30]})
+        self.assertEqual((beat["time"], beat["condition"], beat["listed"]), (1001.0, "accepting", 1))
+        totals = {"accepted": 1, "open": 1, "refused": 0, "failed": 0, "messages": 2, "received": 4, "sent": 30}
+        self.assertEqual(beat["totals"], {**totals, "ended": 0, "dropped": 0})
+        self.assertEqual(beat["listeners"], [{"listener": "192.0.2.9:8088", "transport": "tcp", **totals}])
+
+    def test_an_event_has_what_docs_web_says_and_no_more(self) -> None:
+        self.open()
+        viewer = self.join()
+        self.clock.advance(BEAT)
+        for kind, data in viewer.told:
+            section = PAGE.partition(f"`{kind}` has\n\n")[2].partition("\n\n")[0]
+            items = [item.partition(":")[0] for item in section.removeprefix("- ").split("\n- ")]
+            self.assertEqual({name for item in items for name in re.findall("`(.*?)`", item)}, set(data))
+
+    def test_why_is_told_with_how_often(self) -> None:
+        for observer in (self.statistics, self.table):
+            observer.closed(self.open_for(observer), CloseReason.RESET)
+        self.statistics.refused(LISTENER, ADDRESS, CloseReason.DENIED)
+        self.statistics.failed(LISTENER, ADDRESS, "TLS", "for a reason")
+        self.statistics.dropped(LISTENER, ("192.0.2.1", 7), b"a", DropReason.RATE)
+        viewer = self.join()
+        self.clock.advance(BEAT)
+        beat = viewer.told[-1][1]
+        self.assertEqual(beat["endings"], {"connection reset or lost": 1})
+        self.assertEqual(beat["refusals"], {"denied by address": 1})
+        self.assertEqual((beat["failures"], beat["drops"]), ({"TLS": 1}, {"more than the rate": 1}))
+
+    def open_for(self, observer: ProcessStatistics | ConnectionTable) -> Connection:
+        connection = Connection(7, ADDRESS, ADDRESS, LISTENER)
+        observer.opened(connection)
+        return connection
+
+    def test_ten_minutes_are_kept_whether_somebody_looks_or_not(self) -> None:
+        self.open()
+        self.clock.pump([BEAT] * (KEPT + 100))
+        history = self.join().told[0][1]["history"]
+        self.assertEqual({len(column) for column in history.values()}, {KEPT})
+        self.assertEqual(history["time"][-1] - history["time"][0], 600)
+        self.assertEqual((history["open"][-1], history["messages"][-1]), (1, 0))
+
+    def test_all_who_look_are_told_the_same_and_who_has_left_nothing(self) -> None:
+        viewers = [self.join(), self.join()]
+        self.clock.advance(BEAT)
+        self.feed.leave(viewers[0])
+        self.clock.advance(BEAT)
+        self.assertEqual([viewer.kinds for viewer in viewers], [["state", "beat"], ["state", "beat", "beat"]])
+        self.assertEqual(viewers[0].told, viewers[1].told[:2])
+        self.assertEqual(self.feed.viewers, 1)
+
+    def test_who_does_not_read_is_told_all_once_it_has(self) -> None:
+        viewer = self.join()
+        viewer.blocked = True
+        self.clock.pump([BEAT] * 3)
+        self.open()
+        viewer.blocked = False
+        self.clock.pump([BEAT] * 2)
+        self.assertEqual(viewer.kinds, ["state", "state", "beat"])
+        self.assertEqual(len(viewer.told[1][1]["connections"]), 1)
+
+    def test_nobody_is_told_twice_of_who_is_gone_when_somebody_looks_again(self) -> None:
+        connection = self.open()
+        viewer = self.join()
+        self.feed.leave(viewer)
+        self.clock.advance(BEAT)
+        self.table.closed(connection, CloseReason.CLIENT)
+        self.open(2)
+        viewer = self.join()
+        self.clock.advance(BEAT)
+        self.assertEqual([row[0] for row in viewer.told[0][1]["connections"]], ["2"])
+        self.assertEqual((viewer.told[1][1]["closed"], viewer.told[1][1]["opened"]), ([], []))
+
+    def test_who_comes_late_is_told_of_none_that_goes_before_it_came(self) -> None:
+        connection = self.open()
+        self.join()
+        self.clock.advance(BEAT)
+        self.table.closed(connection, CloseReason.CLIENT)
+        viewer = self.join()
+        self.clock.advance(BEAT)
+        (_, state), (_, beat) = viewer.told
+        self.assertEqual([row[0] for row in state["connections"]], beat["closed"])
+        self.assertEqual(state["beat"]["listed"], len(state["connections"]))
+
+    def test_the_connections_are_looked_through_once_a_beat_however_many_come_and_go(self) -> None:
+        looked = []
+
+        class Counting(ConnectionTable):
+            def look(self) -> Changes:
+                looked.append(clock.seconds())
+                return super().look()
+
+        clock = self.clock
+        self.table.__class__ = Counting
+        for _ in range(3):
+            for _ in range(100):
+                self.feed.leave(self.join())
+            self.clock.advance(BEAT)
+        self.assertEqual(looked, [1000, 1001, 1002])
+
+    def test_when_the_server_stops_the_viewers_are_let_go(self) -> None:
+        viewer = self.join()
+        self.feed.stopService()
+        self.assertTrue(viewer.has_ended)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
