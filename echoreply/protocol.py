@@ -31,7 +31,7 @@ from zope.interface import implementer
 from echoreply.core.connection_info import ConnectionInfo, TLSDetails
 from echoreply.core.conversation import Batch, Conversation, Rules
 from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import plain_address
 from echoreply.net.listener import Listener
 from echoreply.net.timer import Timer
@@ -98,7 +98,7 @@ class ReplyProtocol(Protocol):
         self._all_taken = False
         self._progress_seen = clock.seconds()
         self._expired = False
-        self.closing: CloseReason | None = None
+        self.closing: EndReason | RefusalReason | None = None
 
     # What the transport tells.
 
@@ -161,11 +161,11 @@ class ReplyProtocol(Protocol):
         """Clean up, and say why it ended."""
         self._stop_waiting()
         # Those of TLS have failures of their own.
-        given_up = self.closing in (CloseReason.IDLE, CloseReason.ABORTED)
+        given_up = self.closing in (EndReason.IDLE, EndReason.ABORTED)
         if given_up or isinstance(reason.value, ConnectionDone | ConnectionAborted):
-            why = self.closing or CloseReason.CLIENT
+            why = self.closing or EndReason.CLIENT
         else:
-            why = CloseReason.RESET
+            why = EndReason.RESET
         self.factory.closed(self, why)
 
     # What the transport asks, as the consumer of our replies.
@@ -188,7 +188,7 @@ class ReplyProtocol(Protocol):
 
     # What the factory asks.
 
-    def refuse(self, reason: CloseReason, *, linger: bool) -> None:
+    def refuse(self, reason: RefusalReason, *, linger: bool) -> None:
         """
         Say that there are too many connections, and close.
 
@@ -221,12 +221,12 @@ class ReplyProtocol(Protocol):
     def expire(self) -> None:
         """End an idle connection: gently if the client has taken everything, and only once."""
         if self._expired or self._blocked or unsent(self.transport):
-            self.abort(CloseReason.IDLE)
+            self.abort(EndReason.IDLE)
             return
         self._expired = True
         if not self.closing:
             self.transport.unregisterProducer()
-            self.closing = CloseReason.IDLE
+            self.closing = EndReason.IDLE
         self.transport.loseConnection()
 
     def drain(self) -> None:
@@ -247,14 +247,14 @@ class ReplyProtocol(Protocol):
             self._finish_message()
             self._go_on()
             if not self.closing:
-                self._close(CloseReason.SHUTDOWN)
+                self._close(EndReason.SHUTDOWN)
             self.transport.loseConnection()
         elif self._flushed:
             self.transport.loseConnection()
         else:
-            self.abort(CloseReason.ABORTED)
+            self.abort(EndReason.ABORTED)
 
-    def abort(self, reason: CloseReason) -> None:
+    def abort(self, reason: EndReason) -> None:
         """Wait for nothing. Replies that the client has not made room for are lost."""
         self.closing = reason
         self.transport.abortConnection()
@@ -278,12 +278,12 @@ class ReplyProtocol(Protocol):
         if conversation.ending:
             self._close(conversation.ending)
         elif self._client_finished:
-            self._close(CloseReason.CLIENT)
+            self._close(EndReason.CLIENT)
         elif conversation.awaits_silence:
             if not self._blocked:
                 self._wait(self._pause, self._silence)
         elif self._draining and self._reads_done() and not at_end(self.transport):
-            self._close(CloseReason.SHUTDOWN)
+            self._close(EndReason.SHUTDOWN)
 
     def _reads_done(self) -> bool:
         """Tell whether all that had arrived when we were to drain has been read."""
@@ -331,7 +331,7 @@ class ReplyProtocol(Protocol):
         else:
             self._since = 0.0
 
-    def _close(self, reason: CloseReason) -> None:
+    def _close(self, reason: EndReason | RefusalReason) -> None:
         """Flush and close our side, then wait for the client to close its own."""
         self.closing = reason
         # A transport with a producer that it has paused would not close.
@@ -385,7 +385,7 @@ class ReplyFactory(ServerFactory):
         pause: float = DEFAULT_PAUSE,
         idle_timeout: float = DEFAULT_IDLE_TIMEOUT,
         permits: Callable[[IAddress], bool] = lambda _peer: True,
-        refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
+        refusal: Callable[[IAddress], RefusalReason | None] = lambda _peer: None,
         observers: Iterable[IReplyObserver] = (),
         sampling_clock: SamplingClock | None = None,
     ) -> None:
@@ -413,7 +413,7 @@ class ReplyFactory(ServerFactory):
     def build(self, addr: IAddress | None, listener: Listener) -> ReplyProtocol | None:
         """Make the protocol for a client who has come in somewhere, unless it may not connect."""
         if addr and not self._permits(addr):
-            self.observer.refused(listener, addr, CloseReason.DENIED)
+            self.observer.refused(listener, addr, RefusalReason.DENIED)
             return None
         protocol = ReplyProtocol(self._clock, self.rules.converse(), self._pause, listener, self.sampling_clock)
         protocol.factory = self
@@ -443,12 +443,12 @@ class ReplyFactory(ServerFactory):
         else:
             self.observer.opened(connection)
 
-    def closed(self, protocol: ReplyProtocol, reason: CloseReason) -> None:
+    def closed(self, protocol: ReplyProtocol, reason: EndReason | RefusalReason) -> None:
         """Take note that a client is gone. For protocols to call."""
         self.protocols.remove(protocol)
         if protocol in self._refused:
             self._refused.remove(protocol)
-        else:
+        elif isinstance(reason, EndReason):
             self.observer.closed(protocol.connection, reason)
         if not self.protocols:
             self._look.stop()
@@ -478,7 +478,7 @@ class ReplyFactory(ServerFactory):
     def abort(self) -> None:
         """Wait for nobody."""
         for protocol in list(self.protocols):
-            protocol.abort(CloseReason.ABORTED)
+            protocol.abort(EndReason.ABORTED)
 
     def _look_for_idle(self) -> None:
         now = self._clock.seconds()

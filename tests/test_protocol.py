@@ -16,7 +16,7 @@ from echoreply import protocol as protocol_module
 from echoreply.core.conversation import Rules
 from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT
 from echoreply.core.framing import Framing
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.core.replies import Replies
 from echoreply.observe.observer import IReplyObserver, NoObserver
 from echoreply.protocol import LINGER_SECONDS, LINGERING_REFUSED, ReplyFactory, ReplyProtocol
@@ -42,7 +42,7 @@ class ProtocolTestCase(SynchronousTestCase):
     def make_factory(
         self,
         framing: Framing = Framing.AUTO,
-        refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
+        refusal: Callable[[IAddress], RefusalReason | None] = lambda _peer: None,
         rules: Rules | None = None,
     ) -> ReplyFactory:
         rules = rules or Rules(Replies(b">"), framing, max_message=100_000)
@@ -62,7 +62,7 @@ class ProtocolTestCase(SynchronousTestCase):
         protocol.makeConnection(transport)
         return protocol, transport
 
-    def assert_ended(self, reason: CloseReason) -> None:
+    def assert_ended(self, reason: EndReason) -> None:
         self.assertEqual(self.observer.reasons, [reason])
         self.assertEqual(self.observer.open, [])
         self.assertEqual(self.factory.protocols, set())
@@ -213,7 +213,7 @@ class BackPressureTests(ProtocolTestCase):
             self.assertFalse(self.transport.reading, "there is nothing more to read")
         self.transport.flush()
         self.assertEqual(self.transport.take(), b">\n" * 65536)
-        self.assert_ended(CloseReason.CLIENT)
+        self.assert_ended(EndReason.CLIENT)
 
 
 class ClosingTests(ProtocolTestCase):
@@ -223,7 +223,7 @@ class ClosingTests(ProtocolTestCase):
         self.assertEqual(self.transport.take(), b">a\n>rest")
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(CloseReason.CLIENT)
+        self.assert_ended(EndReason.CLIENT)
 
     def test_an_empty_connection_is_answered_with_nothing(self) -> None:
         self.protocol.readConnectionLost()
@@ -247,7 +247,7 @@ class ClosingTests(ProtocolTestCase):
         self.protocol.readConnectionLost()
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(CloseReason.FAREWELL)
+        self.assert_ended(EndReason.FAREWELL)
 
     def test_what_a_client_sends_after_a_farewell_is_still_read(self) -> None:
         self.transport.room = 1
@@ -260,7 +260,7 @@ class ClosingTests(ProtocolTestCase):
         self.transport.flush()
         self.protocol.readConnectionLost()
         self.transport.flush()
-        self.assert_ended(CloseReason.TOO_LONG)
+        self.assert_ended(EndReason.TOO_LONG)
 
     def test_a_client_that_does_not_close_is_left_when_it_has_everything_and_is_quiet(self) -> None:
         self.protocol.dataReceived(b"a\nexit\n")
@@ -272,7 +272,7 @@ class ClosingTests(ProtocolTestCase):
         self.clock.advance(0.1)
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(CloseReason.FAREWELL)
+        self.assert_ended(EndReason.FAREWELL)
 
     def test_a_client_for_whom_the_kernel_still_holds_replies_is_not_left(self) -> None:
         left = [4000, 2000, 0]
@@ -292,7 +292,7 @@ class ClosingTests(ProtocolTestCase):
             self.clock.advance(1)
         self.assertTrue(self.transport.disconnecting, "closed, not aborted: the replies have left")
         self.transport.flush()
-        self.assert_ended(CloseReason.FAREWELL)
+        self.assert_ended(EndReason.FAREWELL)
 
     def test_when_it_is_over_nothing_is_kept(self) -> None:
         gc.disable()
@@ -308,21 +308,21 @@ class ClosingTests(ProtocolTestCase):
     def test_a_reset_ends_it_at_any_point(self) -> None:
         self.protocol.dataReceived(b"a\nhel")
         self.transport.lose(ConnectionLost())
-        self.assert_ended(CloseReason.RESET)
+        self.assert_ended(EndReason.RESET)
 
     def test_a_reset_while_it_waits_for_silence_leaves_nothing_behind(self) -> None:
         self.protocol.dataReceived(b"hel")
         self.transport.lose(ConnectionLost())
-        self.assert_ended(CloseReason.RESET)
+        self.assert_ended(EndReason.RESET)
 
     def test_a_connection_that_simply_ends_was_closed_by_the_client(self) -> None:
         self.transport.lose(ConnectionDone())
-        self.assert_ended(CloseReason.CLIENT)
+        self.assert_ended(EndReason.CLIENT)
 
     def test_a_producer_is_told_to_stop_when_its_connection_is_lost(self) -> None:
         self.protocol.stopProducing()
         self.transport.lose(ConnectionLost())
-        self.assert_ended(CloseReason.RESET)
+        self.assert_ended(EndReason.RESET)
 
 
 class IdleTests(ProtocolTestCase):
@@ -341,13 +341,13 @@ class IdleTests(ProtocolTestCase):
         self.wait(IDLE_TIMEOUT * 0.05 + 1)
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(CloseReason.IDLE)
+        self.assert_ended(EndReason.IDLE)
 
     def test_an_idle_client_is_told_as_such_whatever_its_transport_says(self) -> None:
         self.wait(IDLE_TIMEOUT)
         self.assertTrue(self.transport.disconnecting)
         self.transport.lose(ConnectionLost())
-        self.assert_ended(CloseReason.IDLE)
+        self.assert_ended(EndReason.IDLE)
 
     def test_the_time_is_told(self) -> None:
         (connection,) = self.observer.open
@@ -371,13 +371,13 @@ class IdleTests(ProtocolTestCase):
         self.transport.room = 1
         self.protocol.dataReceived(b"a\n")
         self.wait(IDLE_TIMEOUT * 1.2)
-        self.assert_ended(CloseReason.IDLE)
+        self.assert_ended(EndReason.IDLE)
 
     def test_so_is_one_for_whom_the_kernel_still_holds_replies(self) -> None:
         self.patch(protocol_module, "unsent", lambda _transport: 1000)
         self.protocol.dataReceived(b"a\n")
         self.wait(IDLE_TIMEOUT * 1.2)
-        self.assert_ended(CloseReason.IDLE)
+        self.assert_ended(EndReason.IDLE)
 
     def test_a_client_that_takes_a_byte_now_and_then_is_kept(self) -> None:
         left = [1000]
@@ -404,13 +404,13 @@ class IdleTests(ProtocolTestCase):
     def test_a_client_that_we_say_goodbye_to_is_not_waited_for_any_longer(self) -> None:
         self.protocol.dataReceived(b"a\nexit\n")
         self.wait(IDLE_TIMEOUT * 1.3)
-        self.assert_ended(CloseReason.IDLE)
+        self.assert_ended(EndReason.IDLE)
 
     def test_one_that_does_not_take_our_closing_is_aborted(self) -> None:
         self.wait(IDLE_TIMEOUT)
         self.assertTrue(self.transport.disconnecting)
         self.wait(IDLE_TIMEOUT * 0.1)
-        self.assert_ended(CloseReason.IDLE)
+        self.assert_ended(EndReason.IDLE)
 
     def test_zero_is_for_ever_but_not_for_those_we_say_goodbye_to(self) -> None:
         self.idle_timeout = 0.0
@@ -426,7 +426,7 @@ class IdleTests(ProtocolTestCase):
 class RefusalTests(ProtocolTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.factory = self.make_factory(refusal=lambda _peer: CloseReason.TOO_MANY)
+        self.factory = self.make_factory(refusal=lambda _peer: RefusalReason.TOO_MANY)
 
     def test_a_client_is_refused_with_a_line(self) -> None:
         protocol, transport = self.connect()
@@ -442,10 +442,10 @@ class RefusalTests(ProtocolTestCase):
     def test_it_is_counted_and_told_apart_from_those_that_were_accepted(self) -> None:
         _, transport = self.connect()
         transport.lose(ConnectionLost())
-        self.assertEqual(self.observer.refusals, [CloseReason.TOO_MANY])
+        self.assertEqual(self.observer.refusals, [RefusalReason.TOO_MANY])
         self.assertEqual(self.observer.reasons, [])
         totals = self.factory.counts.totals()
-        self.assertEqual((totals.accepted, totals.open, totals.refusals), (0, 0, {CloseReason.TOO_MANY: 1}))
+        self.assertEqual((totals.accepted, totals.open, totals.refusals), (0, 0, {RefusalReason.TOO_MANY: 1}))
 
     def test_it_is_not_waited_for_long_whatever_it_sends(self) -> None:
         protocol, transport = self.connect()
@@ -505,7 +505,7 @@ class DrainTests(ProtocolTestCase):
             protocol.readConnectionLost()
             transport.flush()
         self.assertEqual(len(gone), 1)
-        self.assertEqual(self.observer.reasons, [CloseReason.SHUTDOWN] * 2)
+        self.assertEqual(self.observer.reasons, [EndReason.SHUTDOWN] * 2)
 
     def test_an_idle_client_is_closed_gently(self) -> None:
         self.protocol.dataReceived(b"hello\n")
@@ -560,7 +560,7 @@ class DrainTests(ProtocolTestCase):
         self.assertEqual(self.transport.take(), b">hello")
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(CloseReason.SHUTDOWN)
+        self.assert_ended(EndReason.SHUTDOWN)
 
     def test_one_that_is_given_up_in_the_middle_is_closed_for_that_reason(self) -> None:
         with receive_queue() as (ours, theirs):
@@ -571,7 +571,7 @@ class DrainTests(ProtocolTestCase):
             protocol.give_up()
             self.assertEqual(transport.take(), b">hello")
             transport.flush()
-            self.assertEqual(self.observer.reasons, [CloseReason.SHUTDOWN])
+            self.assertEqual(self.observer.reasons, [EndReason.SHUTDOWN])
 
     def test_a_message_that_the_clients_fin_ends_is_answered(self) -> None:
         with receive_queue() as (ours, theirs):
@@ -600,7 +600,7 @@ class DrainTests(ProtocolTestCase):
         self.protocol.readConnectionLost()
         self.transport.flush()
         self.assertEqual(self.transport.take(), b">hello\n")
-        self.assert_ended(CloseReason.FAREWELL)
+        self.assert_ended(EndReason.FAREWELL)
 
     def test_a_client_that_is_behind_gets_its_replies_as_it_reads(self) -> None:
         self.transport.room = 1000
@@ -618,14 +618,14 @@ class DrainTests(ProtocolTestCase):
         self.transport.flush()
         self.protocol.readConnectionLost()
         self.transport.flush()
-        self.assert_ended(CloseReason.SHUTDOWN)
+        self.assert_ended(EndReason.SHUTDOWN)
 
     def test_giving_up_aborts_who_has_not_made_room(self) -> None:
         self.protocol.dataReceived(b"a\n")
         gone = self.drain()
         self.factory.give_up()
         self.assertEqual(len(gone), 1)
-        self.assert_ended(CloseReason.ABORTED)
+        self.assert_ended(EndReason.ABORTED)
 
     def test_giving_up_closes_who_only_has_not_closed(self) -> None:
         self.protocol.dataReceived(b"a\n")
@@ -634,18 +634,18 @@ class DrainTests(ProtocolTestCase):
         self.factory.give_up()
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(CloseReason.SHUTDOWN)
+        self.assert_ended(EndReason.SHUTDOWN)
 
     def test_aborting_waits_for_nobody(self) -> None:
         gone = self.drain()
         self.factory.abort()
         self.assertEqual(len(gone), 1)
-        self.assert_ended(CloseReason.ABORTED)
+        self.assert_ended(EndReason.ABORTED)
 
     def test_a_connection_lost_meanwhile_leaves_nothing_behind(self) -> None:
         self.drain()
         self.transport.lose(ConnectionLost())
-        self.assert_ended(CloseReason.RESET)
+        self.assert_ended(EndReason.RESET)
 
 
 class GreetingTests(ProtocolTestCase):
@@ -679,7 +679,7 @@ class GreetingTests(ProtocolTestCase):
 
     def test_one_too_many_is_not_greeted(self) -> None:
         for text in ("greeting = 'hello'", "greeting = 'hello'\nreply = '{{ count }}'"):
-            self.factory = self.make_factory(refusal=lambda _: CloseReason.TOO_MANY, rules=rules_of_toml(text))
+            self.factory = self.make_factory(refusal=lambda _: RefusalReason.TOO_MANY, rules=rules_of_toml(text))
             protocol, transport = self.connect()
             protocol.dataReceived(b"a\n")
             self.assertEqual(transport.take(), b"server error: too many connections\n")
@@ -703,7 +703,7 @@ class GreetingTests(ProtocolTestCase):
         self.assertEqual(transport.take(), b"hello")
         protocol.readConnectionLost()
         transport.flush()
-        self.assertEqual(self.observer.reasons, [CloseReason.SHUTDOWN])
+        self.assertEqual(self.observer.reasons, [EndReason.SHUTDOWN])
 
 
 class ScriptTests(ProtocolTestCase):
@@ -726,7 +726,7 @@ class ScriptTests(ProtocolTestCase):
     def make_factory(
         self,
         framing: Framing = Framing.AUTO,
-        refusal: Callable[[IAddress], CloseReason | None] = lambda _peer: None,
+        refusal: Callable[[IAddress], RefusalReason | None] = lambda _peer: None,
         rules: Rules | None = None,
     ) -> ReplyFactory:
         rules = rules or rules_of_toml(self.TEXT, framing=framing, max_message=1000)
@@ -749,7 +749,7 @@ class ScriptTests(ProtocolTestCase):
         self.protocol.readConnectionLost()
         self.transport.flush()
         self.assertEqual(self.transport.take(), b"")
-        self.assert_ended(CloseReason.RULE)
+        self.assert_ended(EndReason.RULE)
         self.assertEqual(self.observer.messages, [b"a", b"last"])
 
     def test_after_a_fault_the_connection_lives(self) -> None:
@@ -771,7 +771,7 @@ class ScriptTests(ProtocolTestCase):
         self.protocol.readConnectionLost()
         self.assertEqual(self.transport.take(), b"1 a\n2 rest")
         self.transport.flush()
-        self.assert_ended(CloseReason.CLIENT)
+        self.assert_ended(EndReason.CLIENT)
 
     def test_a_message_too_long_is_told_after_the_replies_owed(self) -> None:
         self.protocol.dataReceived(b"a\n" + b"x" * 1001)

@@ -9,7 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.errors import CannotStart
 from echoreply.server.options import Options
 from echoreply.tap import makeService
@@ -45,11 +45,13 @@ class ServiceTests(SynchronousTestCase):
             transport = TCPStringTransport(protocol)
             transport.peerAddr = IPv4Address("TCP", host, 4000)
             protocol.makeConnection(transport)
-        self.assertEqual(factory.counts.totals().refusals, {CloseReason.TOO_MANY: 1, CloseReason.TOO_MANY_FROM_HOST: 1})
+        self.assertEqual(
+            factory.counts.totals().refusals, {RefusalReason.TOO_MANY: 1, RefusalReason.TOO_MANY_FROM_HOST: 1}
+        )
         reactor.pump([1] * 8)
         self.assertEqual(factory.counts.totals().endings, {})
         reactor.pump([1] * 4)
-        self.assertEqual(factory.counts.totals().endings, {CloseReason.IDLE: 2})
+        self.assertEqual(factory.counts.totals().endings, {EndReason.IDLE: 2})
 
 
 class ScriptTests(SynchronousTestCase):

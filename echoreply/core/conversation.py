@@ -16,7 +16,7 @@ from echoreply.core.close_words import EXIT_OR_QUIT, CloseWords
 from echoreply.core.connection_info import ConnectionInfo
 from echoreply.core.defaults import DEFAULT_MAX_MESSAGE
 from echoreply.core.framing import Block, Framer, Framing, LineFramer, ReadFramer, too_long
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.core.replies import Replies, error_line
 
 BATCH = 20480
@@ -107,8 +107,8 @@ class Conversation:
         # No list: it is nearly always empty, and seldom holds more than one.
         self._unanswered: tuple[Block, ...] = ()
         self._inside_line = False
-        self._last_word: tuple[CloseReason, str] | None = None
-        self.ending: CloseReason | None = None
+        self._last_word: tuple[EndReason | RefusalReason, str] | None = None
+        self.ending: EndReason | RefusalReason | None = None
 
     @property
     def answered(self) -> bool:
@@ -163,7 +163,7 @@ class Conversation:
         self._in_step = False
         self._add(self._framer.finish())
 
-    def end(self, reason: CloseReason, error: str) -> None:
+    def end(self, reason: EndReason | RefusalReason, error: str) -> None:
         """Let an error line follow the replies that are owed, and nothing that one."""
         self._in_step = False
         self._last_word = reason, error
@@ -183,8 +183,8 @@ class Conversation:
         return None
 
     @property
-    def _too_long(self) -> tuple[CloseReason, str]:
-        return CloseReason.TOO_LONG, f"message longer than {self._rules.max_message} bytes"
+    def _too_long(self) -> tuple[EndReason, str]:
+        return EndReason.TOO_LONG, f"message longer than {self._rules.max_message} bytes"
 
     def _add(self, block: Block | None) -> None:
         if block:
@@ -214,14 +214,14 @@ class Conversation:
                 if too_long(message, limit):
                     return self._finish(*self._too_long, self._answered(Block(block.data[:start], number)))
                 if message in self._close_words:
-                    return self._finish(CloseReason.FAREWELL, "", self._answered(Block(block.data[:start], number)))
+                    return self._finish(EndReason.FAREWELL, "", self._answered(Block(block.data[:start], number)))
                 start += len(message) + 1
         return self._answered(block)
 
     def _answered(self, block: Block) -> Batch:
         return Batch(block.data, block.count, self._replies.to(block) if block.count else b"")
 
-    def _finish(self, reason: CloseReason, error: str, last: Batch | None = None) -> Batch:
+    def _finish(self, reason: EndReason | RefusalReason, error: str, last: Batch | None = None) -> Batch:
         """End the conversation with the last replies, and the error line if there is one."""
         self.ending = reason
         self._unanswered = ()

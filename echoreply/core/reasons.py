@@ -1,30 +1,49 @@
-"""Why conversations and connections end, and why datagrams are not answered."""
+"""
+Why a client was refused, why a connection ended, and why a datagram was not answered.
+
+Each reason has a C{label}, which logs in JSON and metrics use and which stays as it is, and a C{value}: its text for
+people, which may change.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
 
 
-class CloseReason(Enum):
-    """Why a connection ended, or was refused."""
+class Reason(Enum):
+    """A reason, with a name for machines and a text for people."""
+
+    @property
+    def label(self) -> str:
+        """The name for machines."""
+        return self.name.lower()
+
+
+class RefusalReason(Reason):
+    """Why a connection was refused: the client got no reply on it."""
+
+    TOO_MANY = "too many connections"
+    TOO_MANY_FROM_HOST = "too many connections from one host"
+    DENIED = "denied by address"
+    UNTRUSTED = "not a trusted proxy"
+
+
+class EndReason(Reason):
+    """Why an accepted connection ended."""
 
     CLIENT = "closed by the client"
     FAREWELL = "farewell"
     RULE = "closed by a rule"
     TOO_LONG = "message too long"
-    TOO_MANY = "too many connections"
-    TOO_MANY_FROM_HOST = "too many connections from one host"
-    DENIED = "denied by address"
-    UNTRUSTED = "not a trusted proxy"
     IDLE = "idle"
-    """No message, and no byte taken, for as long as a client may be idle."""
+    """No message was completed and no byte taken for the whole idle timeout."""
     SHUTDOWN = "server shutting down"
-    ABORTED = "aborted, since the server did not wait longer to shut down"
+    ABORTED = "aborted: drain timeout"
     RESET = "connection reset or lost"
     WORKER = "worker process died"
 
 
-class DropReason(Enum):
+class DropReason(Reason):
     """Why a datagram was not answered."""
 
     DENIED = "denied by address"
@@ -32,7 +51,7 @@ class DropReason(Enum):
     PREFIX = "begins with the prefix"
     FAREWELL = "farewell"
     TOO_LONG = "message too long"
-    RATE = "more than the rate"
+    RATE = "over the rate limit"
     TOO_MANY_HOSTS = "too many hosts at once"
     REPLY_TOO_LONG = "reply too long for a datagram"
     NO_ROOM = "no room to send"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypedDict
 
 from echoreply.core.connection_info import TLSDetails
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason
 from echoreply.net.addresses import format_address
 from echoreply.observe.observer import Connection, NoObserver
 
@@ -149,7 +149,7 @@ class ConnectionTable(NoObserver):
             self._take_away(connection)
             self.opened(connection)
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Take note of it."""
         self._take_away(connection)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from enum import Enum
 from typing import Any
 
 from attrs import fields, frozen
@@ -16,7 +15,7 @@ from twisted.logger import LogEvent, Logger, LogLevel, eventAsText
 from twisted.python.failure import Failure
 
 from echoreply.core.quoting import escape, quote
-from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.core.reasons import DropReason, EndReason, Reason, RefusalReason
 
 LONGEST_SHOWN = 256
 """Bytes of a message that are shown."""
@@ -165,9 +164,9 @@ class Stopped(Event):
     accepted: int
     open: int
     ended: int
-    ended_by: Mapping[CloseReason, int]
+    ended_by: Mapping[EndReason, int]
     refused: int
-    refused_by: Mapping[CloseReason, int]
+    refused_by: Mapping[RefusalReason, int]
     failed: int
     failed_by: Mapping[str, int]
     messages: int
@@ -238,7 +237,7 @@ class Refused(ClientEvent):
     """A client was refused."""
 
     name = "refused"
-    reason: CloseReason
+    reason: RefusalReason
 
     def __str__(self) -> str:
         return f"{self.peer} refused: {self.reason.value}"
@@ -291,7 +290,7 @@ class Ended(ClientEvent):
 
     name = "ended"
     connection: int
-    reason: CloseReason
+    reason: EndReason
     idle: float | None = None
     messages: int
     received: int
@@ -416,8 +415,8 @@ class SharedLimitsFault(Fault):
 
 def _plain(value: object) -> object:
     """Write a value as JSON can have it."""
-    if isinstance(value, Enum):
-        return value.name.lower()
+    if isinstance(value, Reason):
+        return value.label
     if isinstance(value, bytes):
         return escape(value)
     if isinstance(value, Mapping):
@@ -425,6 +424,6 @@ def _plain(value: object) -> object:
     return value
 
 
-def _each(counts: Mapping[CloseReason, int] | Mapping[DropReason, int]) -> str:
+def _each(counts: Mapping[Any, int]) -> str:
     each = "; ".join(f"{reason.value}: {count}" for reason, count in counts.items())
     return f" ({each})" if each else ""

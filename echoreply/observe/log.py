@@ -10,9 +10,9 @@ from twisted.logger import Logger
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.addresses import format_address, host_and_port
-from echoreply.net.listener import Listener
+from echoreply.net.listener import Layer, Listener
 from echoreply.net.timer import Timer
 from echoreply.observe import events
 from echoreply.observe.events import LONGEST_SHOWN, tell
@@ -110,12 +110,12 @@ class LogObserver(NoObserver):
         """Log where clients can come, and how."""
         self._tell(events.Listening(host=listener.name, transport=listener.transport, over=listener.over))
 
-    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
         """Log what was not understood, as long as the second has room for it."""
         if self._failures.take():
-            self._tell(events.Failed(**_of_client(listener, format_address(peer)), layer=layer, why=why))
+            self._tell(events.Failed(**_of_client(listener, format_address(peer)), layer=layer.value, why=why))
 
-    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
         """Log whom we refused, as long as the second has room for it."""
         if self._refusals.take():
             self._tell(events.Refused(**_of_client(listener, format_address(peer)), reason=reason))
@@ -153,14 +153,14 @@ class LogObserver(NoObserver):
             for message in messages.messages(left):
                 self._tell(_message(client, message))
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Log why a connection ended, and what there was of it, as long as the second has room for it."""
         if self._ends.take():
             self._tell(
                 events.Ended(
                     **_of_connection(connection),
                     reason=reason,
-                    idle=connection.idle if reason is CloseReason.IDLE else None,
+                    idle=connection.idle if reason is EndReason.IDLE else None,
                     messages=connection.messages,
                     received=connection.received,
                     sent=connection.sent,
@@ -191,7 +191,7 @@ class LogObserver(NoObserver):
                 refused=totals.refusals.total(),
                 refused_by=dict(totals.refusals.most_common()),
                 failed=totals.failures.total(),
-                failed_by=dict(totals.failures.most_common()),
+                failed_by={layer.value: count for layer, count in totals.failures.most_common()},
                 messages=totals.messages,
                 received=totals.received,
                 sent=totals.sent,

@@ -8,8 +8,8 @@ from zope.interface import Interface, implementer
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason, DropReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.totals import Totals
 
 Peer = tuple[str, int]
@@ -55,7 +55,7 @@ class IReplyObserver(Interface):
     def listening(listener: Listener) -> None:
         """Tell that the server listens."""
 
-    def failed(listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+    def failed(listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
         """
         Tell that a client and the server did not understand each other, below messages.
 
@@ -63,7 +63,7 @@ class IReplyObserver(Interface):
         @param why: for people.
         """
 
-    def refused(listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+    def refused(listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
         """Tell that a client was refused. Nothing else is told about it."""
 
     def opened(connection: Connection) -> None:
@@ -75,7 +75,7 @@ class IReplyObserver(Interface):
     def answered(connection: Connection, messages: Block) -> None:
         """Tell that these messages were answered; the connection's totals include them."""
 
-    def closed(connection: Connection, reason: CloseReason) -> None:
+    def closed(connection: Connection, reason: EndReason) -> None:
         """Tell that an accepted connection has ended."""
 
     def answered_datagram(listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
@@ -110,10 +110,10 @@ class NoObserver:
     def listening(self, listener: Listener) -> None:
         """Ignore it."""
 
-    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
         """Ignore it."""
 
-    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
         """Ignore it."""
 
     def opened(self, connection: Connection) -> None:
@@ -125,7 +125,7 @@ class NoObserver:
     def answered(self, connection: Connection, messages: Block) -> None:
         """Ignore it."""
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Ignore it."""
 
     def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:

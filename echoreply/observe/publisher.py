@@ -10,8 +10,8 @@ from zope.interface import implementer
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason, DropReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.events import ObserverFault, tell
 from echoreply.observe.observer import Connection, IReplyObserver, NoObserver, Peer
 from echoreply.observe.totals import Totals
@@ -35,10 +35,10 @@ class Publisher:
     def listening(self, listener: Listener) -> None:
         self._tell("listening", listener)
 
-    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
         self._tell("failed", listener, peer, layer, why)
 
-    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
         self._tell("refused", listener, peer, reason)
 
     def opened(self, connection: Connection) -> None:
@@ -55,7 +55,7 @@ class Publisher:
             except Exception:
                 self._found_faulty(observer)
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         self._tell("closed", connection, reason)
 
     def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:

@@ -11,8 +11,8 @@ from typing import Protocol
 from attrs import frozen
 from twisted.internet.interfaces import IAddress
 
-from echoreply.core.reasons import CloseReason, DropReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.observer import Connection, NoObserver, Peer
 from echoreply.observe.totals import Histogram, Totals
 
@@ -93,11 +93,11 @@ class ProcessStatistics(NoObserver):
         """Take note of it."""
         self._condition = Condition.DRAINING
 
-    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
         """Count it."""
         self._counts[listener].failed(listener, peer, layer, why)
 
-    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
         """Count it."""
         self._counts[listener].refused(listener, peer, reason)
 
@@ -109,7 +109,7 @@ class ProcessStatistics(NoObserver):
         """Count it."""
         self._counts[listener].timed(listener, messages, seconds)
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Count it."""
         self._counts[connection.listener].closed(connection, reason)
 
@@ -143,11 +143,11 @@ class TotalsObserver(NoObserver):
         )
         return self._past + present
 
-    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
         """Count it."""
         self._past.refusals[reason] += 1
 
-    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
         """Count it."""
         self._past.failures[layer] += 1
 
@@ -156,7 +156,7 @@ class TotalsObserver(NoObserver):
         self._past.accepted += 1
         self.open[connection] = None
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Count it, and keep its totals."""
         past = self._past
         del self.open[connection]

@@ -8,7 +8,8 @@ from typing import Self
 
 from attrs import Factory, define, fields
 
-from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer
 
 BOUNDS = (
     *(0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005),
@@ -50,7 +51,7 @@ class Totals:
 
     @ivar accepted: connections that were taken.
     @ivar refusals: how many were not, by reason.
-    @ivar failures: how many clients and the server did not understand each other, by the layer, such as C{TLS}.
+    @ivar failures: how many clients and the server did not understand each other, by the layer.
     @ivar endings: how many connections of those accepted have ended, by reason.
     @ivar drops: how many datagrams were not answered, by reason.
     @ivar messages: how many were answered.
@@ -61,9 +62,9 @@ class Totals:
     """
 
     accepted: int = 0
-    refusals: Counter[CloseReason] = Factory(Counter)
-    failures: Counter[str] = Factory(Counter)
-    endings: Counter[CloseReason] = Factory(Counter)
+    refusals: Counter[RefusalReason] = Factory(Counter)
+    failures: Counter[Layer] = Factory(Counter)
+    endings: Counter[EndReason] = Factory(Counter)
     drops: Counter[DropReason] = Factory(Counter)
     messages: int = 0
     received: int = 0

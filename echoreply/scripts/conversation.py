@@ -9,7 +9,7 @@ from attrs import field, frozen
 from echoreply.core.connection_info import ConnectionInfo
 from echoreply.core.conversation import BATCH, Batch, Conversation, Rules
 from echoreply.core.framing import Block, too_long
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason
 from echoreply.core.replies import error_line
 
 
@@ -81,7 +81,7 @@ class ScriptedConversation(Conversation):
         data = block.data
         replies: list[bytes] = []
         start = number = size = 0
-        ending: tuple[CloseReason, str] | None = None
+        ending: tuple[EndReason, str] | None = None
         while number < block.count and size < BATCH and not ending:
             end = len(data) if block.count == 1 else data.index(b"\n", start) + 1
             message = data[start:end]
@@ -97,7 +97,7 @@ class ScriptedConversation(Conversation):
                 replies.append(reply)
                 size += len(reply)
             if answer.close:
-                ending = CloseReason.RULE, ""
+                ending = EndReason.RULE, ""
             start = end
             number += 1
         batch = Batch(data[:start], number, b"".join(replies))
@@ -107,8 +107,8 @@ class ScriptedConversation(Conversation):
         self._unanswered = rest + later
         return batch
 
-    def _objection(self, message: bytes) -> tuple[CloseReason, str] | None:
+    def _objection(self, message: bytes) -> tuple[EndReason, str] | None:
         """Say why a message gets no reply and ends the conversation, if so."""
         if too_long(message.removesuffix(b"\n"), self._rules.max_message):
             return self._too_long
-        return (CloseReason.FAREWELL, "") if message in self._close_words else None
+        return (EndReason.FAREWELL, "") if message in self._close_words else None

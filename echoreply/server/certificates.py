@@ -15,6 +15,7 @@ from twisted.internet import endpoints
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 
 from echoreply.net.addresses import is_ip_address
+from echoreply.net.listener import Layer
 from echoreply.observe.events import CertificateGenerated, tell
 from echoreply.server.reload import Reload
 from echoreply.tls.certificate import fingerprint, make_certificate
@@ -79,7 +80,7 @@ def told(cert: str, key: str, client_ca: str, alpn: Sequence[str], made: Callabl
 
 
 def secured(
-    where: str, factory: IProtocolFactory, read: Read, tell: Callable[[IAddress, str, str], object]
+    where: str, factory: IProtocolFactory, read: Read, tell: Callable[[IAddress, Layer, str], object]
 ) -> tuple[TLSFactory, Reload]:
     """
     Put TLS before a factory.
@@ -87,7 +88,7 @@ def secured(
     @param where: the address as people know it.
     @return: the factory in front, and what renews what it has read.
     """
-    front = TLSFactory(factory, read(), lambda peer, why: tell(peer, "TLS", why))
+    front = TLSFactory(factory, read(), lambda peer, why: tell(peer, Layer.TLS, why))
 
     def read_again() -> None:
         front.context = read()

@@ -12,12 +12,12 @@ from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFacto
 from echoreply.core.access import within
 from echoreply.core.connection_info import Ports
 from echoreply.core.files import read_text
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import RefusalReason
 from echoreply.net.addresses import host_and_port, host_of, plain_address
 from echoreply.net.binding import Binding, listening_on
 from echoreply.net.endpoints import IServerReactor, server_endpoint
 from echoreply.net.errors import CannotStart
-from echoreply.net.listener import Listener
+from echoreply.net.listener import Layer, Listener
 from echoreply.net.sockets import datagram_socket
 from echoreply.net.udp_port import DatagramPort
 from echoreply.observe.events import ScriptFault, tell
@@ -34,7 +34,7 @@ from echoreply.server.settings import Settings
 def reply_factory(
     reactor: IServerReactor,
     settings: Settings,
-    refusal: Callable[[IAddress], CloseReason | None],
+    refusal: Callable[[IAddress], RefusalReason | None],
     observers: Iterable[IReplyObserver],
     read: Callable[[str], str] = read_text,
     sampling_clock: SamplingClock | None = None,
@@ -76,7 +76,7 @@ def _report(fault: str) -> None:
 
 def tcp_listeners(settings: Settings) -> list[tuple[int, Listener]]:
     """Give the TCP ports that are wanted, the plain one first, then the one for TLS; each with who listens there."""
-    wanted: list[tuple[int | None, tuple[str, ...]]] = [(settings.tcp, ()), (settings.tls, ("TLS",))]
+    wanted: list[tuple[int | None, tuple[Layer, ...]]] = [(settings.tcp, ()), (settings.tls, (Layer.TLS,))]
     return [(port, Listener(layers)) for port, layers in wanted if port is not None]
 
 
@@ -119,7 +119,7 @@ def bindings(reactor: IServerReactor, settings: Settings, factory: ReplyFactory)
     yield from tcp_bindings(settings, factory, tcp_listeners(settings), endpoint)
     if settings.udp is not None:
         where = host_and_port(settings.interface or "*", settings.udp)
-        listener = Listener(("UDP",))
+        listener = Listener((Layer.UDP,))
         open_port = partial(_listen_for_datagrams, reactor, settings, factory, listener)
         yield Binding(f"{where} for UDP", lambda: execute(open_port), listener)
     for description in settings.listen:
@@ -154,7 +154,7 @@ def _trusts(settings: Settings, observer: IReplyObserver, listener: Listener, pe
     host = host_of(peer)
     if not host or within(host, settings.trust_proxy):
         return True
-    observer.refused(listener, peer, CloseReason.UNTRUSTED)
+    observer.refused(listener, peer, RefusalReason.UNTRUSTED)
     return False
 
 

@@ -12,13 +12,13 @@ from twisted.internet.interfaces import (
 
 from echoreply.net.binding import Binding, listening_on, nothing_to_settle
 from echoreply.net.endpoints import IServerReactor, server_endpoint, stream_endpoint
-from echoreply.net.listener import Listener
+from echoreply.net.listener import Layer, Listener
 from echoreply.proxy.factory import ProxyFactory
 
 HAPROXY = "haproxy:"
 
 
-Tell = Callable[[Listener, IAddress, str, str], object]
+Tell = Callable[[Listener, IAddress, Layer, str], object]
 """Is told of a client that was not understood: where it came in, its peer, in which layer, and why, for people."""
 
 
@@ -43,7 +43,7 @@ def endpoint_binding(
     """
     kind = description.removeprefix(HAPROXY)
     proxies, secures = kind != description, kind.startswith("ssl:")
-    listener = Listener(("PROXY",) * proxies + ("TLS",) * secures)
+    listener = Listener((Layer.PROXY,) * proxies + (Layer.TLS,) * secures)
     factory = listener_factory(listener)
     tell_here = partial(tell, listener)
     settle = nothing_to_settle
@@ -62,7 +62,9 @@ def endpoint_binding(
             endpoint = stream_endpoint(reactor, kind)
     if proxies:
         trusts_here = partial(trusts, listener)
-        factory = proxied = ProxyFactory(factory, reactor, trusts_here, lambda peer, why: tell_here(peer, "PROXY", why))
+        factory = proxied = ProxyFactory(
+            factory, reactor, trusts_here, lambda peer, why: tell_here(peer, Layer.PROXY, why)
+        )
         settle = proxied.settle
     return Binding(
         description,

@@ -6,7 +6,7 @@ from collections import Counter
 
 from twisted.internet.interfaces import IAddress
 
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import host_of
 from echoreply.observe.observer import Connection, NoObserver
 
@@ -25,12 +25,12 @@ class ConnectionLimits(NoObserver):
         self._open = 0
         self._open_by_host: Counter[str] = Counter()
 
-    def refusal(self, peer: IAddress) -> CloseReason | None:
+    def refusal(self, peer: IAddress) -> RefusalReason | None:
         """Give the reason to refuse a client that connects now, if there is one."""
         if self.full():
-            return CloseReason.TOO_MANY
+            return RefusalReason.TOO_MANY
         if self._most_per_host and self._open_by_host[host_of(peer)] >= self._most_per_host:
-            return CloseReason.TOO_MANY_FROM_HOST
+            return RefusalReason.TOO_MANY_FROM_HOST
         return None
 
     def full(self) -> bool:
@@ -43,7 +43,7 @@ class ConnectionLimits(NoObserver):
         if self._most_per_host:
             self._open_by_host[host_of(connection.peer)] += 1
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Count it no longer."""
         self._open -= 1
         if self._most_per_host:

@@ -9,7 +9,7 @@ from twisted.internet.address import IPv4Address
 from zope.interface import implementer
 
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason
 from echoreply.observe.observer import Connection, IReplyObserver, NoObserver
 
 
@@ -27,13 +27,13 @@ class ReceivedConnection:
     peer: tuple[str, int]
     messages: list[bytes]
     received: int
-    ended: CloseReason | None = None
+    ended: EndReason | None = None
 
 
 @define
 class _Entry:
     messages: list[bytes] = field(factory=list)
-    ended: CloseReason | None = None
+    ended: EndReason | None = None
 
 
 @implementer(IReplyObserver)
@@ -74,7 +74,7 @@ class Recorder(NoObserver):
         self._entries[connection].messages += texts
         self._changed()
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Keep why."""
         self._entries[connection].ended = reason
         self._changed()

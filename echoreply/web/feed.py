@@ -142,7 +142,7 @@ class Feed(Service):
             "refusals": {reason.value: count for reason, count in totals.refusals.items()},
             "endings": {reason.value: count for reason, count in totals.endings.items()},
             "drops": {reason.value: count for reason, count in totals.drops.items()},
-            "failures": totals.failures,
+            "failures": {layer.value: count for layer, count in totals.failures.items()},
             "listed": len(self._table),
             "listeners": [
                 {"listener": listener.name, "transport": listener.transport, **_numbers(counted)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -24,16 +25,14 @@ from prometheus_client.registry import Collector
 
 import echoreply
 import twisted
-from echoreply.core.reasons import CloseReason, DropReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.statistics import Condition, Process, Statistics
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 
 _OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
-_REFUSALS = (CloseReason.TOO_MANY, CloseReason.TOO_MANY_FROM_HOST, CloseReason.DENIED)
-_OF_PROXIES = (CloseReason.UNTRUSTED,)
-_ENDINGS = tuple(reason for reason in CloseReason if reason not in _REFUSALS + _OF_PROXIES)
+_OF_PROXIES = RefusalReason.UNTRUSTED
 
 _WHERE = ("listener", "transport")
 _BOUNDS = (*map(str, BOUNDS), "+Inf")
@@ -157,14 +156,15 @@ def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
         if listener.transport == "udp":
             _add_each(dropped, where, _named(dict.fromkeys(DropReason, 0) | there.drops))
         else:
-            behind_proxy = "PROXY" in listener.layers
+            behind_proxy = Layer.PROXY in listener.layers
             opened.add_metric(where, there.open)
             accepted.add_metric(where, there.accepted)
-            _add_each(ended, where, _named(dict.fromkeys(_ENDINGS, 0) | there.endings))
-            refusals = _REFUSALS + _OF_PROXIES if behind_proxy else _REFUSALS
+            _add_each(ended, where, _named(dict.fromkeys(EndReason, 0) | there.endings))
+            refusals = [reason for reason in RefusalReason if behind_proxy or reason is not _OF_PROXIES]
             _add_each(refused, where, _named(dict.fromkeys(refusals, 0) | there.refusals))
-            layers = [layer for layer in ("PROXY", "TLS") if layer in listener.layers]
-            _add_each(failed, where, dict.fromkeys(layers, 0) | there.failures)
+            layers = [layer for layer in listener.layers if layer is not Layer.UDP]
+            failures = dict.fromkeys(layers, 0) | there.failures
+            _add_each(failed, where, {layer.value: count for layer, count in failures.items()})
         answered.add_metric(where, there.messages)
         received.add_metric(where, there.received)
         sent.add_metric(where, there.sent)
@@ -182,7 +182,7 @@ def _by_address(totals: Mapping[Listener, Totals]) -> dict[Listener, Totals]:
     return added
 
 
-def _named(counts: Mapping[CloseReason, int] | Mapping[DropReason, int]) -> dict[str, int]:
+def _named(counts: Mapping[Any, int]) -> dict[str, int]:
     return {reason.value: count for reason, count in counts.items()}
 
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.conversation import BATCH, Conversation, Rules
 from echoreply.core.framing import Framing
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.core.replies import Replies, Transform
 from tests.support.reference import cut, expected, places, streams
 
@@ -122,7 +122,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertIsNone(Conversation(Rules(framing=Framing.READ)).answer(b"a\n"))
 
     def test_not_after_the_end(self) -> None:
-        self.conversation.end(CloseReason.TOO_MANY, "too many connections")
+        self.conversation.end(RefusalReason.TOO_MANY, "too many connections")
         self.assertIsNone(self.conversation.answer(b"a\n"))
         take(self.conversation)
         self.assertIsNone(self.conversation.answer(b"a\n"))
@@ -144,7 +144,7 @@ class FarewellTests(SynchronousTestCase):
             conversation = Conversation(Rules(Replies(b">")))
             conversation.receive(b"a\n" + farewell + b"b\n")
             self.assertEqual(take(conversation), b">a\n")
-            self.assertIs(conversation.ending, CloseReason.FAREWELL)
+            self.assertIs(conversation.ending, EndReason.FAREWELL)
             conversation.receive(b"c\n")
             self.assertEqual(take(conversation), b"")
             self.assertTrue(conversation.answered)
@@ -155,7 +155,7 @@ class FarewellTests(SynchronousTestCase):
         self.assertIsNone(conversation.ending)
         conversation.finish_message()
         self.assertEqual(take(conversation), b"")
-        self.assertIs(conversation.ending, CloseReason.FAREWELL)
+        self.assertIs(conversation.ending, EndReason.FAREWELL)
 
     def test_a_word_within_a_message_is_no_farewell(self) -> None:
         self.assertEqual(converse([b"do not exit\nquitter\n"], Rules(Replies(b""))), b"do not exit\nquitter\n")
@@ -172,7 +172,7 @@ class MaxMessageTests(SynchronousTestCase):
             conversation = Conversation(Rules(Replies(b">"), max_message=8))
             conversation.receive(b"a\n" + b"x" * 9 + rest)
             self.assertEqual(take(conversation), b">a\nserver error: message longer than 8 bytes\n")
-            self.assertIs(conversation.ending, CloseReason.TOO_LONG)
+            self.assertIs(conversation.ending, EndReason.TOO_LONG)
 
     def test_the_error_does_not_wait_for_the_messages_end(self) -> None:
         conversation = Conversation(Rules(max_message=8))
@@ -200,10 +200,10 @@ class MaxMessageTests(SynchronousTestCase):
 class EndTests(SynchronousTestCase):
     def test_an_error_line_is_all_that_is_said(self) -> None:
         conversation = Conversation(Rules())
-        conversation.end(CloseReason.TOO_MANY, "too many connections")
+        conversation.end(RefusalReason.TOO_MANY, "too many connections")
         self.assertFalse(conversation.answered)
         self.assertEqual(take(conversation), b"server error: too many connections\n")
-        self.assertIs(conversation.ending, CloseReason.TOO_MANY)
+        self.assertIs(conversation.ending, RefusalReason.TOO_MANY)
         conversation.receive(b"hello\n")
         self.assertEqual(take(conversation), b"")
 
@@ -211,7 +211,7 @@ class EndTests(SynchronousTestCase):
         conversation = Conversation(Rules(Replies(b">")))
         conversation.receive(b"a\nb")
         conversation.finish_message()
-        conversation.end(CloseReason.TOO_MANY, "too many connections")
+        conversation.end(RefusalReason.TOO_MANY, "too many connections")
         self.assertEqual(take(conversation), b">a\n>b\nserver error: too many connections\n")
 
 

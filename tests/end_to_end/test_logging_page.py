@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from attrs import fields
 
-from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.core.reasons import DropReason, EndReason
 from echoreply.observe import events
 from echoreply.observe.events import Event, Fault
 from tests.end_to_end.conftest import Start, installed
@@ -98,7 +98,7 @@ def test_a_field_is_of_one_type_in_all_events() -> None:
 
 def test_it_has_every_reason() -> None:
     written = [(words(name)[0], meaning) for name, meaning in rows("Reasons")]
-    assert written == [(reason.name.lower(), reason.value) for reason in (*CloseReason, *DropReason)]
+    assert written == [(reason.name.lower(), reason.value) for reason in (*EndReason, *DropReason)]
 
 
 def test_an_event_has_one_name() -> None:

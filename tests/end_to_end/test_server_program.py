@@ -252,7 +252,7 @@ class TestStopping:
         server = start("--drain=0.1", LONG_PREFIX)
         with client_that_does_not_read(server):
             assert server.stop() == -signal.SIGTERM
-            server.log.wait_for(b"ended: aborted, since the server did not wait longer")
+            server.log.wait_for(b"ended: aborted: drain timeout")
 
 
 def test_as_a_daemon_it_serves_and_leaves_nothing_behind(engine: str, tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ TRIAL = r"""
 from twisted.internet import defer, endpoints, protocol, reactor
 from twisted.trial.unittest import TestCase
 
-from echoreply.reasons import CloseReason
+from echoreply.reasons import EndReason
 from echoreply.testing.server import serve
 
 class Client(protocol.Protocol):
@@ -293,7 +293,7 @@ class ServerTests(TestCase):
     def test_it_knows_why_a_connection_ended(self):
         self.client.transport.write(b"quit\n")
         yield self.server.wait_for(lambda server: server.connections and server.connections[0].ended)
-        self.assertIs(self.server.connections[0].ended, CloseReason.FAREWELL)
+        self.assertIs(self.server.connections[0].ended, EndReason.FAREWELL)
 
     def test_connections_are_closed_when_it_stops(self):
         pass

@@ -347,7 +347,7 @@ class TestStop:
             server.process.send_signal(signal.SIGTERM)
             server.log.wait_for(rb"Port \d+ Closed")
             assert server.stop(number) == -signal.SIGTERM
-        server.log.wait_for(b"ended: aborted, since the server did not wait longer")
+        server.log.wait_for(b"ended: aborted: drain timeout")
 
     def test_under_load_nobody_who_was_sent_part_of_a_reply_loses_the_rest(self, start: Start) -> None:
         server = start("--drain=60", "--log-messages=1")

@@ -193,10 +193,10 @@ class TestDrops:
             for _ in range(100):
                 client.send(b"hello")
             server.resume()
-            server.log.wait_for(rb"dropped: more than the rate\n")
+            server.log.wait_for(rb"dropped: over the rate limit\n")
             counts = stop_and_count(server)
         assert counts["messages"] + counts["dropped"] == 100
-        assert counts["more than the rate"] == counts["dropped"]
+        assert counts["over the rate limit"] == counts["dropped"]
 
 
 class TestLoops:

@@ -477,7 +477,7 @@ class TestStopping:
             server.process.send_signal(signal.SIGTERM)
             connection.expect_end()
             assert server.stop(number) == -signal.SIGTERM
-        server.log.wait_for(b"ended: aborted, since the server did not wait longer")
+        server.log.wait_for(b"ended: aborted: drain timeout")
         assert b"accepted 2, open 0, ended 2" in server.log.all()
 
     def test_a_second_signal_counts_also_if_it_comes_with_the_first(self, start: Start) -> None:
@@ -488,7 +488,7 @@ class TestStopping:
                 server.process.send_signal(number)
             assert server.process.wait(PATIENCE) in (-signal.SIGTERM, -signal.SIGINT)
         assert_nothing_went_wrong(server)
-        assert b"ended: aborted, since the server did not wait longer" in server.log.all()
+        assert b"ended: aborted: drain timeout" in server.log.all()
 
     @on_linux
     def test_a_worker_that_does_not_stop_is_killed(self, start: Start) -> None:

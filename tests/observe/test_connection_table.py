@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoreply.core.connection_info import TLSDetails
-from echoreply.core.reasons import CloseReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import EndReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.connection_table import Changes, ConnectionTable, MergedTable, Row, no_changes
 from echoreply.observe.observer import Connection, IReplyObserver
 
@@ -89,7 +89,7 @@ class ConnectionTableTests(TableTestCase):
         self.answer(connection)
         changed = {"id": ["1"], "messages": [1], "received": [2], "sent": [15]}
         self.assertEqual(process_table.look(), {**no_changes(), "changed": changed})
-        process_table.closed(connection, CloseReason.CLIENT)
+        process_table.closed(connection, EndReason.CLIENT)
         self.assertEqual(process_table.look(), {**no_changes(), "closed": ["1"]})
         self.assertEqual(process_table.look(), no_changes())
 
@@ -97,7 +97,7 @@ class ConnectionTableTests(TableTestCase):
         process_table = self.process_table()
         gone, secured = self.open(process_table), self.open(process_table)
         process_table.look()
-        process_table.closed(gone, CloseReason.CLIENT)
+        process_table.closed(gone, EndReason.CLIENT)
         process_table.secured(secured, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
         self.open(process_table)
         page = Page(process_table.rows())
@@ -108,12 +108,12 @@ class ConnectionTableTests(TableTestCase):
     def test_who_comes_and_goes_between_two_looks_is_not_told(self) -> None:
         process_table = self.process_table()
         process_table.look()
-        process_table.closed(self.open(process_table), CloseReason.CLIENT)
+        process_table.closed(self.open(process_table), EndReason.CLIENT)
         self.assertEqual(process_table.look(), no_changes())
 
     def test_what_tls_has_come_to_is_told_when_it_is_known(self) -> None:
         process_table = self.process_table()
-        connection = self.open(process_table, listener=Listener(("TLS",), HOST))
+        connection = self.open(process_table, listener=Listener((Layer.TLS,), HOST))
         self.assertEqual([row[3:5] for row in process_table.look()["opened"]], [("tls", "")])
         connection.tls = TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "example.org", "echo", "CN=<b>me</b>")
         process_table.secured(connection, connection.tls)
@@ -132,7 +132,7 @@ class ConnectionTableTests(TableTestCase):
         process_table = self.process_table(most=2)
         first, *_ = [self.open(process_table) for _ in range(3)]
         self.assertEqual([row[0] for row in process_table.look()["opened"]], ["1", "2"])
-        process_table.closed(first, CloseReason.CLIENT)
+        process_table.closed(first, EndReason.CLIENT)
         changes = process_table.look()
         self.assertEqual((changes["closed"], [row[0] for row in changes["opened"]]), (["1"], ["3"]))
         self.assertEqual(len(process_table), 2)
@@ -141,7 +141,7 @@ class ConnectionTableTests(TableTestCase):
         process_table = self.process_table()
         gone, _ = self.open(process_table), self.open(process_table)
         process_table.look()
-        process_table.closed(gone, CloseReason.CLIENT)
+        process_table.closed(gone, EndReason.CLIENT)
         self.open(process_table)
         process_table.forget()
         changes = process_table.look()
@@ -223,7 +223,7 @@ class MergedTableTests(TableTestCase):
                 if step == "answer":
                     self.answer(connection)
                 elif step == "close":
-                    process_table.closed(connection, CloseReason.CLIENT)
+                    process_table.closed(connection, EndReason.CLIENT)
                     del live[which]
                 else:
                     process_table.secured(connection, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 import echoreply
-from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.core.reasons import DropReason, EndReason
 from echoreply.observe.events import (
     Dropped,
     Ended,
@@ -59,7 +59,7 @@ class FieldsTests(SynchronousTestCase):
             **nothing,
             sent=0,
             dropped=0,
-            ended_by={CloseReason.CLIENT: 2, CloseReason.RESET: 1},
+            ended_by={EndReason.CLIENT: 2, EndReason.RESET: 1},
             refused_by={},
             failed_by={"TLS": 3},
             dropped_by={DropReason.RATE: 4},
@@ -73,7 +73,7 @@ class FieldsTests(SynchronousTestCase):
 
 class TextTests(SynchronousTestCase):
     def test_an_idle_one_has_its_seconds(self) -> None:
-        ended = Ended(**ENDS, connection=1, reason=CloseReason.IDLE, idle=0.5, messages=1, received=2, sent=3)
+        ended = Ended(**ENDS, connection=1, reason=EndReason.IDLE, idle=0.5, messages=1, received=2, sent=3)
         self.assertEqual(str(ended), "192.0.2.1:4000 ended: idle for 0.5 s; messages 1, bytes in 2, bytes out 3")
 
     def test_a_worker_ends_in_one_of_three_ways(self) -> None:

@@ -10,8 +10,8 @@ from zope.interface.verify import verifyObject
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason, DropReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.events import LONGEST_SHOWN, described
 from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observe.observer import Connection, IReplyObserver
@@ -20,7 +20,7 @@ from echoreply.observe.totals import Totals
 
 STOPPED = "stopped: accepted 0, open 0, ended 0, refused 0, messages 0, bytes in 0, bytes out 0"
 HOST = IPv4Address("TCP", "192.0.2.9", 8088)
-UDP = Listener(("UDP",), IPv4Address("UDP", "192.0.2.9", 8088))
+UDP = Listener((Layer.UDP,), IPv4Address("UDP", "192.0.2.9", 8088))
 
 
 class LogTestCase(SynchronousTestCase):
@@ -64,7 +64,7 @@ class ConnectionTests(LogTestCase):
 
     def test_listening_is_told_with_the_real_address(self) -> None:
         self.observer(1).listening(Listener((), HOST))
-        self.observer(1).listening(Listener(("TLS",), HOST))
+        self.observer(1).listening(Listener((Layer.TLS,), HOST))
         self.assertEqual(self.lines, ["listening on 192.0.2.9:8088", "listening on 192.0.2.9:8088 for TLS"])
 
     def test_a_connection_is_told_from_its_beginning_to_its_end(self) -> None:
@@ -72,7 +72,7 @@ class ConnectionTests(LogTestCase):
         log.opened(self.client)
         log.answered(self.client, Block(b"hello\r\n", 1))
         self.client.messages, self.client.received, self.client.sent = 1, 7, 20
-        log.closed(self.client, CloseReason.FAREWELL)
+        log.closed(self.client, EndReason.FAREWELL)
         self.assertEqual(
             self.lines,
             [
@@ -84,13 +84,13 @@ class ConnectionTests(LogTestCase):
 
     def test_an_idle_one_is_told_with_its_time(self) -> None:
         self.client.idle = 600.0
-        self.observer(10).closed(self.client, CloseReason.IDLE)
+        self.observer(10).closed(self.client, EndReason.IDLE)
         self.assertEqual(self.lines, ["192.0.2.1:4000 ended: idle for 600 s; messages 0, bytes in 0, bytes out 0"])
 
     def test_what_there_was_in_all_is_told_in_the_end(self) -> None:
         counts = TotalsObserver()
-        counts.refused(self.client.listener, self.client.peer, CloseReason.TOO_MANY)
-        for reason in (CloseReason.RESET, CloseReason.CLIENT, CloseReason.CLIENT):
+        counts.refused(self.client.listener, self.client.peer, RefusalReason.TOO_MANY)
+        for reason in (EndReason.RESET, EndReason.CLIENT, EndReason.CLIENT):
             connection = Connection(1, self.client.peer, HOST, messages=2, received=4, sent=8)
             counts.opened(connection)
             counts.closed(connection, reason)
@@ -113,7 +113,7 @@ class FieldsTests(LogTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.client.listener = Listener(("TLS",), HOST)
+        self.client.listener = Listener((Layer.TLS,), HOST)
         self.ends = {"connection": 1, "peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tls"}
 
     def test_a_connection_is_told_by_its_number_and_both_ends(self) -> None:
@@ -121,7 +121,7 @@ class FieldsTests(LogTestCase):
         log.opened(self.client)
         log.answered(self.client, Block(b"hello\r\n" + b"x" * 300 + b"\n", 2))
         self.client.messages, self.client.received, self.client.sent, self.client.idle = 2, 308, 400, 60.0
-        log.closed(self.client, CloseReason.IDLE)
+        log.closed(self.client, EndReason.IDLE)
         self.assertEqual(
             self.fields(),
             [
@@ -156,8 +156,8 @@ class FieldsTests(LogTestCase):
     def test_who_has_no_connection_is_told_with_where_it_came(self) -> None:
         log = self.observer(10)
         ends = {name: value for name, value in self.ends.items() if name != "connection"}
-        log.refused(self.client.listener, self.client.peer, CloseReason.DENIED)
-        log.failed(self.client.listener, self.client.peer, "TLS", "no idea")
+        log.refused(self.client.listener, self.client.peer, RefusalReason.DENIED)
+        log.failed(self.client.listener, self.client.peer, Layer.TLS, "no idea")
         log.answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10)
         log.dropped(UDP, ("192.0.2.1", 7), b"abc", DropReason.ANSWERING_PORT)
         udp = {**ends, "transport": "udp"}
@@ -174,13 +174,13 @@ class FieldsTests(LogTestCase):
 
 class RefusalTests(LogTestCase):
     def test_a_refusal_is_told_with_its_reason(self) -> None:
-        self.observer(10).refused(self.client.listener, self.client.peer, CloseReason.TOO_MANY_FROM_HOST)
+        self.observer(10).refused(self.client.listener, self.client.peer, RefusalReason.TOO_MANY_FROM_HOST)
         self.assertEqual(self.lines, ["192.0.2.1:4000 refused: too many connections from one host"])
 
     def test_many_in_a_second_are_counted(self) -> None:
         log = self.observer(0)
         for _ in range(REFUSALS_PER_SECOND + 3):
-            log.refused(self.client.listener, self.client.peer, CloseReason.TOO_MANY)
+            log.refused(self.client.listener, self.client.peer, RefusalReason.TOO_MANY)
         self.clock.advance(1)
         self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
         self.assertEqual(self.lines[-1], "refusals not logged: 3")
@@ -218,7 +218,7 @@ class DatagramTests(LogTestCase):
             self.lines,
             [
                 STOPPED.replace("bytes in 0", "bytes in 12")
-                + ", dropped 12 (begins with the prefix: 10; more than the rate: 2)"
+                + ", dropped 12 (begins with the prefix: 10; over the rate limit: 2)"
             ],
         )
 
@@ -250,7 +250,7 @@ class RateTests(LogTestCase):
         log = self.observer(0)
         for _ in range(CONNECTIONS_PER_SECOND + 5):
             log.opened(self.client)
-            log.closed(self.client, CloseReason.CLIENT)
+            log.closed(self.client, EndReason.CLIENT)
         self.assertEqual(len(self.lines), 2 * CONNECTIONS_PER_SECOND)
         self.clock.advance(1)
         self.assertEqual(self.lines[-2:], ["connections not logged: 5", "ends not logged: 5"])

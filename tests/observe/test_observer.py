@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Listener
 from echoreply.observe.observer import Connection
 from echoreply.observe.statistics import TotalsObserver
@@ -21,18 +21,18 @@ class CountsTests(SynchronousTestCase):
         for connection in (first, second):
             counts.opened(connection)
             connection.messages, connection.received, connection.sent = 2, 10, 20
-        counts.closed(first, CloseReason.CLIENT)
+        counts.closed(first, EndReason.CLIENT)
         second.messages = 3
         totals = counts.totals()
         self.assertEqual((totals.messages, totals.received, totals.sent), (5, 20, 40))
-        self.assertEqual((totals.accepted, totals.open, totals.endings), (2, 1, {CloseReason.CLIENT: 1}))
+        self.assertEqual((totals.accepted, totals.open, totals.endings), (2, 1, {EndReason.CLIENT: 1}))
 
     def test_the_refused_are_neither_accepted_nor_ended(self) -> None:
         counts = TotalsObserver()
-        counts.refused(LISTENER, ADDRESS, CloseReason.TOO_MANY)
+        counts.refused(LISTENER, ADDRESS, RefusalReason.TOO_MANY)
         totals = counts.totals()
         self.assertEqual((totals.accepted, totals.open, totals.endings.total()), (0, 0, 0))
-        self.assertEqual(totals.refusals, {CloseReason.TOO_MANY: 1})
+        self.assertEqual(totals.refusals, {RefusalReason.TOO_MANY: 1})
 
     def test_datagrams_are_counted_and_those_not_answered_by_reason(self) -> None:
         counts = TotalsObserver()
@@ -51,7 +51,7 @@ class CountsTests(SynchronousTestCase):
                 connections.append(Connection(len(connections) + 1, ADDRESS, ADDRESS))
                 counts.opened(connections[-1])
             elif connections:
-                counts.closed(connections.pop(), CloseReason.RESET)
+                counts.closed(connections.pop(), EndReason.RESET)
             totals = counts.totals()
             self.assertEqual(totals.accepted, totals.open + totals.endings.total())
             self.assertEqual(list(counts.open), connections)

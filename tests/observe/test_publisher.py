@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason, DropReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Listener
 from echoreply.observe.observer import Connection, IReplyObserver, NoObserver
 from echoreply.observe.publisher import Publisher
@@ -26,7 +26,7 @@ class Faulty(NoObserver):
     def answered(self, connection: Connection, messages: Block) -> None:
         raise Fault
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         raise Fault
 
 
@@ -36,10 +36,10 @@ class PublisherTests(SynchronousTestCase):
 
     def tell_all(self, observer: IReplyObserver) -> None:
         observer.listening(LISTENER)
-        observer.refused(LISTENER, ADDRESS, CloseReason.TOO_MANY)
+        observer.refused(LISTENER, ADDRESS, RefusalReason.TOO_MANY)
         observer.opened(self.connection)
         observer.answered(self.connection, Block(b"a\nb\n", 2))
-        observer.closed(self.connection, CloseReason.CLIENT)
+        observer.closed(self.connection, EndReason.CLIENT)
         observer.answered_datagram(LISTENER, ("192.0.2.1", 4000), b"hello", 18)
         observer.dropped(LISTENER, ("192.0.2.1", 7), b"hello", DropReason.ANSWERING_PORT)
         observer.timed(LISTENER, 2, 0.5)
@@ -48,9 +48,9 @@ class PublisherTests(SynchronousTestCase):
 
     def assert_all_told(self, memory: Memory) -> None:
         self.assertEqual(memory.hosts, [ADDRESS])
-        self.assertEqual(memory.refusals, [CloseReason.TOO_MANY])
+        self.assertEqual(memory.refusals, [RefusalReason.TOO_MANY])
         self.assertEqual(memory.messages, [b"a", b"b"])
-        self.assertEqual(memory.ended, [(self.connection, CloseReason.CLIENT)])
+        self.assertEqual(memory.ended, [(self.connection, EndReason.CLIENT)])
         self.assertEqual(memory.datagrams, [(("192.0.2.1", 4000), b"hello", 18)])
         self.assertEqual(memory.drops, [DropReason.ANSWERING_PORT])
         self.assertEqual(memory.times, [(2, 0.5)])

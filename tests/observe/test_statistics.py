@@ -7,8 +7,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoreply.core.reasons import CloseReason, DropReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.loop_lag import INTERVAL, LoopLag
 from echoreply.observe.observer import Connection, IReplyObserver
 from echoreply.observe.statistics import Condition, Process, ProcessStatistics
@@ -32,11 +32,11 @@ class HistogramTests(SynchronousTestCase):
         self.assertAlmostEqual(histogram.seconds, 21.6021)
 
 
-class LedgerTests(SynchronousTestCase):
+class ProcessStatisticsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.is_full = False
         self.statistics = ProcessStatistics(lambda: self.is_full)
-        self.plain, self.datagrams = Listener(host=ADDRESS), Listener(("UDP",), ADDRESS)
+        self.plain, self.datagrams = Listener(host=ADDRESS), Listener((Layer.UDP,), ADDRESS)
 
     def open(self) -> Connection:
         connection = Connection(1, ADDRESS, ADDRESS, self.plain)
@@ -50,16 +50,16 @@ class LedgerTests(SynchronousTestCase):
         self.statistics.listening(self.plain)
         self.statistics.listening(self.datagrams)
         connection = self.open()
-        self.statistics.refused(self.plain, ADDRESS, CloseReason.TOO_MANY)
-        self.statistics.failed(self.plain, ADDRESS, "PROXY", "for a reason")
+        self.statistics.refused(self.plain, ADDRESS, RefusalReason.TOO_MANY)
+        self.statistics.failed(self.plain, ADDRESS, Layer.PROXY, "for a reason")
         self.statistics.dropped(self.datagrams, ("192.0.2.1", 7), b"ab", DropReason.ANSWERING_PORT)
-        self.statistics.closed(self.open(), CloseReason.RESET)
+        self.statistics.closed(self.open(), EndReason.RESET)
         connection.messages, connection.received, connection.sent = 1, 2, 3
         totals = self.statistics.totals()
         plain, datagrams = totals[self.plain], totals[self.datagrams]
         self.assertEqual((plain.accepted, plain.open, plain.messages, plain.received, plain.sent), (2, 1, 1, 2, 3))
-        self.assertEqual((plain.refusals, plain.failures), ({CloseReason.TOO_MANY: 1}, {"PROXY": 1}))
-        self.assertEqual((plain.endings, plain.drops), ({CloseReason.RESET: 1}, {}))
+        self.assertEqual((plain.refusals, plain.failures), ({RefusalReason.TOO_MANY: 1}, {Layer.PROXY: 1}))
+        self.assertEqual((plain.endings, plain.drops), ({EndReason.RESET: 1}, {}))
         self.assertEqual((datagrams.drops, datagrams.received), ({DropReason.ANSWERING_PORT: 1}, 2))
 
     def test_how_long_messages_took_is_counted_for_each_of_them(self) -> None:

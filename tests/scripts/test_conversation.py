@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.core.connection_info import ConnectionInfo
 from echoreply.core.conversation import BATCH, Conversation, Rules
 from echoreply.core.framing import Framing
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.core.replies import Replies, Transform
 from echoreply.scripts.conversation import ScriptedConversation
 from tests.support.reference import cut, expected, messages_of, places, too_long
@@ -53,14 +53,16 @@ def line_after(sent: bytes, error: bytes) -> bytes:
     return sent + (b"\n" if sent and not sent.endswith(b"\n") else b"") + error
 
 
-def reference(messages: list[bytes], greeting: bytes, max_message: int) -> tuple[bytes, CloseReason | None]:
+def reference(
+    messages: list[bytes], greeting: bytes, max_message: int
+) -> tuple[bytes, EndReason | RefusalReason | None]:
     """Give what a client is sent that sends these, and why it is over, by SCRIPT."""
     sent = greeting
     for count, message in enumerate(messages, 1):
         if too_long(message, max_message):
-            return line_after(sent, b"server error: message longer than %d bytes\n" % max_message), CloseReason.TOO_LONG
+            return line_after(sent, b"server error: message longer than %d bytes\n" % max_message), EndReason.TOO_LONG
         if message.strip(b"\r\n") == b"bye":
-            return sent, CloseReason.FAREWELL
+            return sent, EndReason.FAREWELL
         text = re.sub(rb"\r*\n\Z", b"", message)
         if text == b"PING":
             sent += b"PONG\n"
@@ -73,7 +75,7 @@ def reference(messages: list[bytes], greeting: bytes, max_message: int) -> tuple
         elif text == b"open":
             sent += b"no line's end"
         elif text.startswith(b"last"):
-            return sent + b"after %d\r\n" % count, CloseReason.RULE
+            return sent + b"after %d\r\n" % count, EndReason.RULE
         else:
             sent += b">" + message
     return sent, None
@@ -103,7 +105,9 @@ def take(conversation: Conversation) -> bytes:
     return replies
 
 
-def converse(reads: list[bytes], rules: Rules, *, patient: bool = False) -> tuple[bytes, CloseReason | None]:
+def converse(
+    reads: list[bytes], rules: Rules, *, patient: bool = False
+) -> tuple[bytes, EndReason | RefusalReason | None]:
     """
     Give what is said to a client from whom this is read and who then closes its sending side, and why it is over.
 
@@ -226,11 +230,11 @@ class ScriptedConversationTests(SynchronousTestCase):
 
     def test_a_reply_that_closes_is_the_last(self) -> None:
         said = converse([b"PING\nlast\nPING\n", b"PING\n"], rules_of_toml(SCRIPT))
-        self.assertEqual(said, (b"PONG\nafter 2\r\n", CloseReason.RULE))
+        self.assertEqual(said, (b"PONG\nafter 2\r\n", EndReason.RULE))
 
     def test_one_may_close_without_a_word(self) -> None:
         rules = rules_of_toml("[[rule]]\nmessage = 'go'\nclose = true")
-        self.assertEqual(converse([b"a\ngo\nb\n"], rules), (b">a\n", CloseReason.RULE))
+        self.assertEqual(converse([b"a\ngo\nb\n"], rules), (b">a\n", EndReason.RULE))
 
     def test_without_farewells_exit_gets_a_reply(self) -> None:
         for text in ("close_on = []", "close_on = []\nreply = '{{ prefix }}{{ message | string }}{{ end }}'"):

@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from echoreply.core.connection_info import Ports
 from echoreply.net.errors import CannotStart
-from echoreply.net.listener import Listener
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.observer import IReplyObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.server.compose import PortsObserver, reply_factory
@@ -33,10 +33,10 @@ class PortsTests(SynchronousTestCase):
         observer.listening(Listener((), UNIXAddress("/run/echoreply.sock")))
         self.assertEqual(ports, Ports())
         observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 1)))
-        observer.listening(Listener(("TLS",), IPv6Address("TCP", "::", 2)))
-        observer.listening(Listener(("PROXY", "TLS"), IPv4Address("TCP", "0.0.0.0", 3)))
-        observer.listening(Listener(("UDP",), IPv4Address("UDP", "0.0.0.0", 4)))
-        observer.listening(Listener(("PROXY",), IPv4Address("TCP", "0.0.0.0", 5)))
+        observer.listening(Listener((Layer.TLS,), IPv6Address("TCP", "::", 2)))
+        observer.listening(Listener((Layer.PROXY, Layer.TLS), IPv4Address("TCP", "0.0.0.0", 3)))
+        observer.listening(Listener((Layer.UDP,), IPv4Address("UDP", "0.0.0.0", 4)))
+        observer.listening(Listener((Layer.PROXY,), IPv4Address("TCP", "0.0.0.0", 5)))
         self.assertEqual(ports, Ports(tcp=1, tls=2, udp=4))
 
 

@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.core.conversation import Rules
 from echoreply.core.reasons import DropReason
 from echoreply.core.replies import Replies, Transform
-from echoreply.net.listener import Listener
+from echoreply.net.listener import Layer, Listener
 from echoreply.net.sockets import datagram_socket
 from echoreply.net.udp_port import DatagramPort
 from echoreply.server import datagrams
@@ -64,7 +64,7 @@ class DatagramsTestCase(SynchronousTestCase):
             self.clock,
             lambda: rules or Rules(),
             self.observer,
-            Listener(("UDP",)),
+            Listener((Layer.UDP,)),
             rate=rate,
             permits=lambda host: host not in self.denied,
         )
@@ -151,7 +151,7 @@ class ScriptTests(DatagramsTestCase):
 
     def test_the_rules_are_those_of_now(self) -> None:
         rules = [rules_of_toml("reply = 'one'")]
-        self.protocol = ReplyDatagrams(self.clock, lambda: rules[0], self.observer, Listener(("UDP",)), rate=1000)
+        self.protocol = ReplyDatagrams(self.clock, lambda: rules[0], self.observer, Listener((Layer.UDP,)), rate=1000)
         self.protocol.makeConnection(cast(Port, self.transport))
         self.assertEqual(self.sent(b"a"), [b"one"])
         rules[0] = rules_of_toml("reply = 'two'")
@@ -273,7 +273,7 @@ class PortTests(SynchronousTestCase):
         self.observer = Memory()
         reactor = cast(IReactorFDSet, MemoryReactorClock())
         protocol = ReplyDatagrams(
-            Clock(), lambda: Rules(Replies(prefix=b"")), self.observer, Listener(("UDP",)), rate=1000
+            Clock(), lambda: Rules(Replies(prefix=b"")), self.observer, Listener((Layer.UDP,)), rate=1000
         )
         self.port = DatagramPort(reactor, protocol, datagram_socket("127.0.0.1", 0))
         self.port.startListening()

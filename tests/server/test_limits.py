@@ -4,7 +4,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.observe.observer import Connection
 from echoreply.server.limits import ConnectionLimits
 
@@ -32,25 +32,25 @@ class AdmissionTests(SynchronousTestCase):
         limits = ConnectionLimits(most=2)
         admit(limits, peer("192.0.2.1"))
         first = admit(limits, peer("192.0.2.2"))
-        self.assertIs(limits.refusal(peer("192.0.2.3")), CloseReason.TOO_MANY)
-        limits.closed(first, CloseReason.CLIENT)
+        self.assertIs(limits.refusal(peer("192.0.2.3")), RefusalReason.TOO_MANY)
+        limits.closed(first, EndReason.CLIENT)
         self.assertIsNone(limits.refusal(peer("192.0.2.3")))
 
     def test_a_host_has_its_own_limit(self) -> None:
         for host in ("192.0.2.1", "2001:db8::1"):
             limits = ConnectionLimits(most_per_host=1)
             connection = admit(limits, peer(host))
-            self.assertIs(limits.refusal(peer(host)), CloseReason.TOO_MANY_FROM_HOST)
+            self.assertIs(limits.refusal(peer(host)), RefusalReason.TOO_MANY_FROM_HOST)
             self.assertIsNone(limits.refusal(peer("192.0.2.2")))
-            limits.closed(connection, CloseReason.CLIENT)
+            limits.closed(connection, EndReason.CLIENT)
             self.assertIsNone(limits.refusal(peer(host)))
 
     def test_an_ipv4_host_is_the_same_on_an_ipv6_socket(self) -> None:
         limits = ConnectionLimits(most_per_host=1)
         admit(limits, peer("::ffff:192.0.2.1"))
-        self.assertIs(limits.refusal(peer("192.0.2.1")), CloseReason.TOO_MANY_FROM_HOST)
+        self.assertIs(limits.refusal(peer("192.0.2.1")), RefusalReason.TOO_MANY_FROM_HOST)
 
     def test_other_kinds_of_sockets_are_one_host(self) -> None:
         limits = ConnectionLimits(most_per_host=1)
         admit(limits, UNIXAddress("/run/a"))
-        self.assertIs(limits.refusal(UNIXAddress("/run/b")), CloseReason.TOO_MANY_FROM_HOST)
+        self.assertIs(limits.refusal(UNIXAddress("/run/b")), RefusalReason.TOO_MANY_FROM_HOST)

@@ -11,7 +11,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason
 from echoreply.net.binding import Binding
 from echoreply.net.errors import CannotListen
 from echoreply.protocol import ReplyFactory, ReplyProtocol
@@ -99,7 +99,7 @@ class StopTests(ServiceTestCase):
         self.assertNoResult(stopped)
         self.reactor.advance(0.1)
         self.successResultOf(stopped)
-        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+        self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_a_client_that_could_still_take_its_replies_has_a_moment_more(self) -> None:
@@ -114,7 +114,7 @@ class StopTests(ServiceTestCase):
         self.assertNoResult(stopped)
         self.reactor.advance(ABORT_SECONDS)
         self.successResultOf(stopped)
-        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+        self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
 
     def test_it_can_be_hurried_while_it_stops(self) -> None:
         self.connect()
@@ -123,7 +123,7 @@ class StopTests(ServiceTestCase):
         self.assertNoResult(stopped)
         self.service.hurry()
         self.successResultOf(stopped)
-        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+        self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
 
     def test_it_can_be_hurried_before_it_stops(self) -> None:
         self.connect()
@@ -132,7 +132,7 @@ class StopTests(ServiceTestCase):
         stopped = self.service.stopService()
         self.reactor.advance(0)
         self.successResultOf(stopped)
-        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+        self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_a_service_that_never_started_can_be_stopped(self) -> None:

@@ -13,7 +13,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason
 from echoreply.net.binding import Binding, listening_on
 from echoreply.net.errors import CannotListen
 from echoreply.protocol import ReplyFactory
@@ -113,7 +113,7 @@ class SignalTests(DaemonTestCase):
                 os.kill(os.getpid(), number)
                 self.reactor.advance(0)
                 self.successResultOf(self.stopped[0])
-                self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+                self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
                 self.setUp()
 
     def test_also_when_it_comes_before_the_first_has_had_its_effect(self) -> None:
@@ -121,7 +121,7 @@ class SignalTests(DaemonTestCase):
         os.kill(os.getpid(), signal.SIGINT)
         self.reactor.pump([0, 0, 0])
         self.successResultOf(self.stopped[0])
-        self.assertEqual(self.observer.reasons, [CloseReason.ABORTED])
+        self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
         self.assertEqual(len(self.stopped), 1)
 
     def test_then_signals_are_whose_they_were(self) -> None:

@@ -5,8 +5,8 @@ from zope.interface import implementer
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason, DropReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.observer import Connection, IReplyObserver, Peer
 from echoreply.observe.totals import Totals
 
@@ -19,8 +19,8 @@ class Memory:
         self.hosts: list[IAddress] = []
         self.open: list[Connection] = []
         self.messages: list[bytes] = []
-        self.ended: list[tuple[Connection, CloseReason]] = []
-        self.refusals: list[CloseReason] = []
+        self.ended: list[tuple[Connection, EndReason]] = []
+        self.refusals: list[RefusalReason] = []
         self.handshakes: list[TLSDetails] = []
         self.failures: list[tuple[str, str]] = []
         self.datagrams: list[tuple[Peer, bytes, int]] = []
@@ -33,8 +33,8 @@ class Memory:
         assert listener.host
         self.hosts.append(listener.host)
 
-    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
-        self.failures.append((layer, why))
+    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
+        self.failures.append((layer.value, why))
 
     def opened(self, connection: Connection) -> None:
         self.open.append(connection)
@@ -45,11 +45,11 @@ class Memory:
     def answered(self, connection: Connection, messages: Block) -> None:
         self.messages += messages.messages()
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         self.open.remove(connection)
         self.ended.append((connection, reason))
 
-    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
         self.refusals.append(reason)
 
     def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
@@ -68,5 +68,5 @@ class Memory:
         self.has_stopped = True
 
     @property
-    def reasons(self) -> list[CloseReason]:
+    def reasons(self) -> list[EndReason]:
         return [reason for _, reason in self.ended]

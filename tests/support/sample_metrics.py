@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
-from echoreply.net.listener import Listener
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.statistics import Condition, Process
 from echoreply.observe.totals import Histogram, Totals
 from echoreply.web.metrics import Metrics
@@ -20,9 +20,9 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 ALL_LISTENERS = (
     Listener((), IPv6Address("TCP", "::", 8088)),
-    Listener(("TLS",), IPv6Address("TCP", "::", 8443)),
-    Listener(("PROXY", "TLS"), IPv4Address("TCP", "127.0.0.1", 8444)),
-    Listener(("UDP",), IPv6Address("UDP", "::", 8088)),
+    Listener((Layer.TLS,), IPv6Address("TCP", "::", 8443)),
+    Listener((Layer.PROXY, Layer.TLS), IPv4Address("TCP", "127.0.0.1", 8444)),
+    Listener((Layer.UDP,), IPv6Address("UDP", "::", 8088)),
     Listener((), UNIXAddress(b"/run/echoreply")),
 )
 """One of each kind."""

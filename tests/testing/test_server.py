@@ -16,7 +16,7 @@ from twisted.internet.threads import deferToThread
 from twisted.python.threadable import isInIOThread
 
 from echoreply.core.conversation import Rules
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies
 from echoreply.testing.threaded import ReactorThread, ThreadedServer
 from tests.end_to_end.conftest import on_linux
@@ -69,7 +69,7 @@ def test_why_a_connection_ended_can_be_waited_for(echoreply_server: ThreadedServ
         wire.reset()
     echoreply_server.wait_for(lambda server: all(connection.ended for connection in server.connections), PATIENCE)
     ended = [connection.ended for connection in echoreply_server.connections]
-    assert ended == [CloseReason.CLIENT, CloseReason.FAREWELL, CloseReason.RESET]
+    assert ended == [EndReason.CLIENT, EndReason.FAREWELL, EndReason.RESET]
 
 
 def test_rules_can_be_set(echoreply_server: ThreadedServer) -> None:

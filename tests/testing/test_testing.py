@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.conversation import Rules
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies
 from echoreply.observe.observer import Connection
 from echoreply.protocol import ReplyFactory
@@ -62,18 +62,18 @@ class RecorderTests(SynchronousTestCase):
         self.connection.received = 5
         self.recorder.answered(self.connection, Block(b"a\n", 1))
         self.assertEqual(self.recorder.connections, [ReceivedConnection(("127.0.0.1", 4000), [b"a"], 5)])
-        self.recorder.closed(self.connection, CloseReason.RESET)
-        self.assertEqual([seen.ended for seen in self.recorder.connections], [CloseReason.RESET])
+        self.recorder.closed(self.connection, EndReason.RESET)
+        self.assertEqual([seen.ended for seen in self.recorder.connections], [EndReason.RESET])
 
     def test_what_was_given_does_not_change_any_more(self) -> None:
         messages, connections = self.recorder.messages, self.recorder.connections
         self.recorder.answered(self.connection, Block(b"a\n", 1))
-        self.recorder.closed(self.connection, CloseReason.CLIENT)
+        self.recorder.closed(self.connection, EndReason.CLIENT)
         self.assertEqual((messages, connections[0].messages, connections[0].ended), ([], [], None))
 
     def test_every_event_is_a_change(self) -> None:
         self.recorder.answered(self.connection, Block(b"a\n", 1))
-        self.recorder.closed(self.connection, CloseReason.CLIENT)
+        self.recorder.closed(self.connection, EndReason.CLIENT)
         self.assertEqual(self.changes, 3)
 
 

@@ -16,7 +16,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import RefusalReason
 from echoreply.net.transport import IDuplexTransport, IRecordTransport, ISecureTransport, taken
 from echoreply.protocol import ReplyFactory
 from echoreply.tls.context import server_context
@@ -452,7 +452,7 @@ class TestGreeting:
 
     TEXT = r'greeting = "{{ transport }} {{ tls.version }} {{ tls.server_name }}\n"'
 
-    def pair(self, observer: Memory, refusal: CloseReason | None = None) -> Pair:
+    def pair(self, observer: Memory, refusal: RefusalReason | None = None) -> Pair:
         factory = ReplyFactory(Clock(), rules_of_toml(self.TEXT), refusal=lambda _: refusal, observers=[observer])
         pair = Pair(factory=TLSFactory(factory, CONTEXTS[0], lambda *_: None))
         pair.client = Session(client_context(), "server.test")
@@ -482,6 +482,6 @@ class TestGreeting:
 
     def test_nor_does_one_too_many(self) -> None:
         observer = Memory()
-        pair = self.pair(observer, CloseReason.TOO_MANY)
+        pair = self.pair(observer, RefusalReason.TOO_MANY)
         assert pair.shake_hands() == b"server error: too many connections\n"
-        assert observer.refusals == [CloseReason.TOO_MANY]
+        assert observer.refusals == [RefusalReason.TOO_MANY]

@@ -11,8 +11,8 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.reasons import CloseReason, DropReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.connection_table import Changes, ConnectionTable
 from echoreply.observe.observer import Connection
 from echoreply.observe.statistics import ProcessStatistics
@@ -97,16 +97,16 @@ class FeedTests(SynchronousTestCase):
 
     def test_why_is_told_with_how_often(self) -> None:
         for observer in (self.statistics, self.table):
-            observer.closed(self.open_for(observer), CloseReason.RESET)
-        self.statistics.refused(LISTENER, ADDRESS, CloseReason.DENIED)
-        self.statistics.failed(LISTENER, ADDRESS, "TLS", "for a reason")
+            observer.closed(self.open_for(observer), EndReason.RESET)
+        self.statistics.refused(LISTENER, ADDRESS, RefusalReason.DENIED)
+        self.statistics.failed(LISTENER, ADDRESS, Layer.TLS, "for a reason")
         self.statistics.dropped(LISTENER, ("192.0.2.1", 7), b"a", DropReason.RATE)
         viewer = self.join()
         self.clock.advance(BEAT)
         beat = viewer.told[-1][1]
         self.assertEqual(beat["endings"], {"connection reset or lost": 1})
         self.assertEqual(beat["refusals"], {"denied by address": 1})
-        self.assertEqual((beat["failures"], beat["drops"]), ({"TLS": 1}, {"more than the rate": 1}))
+        self.assertEqual((beat["failures"], beat["drops"]), ({"TLS": 1}, {"over the rate limit": 1}))
 
     def open_for(self, observer: ProcessStatistics | ConnectionTable) -> Connection:
         connection = Connection(7, ADDRESS, ADDRESS, LISTENER)
@@ -145,7 +145,7 @@ class FeedTests(SynchronousTestCase):
         viewer = self.join()
         self.feed.leave(viewer)
         self.clock.advance(BEAT)
-        self.table.closed(connection, CloseReason.CLIENT)
+        self.table.closed(connection, EndReason.CLIENT)
         self.open(2)
         viewer = self.join()
         self.clock.advance(BEAT)
@@ -156,7 +156,7 @@ class FeedTests(SynchronousTestCase):
         connection = self.open()
         self.join()
         self.clock.advance(BEAT)
-        self.table.closed(connection, CloseReason.CLIENT)
+        self.table.closed(connection, EndReason.CLIENT)
         viewer = self.join()
         self.clock.advance(BEAT)
         (_, state), (_, beat) = viewer.told

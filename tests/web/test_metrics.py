@@ -19,8 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import echoreply
 import twisted
-from echoreply.core.reasons import CloseReason, DropReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.statistics import Condition, Process
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 from echoreply.web.metrics import Metrics
@@ -52,8 +52,7 @@ echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="closed by a r
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="message too long",transport="tls"} 0.0
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="idle",transport="tls"} 1.0
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="server shutting down",transport="tls"} 0.0
-echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="aborted, since the server did not wait longer \
-to shut down",transport="tls"} 0.0
+echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="aborted: drain timeout",transport="tls"} 0.0
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="connection reset or lost",transport="tls"} 0.0
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="worker process died",transport="tls"} 0.0
 # HELP echoreply_connections_refused_total Connections that were not accepted, by reason.
@@ -125,15 +124,15 @@ class ExpositionTests(SynchronousTestCase):
     def test_it_is_exactly_this(self) -> None:
         totals = Totals(
             accepted=9,
-            refusals=Counter({CloseReason.TOO_MANY: 4}),
-            failures=Counter(TLS=5),
-            endings=Counter({CloseReason.CLIENT: 2, CloseReason.IDLE: 1}),
+            refusals=Counter({RefusalReason.TOO_MANY: 4}),
+            failures=Counter({Layer.TLS: 5}),
+            endings=Counter({EndReason.CLIENT: 2, EndReason.IDLE: 1}),
             messages=3,
             received=20,
             sent=56,
             service=histogram((0.0005, 2), (12.0, 1)),
         )
-        there = {Listener(("TLS",), IPv4Address("TCP", "10.0.0.1", 8443)): totals}
+        there = {Listener((Layer.TLS,), IPv4Address("TCP", "10.0.0.1", 8443)): totals}
         text, content_type = Metrics(MadeUp(Condition.FULL, there, []), "uvloop", False).exposition("text/html, */*")
         expected = EXPECTED.replace("PYTHON", platform.python_version())
         expected = expected.replace("TWISTED", twisted.__version__).replace("VERSION", echoreply.__version__)
@@ -218,13 +217,14 @@ class WhatIsThereFromTheStartTests(SynchronousTestCase):
         ended = set(values(found["echoreply_connections_ended"], "reason"))
         refused = set(values(found["echoreply_connections_refused"], "reason"))
         self.assertEqual(ended & refused, set())
-        self.assertEqual(ended | refused, {reason.value for reason in CloseReason})
+        self.assertEqual(ended, {reason.value for reason in EndReason})
+        self.assertEqual(refused, {reason.value for reason in RefusalReason})
         dropped = values(found["echoreply_datagrams_dropped"], "reason")
         self.assertEqual(dropped, {reason.value: 0 for reason in DropReason})
 
     def test_only_behind_proxies_there_are_proxies_to_distrust(self) -> None:
         refused = metrics_of(MadeUp())["echoreply_connections_refused"].samples
-        where = [s.labels["listener"] for s in refused if s.labels["reason"] == CloseReason.UNTRUSTED.value]
+        where = [s.labels["listener"] for s in refused if s.labels["reason"] == RefusalReason.UNTRUSTED.value]
         self.assertEqual(where, ["127.0.0.1:8444"])
 
     def test_connections_and_datagrams_have_in_common_what_both_can_have(self) -> None:
@@ -235,7 +235,7 @@ class WhatIsThereFromTheStartTests(SynchronousTestCase):
 
     def test_a_reason_that_nobody_expects_there_is_told_all_the_same(self) -> None:
         listener = ALL_LISTENERS[0]
-        totals = Totals(refusals=Counter({CloseReason.UNTRUSTED: 2}), failures=Counter({"TLS": 3}))
+        totals = Totals(refusals=Counter({RefusalReason.UNTRUSTED: 2}), failures=Counter({Layer.TLS: 3}))
         found = metrics_of(MadeUp(there_has_been={listener: totals}))
         self.assertEqual(values(found["echoreply_connections_refused"], "reason")["not a trusted proxy"], 2)
         self.assertEqual(values(found["echoreply_connections_failed"], "layer"), {"TLS": 3})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from twisted.internet.interfaces import IAddress
 
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import host_of
 from echoreply.observe.events import SharedLimitsFault, tell
 from echoreply.observe.observer import Connection, NoObserver
@@ -54,7 +54,7 @@ class LimitsDatabase:
             self._database.execute("PRAGMA synchronous = OFF")
             self._database.execute(_TABLE)
 
-    def take(self, worker: int, host: str, most: int, most_per_host: int) -> CloseReason | None:
+    def take(self, worker: int, host: str, most: int, most_per_host: int) -> RefusalReason | None:
         """
         Note that a worker holds one more connection, if it may.
 
@@ -63,9 +63,9 @@ class LimitsDatabase:
         """
         with self._transaction() as database:
             if most and self._held(_ALL) >= most:
-                return CloseReason.TOO_MANY
+                return RefusalReason.TOO_MANY
             if most_per_host and self._held(host) >= most_per_host:
-                return CloseReason.TOO_MANY_FROM_HOST
+                return RefusalReason.TOO_MANY_FROM_HOST
             database.executemany(_TAKE, [(_ALL, worker), (host, worker)])
         return None
 
@@ -123,7 +123,7 @@ class SharedLimits(NoObserver):
         self._most = most
         self._most_per_host = most_per_host
 
-    def refusal(self, peer: IAddress) -> CloseReason | None:
+    def refusal(self, peer: IAddress) -> RefusalReason | None:
         """
         Give the reason to refuse a client that connects now, if there is one.
 
@@ -133,8 +133,8 @@ class SharedLimits(NoObserver):
             return self._shared_limits.take(self._worker, host_of(peer), self._most, self._most_per_host)
         except (OSError, sqlite3.Error):
             tell(SharedLimitsFault())
-            return CloseReason.TOO_MANY
+            return RefusalReason.TOO_MANY
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Give its place back."""
         self._shared_limits.give_back(self._worker, host_of(connection.peer))

@@ -17,13 +17,14 @@ from collections.abc import Sequence
 from twisted.internet.interfaces import IAddress
 
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.observer import Connection, NoObserver
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 
-_REASONS = list(CloseReason)
-_LAYERS = ["PROXY", "TLS"]
+_END_REASONS = list(EndReason)
+_REFUSAL_REASONS = list(RefusalReason)
+_LAYERS = [Layer.PROXY, Layer.TLS]
 
 # The cells of a histogram: its nanoseconds, then its buckets.
 _HISTOGRAM = 1 + len(BOUNDS) + 1
@@ -31,8 +32,8 @@ _HISTOGRAM = 1 + len(BOUNDS) + 1
 # The cells of a listener. They are read in this order while they are written, so what has ended is read before what was
 # accepted: otherwise, more could seem to have ended.
 _ENDED = 0
-_ACCEPTED, _MESSAGES, _RECEIVED, _SENT, _REFUSED = range(len(_REASONS), len(_REASONS) + 5)
-_FAILED = _REFUSED + len(_REASONS)
+_ACCEPTED, _MESSAGES, _RECEIVED, _SENT, _REFUSED = range(len(_END_REASONS), len(_END_REASONS) + 5)
+_FAILED = _REFUSED + len(_REFUSAL_REASONS)
 _SERVICE = _FAILED + len(_LAYERS)
 _LISTENER = _SERVICE + _HISTOGRAM
 
@@ -69,11 +70,11 @@ class SharedTotals(NoObserver):
 
     # The worker's side.
 
-    def refused(self, listener: Listener, peer: IAddress, reason: CloseReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
         """Count it."""
-        self._cells[self._first[listener] + _REFUSED + _REASONS.index(reason)] += 1
+        self._cells[self._first[listener] + _REFUSED + _REFUSAL_REASONS.index(reason)] += 1
 
-    def failed(self, listener: Listener, peer: IAddress, layer: str, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
         """Count it."""
         self._cells[self._first[listener] + _FAILED + _LAYERS.index(layer)] += 1
 
@@ -90,11 +91,11 @@ class SharedTotals(NoObserver):
         """Count it."""
         self._observe(self._first[listener] + _SERVICE, seconds, messages)
 
-    def closed(self, connection: Connection, reason: CloseReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Count it, and what is new."""
         self._look(connection)
         del self._seen[connection]
-        self._cells[self._first[connection.listener] + _ENDED + _REASONS.index(reason)] += 1
+        self._cells[self._first[connection.listener] + _ENDED + _END_REASONS.index(reason)] += 1
 
     def lagged(self, seconds: float) -> None:
         """Count by how much the event loop was late."""
@@ -128,7 +129,7 @@ class SharedTotals(NoObserver):
         """Give what the worker had counted that has ended, and with it the connections that were open; begin anew."""
         totals = self.totals()
         for counted in totals.values():
-            counted.endings[CloseReason.WORKER] += counted.open
+            counted.endings[EndReason.WORKER] += counted.open
         for cell in range(self._size):
             self._cells[cell] = 0
         return totals
@@ -137,8 +138,8 @@ class SharedTotals(NoObserver):
 def _totals(cells: list[int]) -> Totals:
     return Totals(
         accepted=cells[_ACCEPTED],
-        refusals=+Counter(dict(zip(_REASONS, cells[_REFUSED:_FAILED], strict=True))),
-        endings=+Counter(dict(zip(_REASONS, cells[_ENDED:_ACCEPTED], strict=True))),
+        refusals=+Counter(dict(zip(_REFUSAL_REASONS, cells[_REFUSED:_FAILED], strict=True))),
+        endings=+Counter(dict(zip(_END_REASONS, cells[_ENDED:_ACCEPTED], strict=True))),
         failures=+Counter(dict(zip(_LAYERS, cells[_FAILED:_SERVICE], strict=True))),
         messages=cells[_MESSAGES],
         received=cells[_RECEIVED],

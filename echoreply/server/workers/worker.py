@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IAddress, IReactorFDSet
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import RefusalReason
 from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
 from echoreply.net.listener import Listener
@@ -145,7 +145,7 @@ def _service(
         # It has taken a place when it says yes, so it comes last.
         refusals.append(shared.refusal)
 
-    def refusal(peer: IAddress) -> CloseReason | None:
+    def refusal(peer: IAddress) -> RefusalReason | None:
         return next(filter(None, (ask(peer) for ask in refusals)), None)
 
     factory, reloads = reply_factory(reactor, settings, refusal, observers, _script, sampling_clock)

@@ -13,7 +13,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.reasons import CloseReason
+from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.observe.observer import Connection
 from echoreply.server.limits import ConnectionLimits
 from echoreply.server.workers.shared_limits import LimitsDatabase, SharedLimits
@@ -67,15 +67,15 @@ class SharedAdmissionTests(SynchronousTestCase):
         self.assertIsNone(first.refusal(connection.peer))
         self.assertIsNone(second.refusal(connection.peer))
         for limits in (first, second):
-            self.assertIs(limits.refusal(connection.peer), CloseReason.TOO_MANY)
-        second.closed(connection, CloseReason.CLIENT)
+            self.assertIs(limits.refusal(connection.peer), RefusalReason.TOO_MANY)
+        second.closed(connection, EndReason.CLIENT)
         self.assertIsNone(first.refusal(connection.peer))
-        self.assertIs(second.refusal(connection.peer), CloseReason.TOO_MANY)
+        self.assertIs(second.refusal(connection.peer), RefusalReason.TOO_MANY)
 
     def test_a_host_has_its_own_limit(self) -> None:
         first, second = self.workers(most_per_host=1)
         self.assertIsNone(first.refusal(connection_from("::ffff:192.0.2.1").peer))
-        self.assertIs(second.refusal(connection_from("192.0.2.1").peer), CloseReason.TOO_MANY_FROM_HOST)
+        self.assertIs(second.refusal(connection_from("192.0.2.1").peer), RefusalReason.TOO_MANY_FROM_HOST)
         self.assertIsNone(second.refusal(connection_from("192.0.2.2").peer))
 
     def test_what_a_worker_held_can_be_forgotten(self) -> None:
@@ -84,12 +84,12 @@ class SharedAdmissionTests(SynchronousTestCase):
         for limits in (first, first, second):
             self.assertIsNone(limits.refusal(peer))
         self.shared_limits().forget(1)
-        self.assertEqual([second.refusal(peer) for _ in range(3)], [None, None, CloseReason.TOO_MANY])
+        self.assertEqual([second.refusal(peer) for _ in range(3)], [None, None, RefusalReason.TOO_MANY])
 
     def test_if_it_can_not_be_known_a_client_is_refused(self) -> None:
         (first, _) = self.workers(most=1)
         sqlite3.connect(self.path).execute("DROP TABLE held")
-        self.assertIs(first.refusal(connection_from("192.0.2.1").peer), CloseReason.TOO_MANY)
+        self.assertIs(first.refusal(connection_from("192.0.2.1").peer), RefusalReason.TOO_MANY)
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
     @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from(HOSTS), st.booleans()), max_size=40))
@@ -110,13 +110,13 @@ class SharedAdmissionTests(SynchronousTestCase):
                     workers[worker].opened(connection)
             elif held[worker]:
                 connection = held[worker].pop(0)
-                one.closed(connection, CloseReason.CLIENT)
-                workers[worker].closed(connection, CloseReason.CLIENT)
+                one.closed(connection, EndReason.CLIENT)
+                workers[worker].closed(connection, EndReason.CLIENT)
 
     def test_what_nobody_holds_takes_no_room(self) -> None:
         (first, _) = self.workers(most=1)
         connection = connection_from("192.0.2.1")
         first.refusal(connection.peer)
-        first.closed(connection, CloseReason.CLIENT)
+        first.closed(connection, EndReason.CLIENT)
         rows = sqlite3.connect(self.path).execute("SELECT * FROM held").fetchall()
         self.assertEqual(rows, [])

@@ -7,8 +7,8 @@ from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.framing import Block
-from echoreply.core.reasons import CloseReason
-from echoreply.net.listener import Listener
+from echoreply.core.reasons import EndReason, RefusalReason
+from echoreply.net.listener import Layer, Listener
 from echoreply.observe.observer import Connection
 from echoreply.observe.totals import BOUNDS, Totals
 from echoreply.server.workers.shared_totals import SharedTotals, WorkersTotals
@@ -18,7 +18,7 @@ ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
 
 class ScoreboardsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.plain, self.secure = self.listeners = [Listener(), Listener(("TLS",))]
+        self.plain, self.secure = self.listeners = [Listener(), Listener((Layer.TLS,))]
         self.boards = WorkersTotals(self.listeners, 2)
         self.addCleanup(self.boards.close)
         self.one, self.two = (
@@ -45,15 +45,15 @@ class ScoreboardsTests(SynchronousTestCase):
             self.answer(worker, connection)
             self.answer(worker, connection)
             connection.received += 3  # These make no message.
-            worker.closed(connection, CloseReason.FAREWELL)
+            worker.closed(connection, EndReason.FAREWELL)
             self.opened(worker, self.plain)
-            worker.refused(self.plain, ADDRESS, CloseReason.TOO_MANY)
-            worker.failed(self.plain, ADDRESS, "TLS", "for a reason")
+            worker.refused(self.plain, ADDRESS, RefusalReason.TOO_MANY)
+            worker.failed(self.plain, ADDRESS, Layer.TLS, "for a reason")
         totals = self.boards.totals()[self.plain]
         self.assertEqual((totals.accepted, totals.open), (4, 2))
-        self.assertEqual(totals.endings, Counter({CloseReason.FAREWELL: 2}))
-        self.assertEqual(totals.refusals, Counter({CloseReason.TOO_MANY: 2}))
-        self.assertEqual(totals.failures, Counter({"TLS": 2}))
+        self.assertEqual(totals.endings, Counter({EndReason.FAREWELL: 2}))
+        self.assertEqual(totals.refusals, Counter({RefusalReason.TOO_MANY: 2}))
+        self.assertEqual(totals.failures, Counter({Layer.TLS: 2}))
         self.assert_counted(totals, 8, 22, 40)
 
     def test_listeners_are_told_apart(self) -> None:
@@ -73,12 +73,12 @@ class ScoreboardsTests(SynchronousTestCase):
 
     def test_connections_that_were_open_ended_with_the_worker(self) -> None:
         self.answer(self.one, self.opened(self.one, self.plain))
-        self.one.closed(self.opened(self.one, self.plain), CloseReason.CLIENT)
+        self.one.closed(self.opened(self.one, self.plain), EndReason.CLIENT)
         self.opened(self.two, self.plain)
         self.boards.ended(1)
         totals = self.boards.totals()[self.plain]
         self.assertEqual((totals.accepted, totals.open), (3, 1))
-        self.assertEqual(totals.endings, Counter({CloseReason.WORKER: 1, CloseReason.CLIENT: 1}))
+        self.assertEqual(totals.endings, Counter({EndReason.WORKER: 1, EndReason.CLIENT: 1}))
         self.assert_counted(totals, 2, 4, 10)
 
     def test_what_is_counted_never_goes_down_when_one_worker_follows_another(self) -> None:
@@ -95,7 +95,7 @@ class ScoreboardsTests(SynchronousTestCase):
         descriptor = self.boards.descriptors[1]
         size = os.fstat(descriptor).st_size
         before = os.pread(descriptor, size, 0)
-        self.one.closed(self.opened(self.one, self.plain), CloseReason.CLIENT)
+        self.one.closed(self.opened(self.one, self.plain), EndReason.CLIENT)
         after = os.pread(descriptor, size, 0)
         # It is read from the first cell to the last, and the worker does not wait.
         for read in range(0, size + 1, 8):
