@@ -29,8 +29,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.core.connection_info import ConnectionInfo, TLSDetails
-from echoreply.core.conversation import Batch, Conversation, Rules
+from echoreply.core.conversation import Conversation, Rules
 from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
+from echoreply.core.framing import Block
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import plain_address
 from echoreply.net.listener import Listener
@@ -130,8 +131,8 @@ class ReplyProtocol(Protocol):
             self._since = connection.heard = sampling_clock.look()
         elif self._since:
             self._since = 0.0
-        if not (self._blocked or self._draining or self.closing) and (batch := self._conversation.answer(data)):
-            self._write(batch)
+        if not (self._blocked or self._draining or self.closing) and (block := self._conversation.answer(data)):
+            self._write(block)
             return
         if self.closing:
             if self._flushed and not self._refused:
@@ -265,13 +266,13 @@ class ReplyProtocol(Protocol):
             return
         connection = self.connection
         peer, host = plain_address(connection.peer), plain_address(connection.host)
-        self._write(self._conversation.begin(ConnectionInfo(connection.number, peer, host, transport, tls)))
+        self._write(self._conversation.greet(ConnectionInfo(connection.number, peer, host, transport, tls)))
 
     def _go_on(self) -> None:
         """Answer what can be answered now, then do what the state of the conversation asks for."""
         conversation = self._conversation
-        while not self._blocked and (batch := conversation.next_batch()):
-            self._write(batch)
+        while not self._blocked and (block := conversation.next_replies()):
+            self._write(block)
         self._stop_waiting()
         if not conversation.answered:
             return
@@ -289,16 +290,16 @@ class ReplyProtocol(Protocol):
         """Tell whether all that had arrived when we were to drain has been read."""
         return taken(self.transport, self.connection.received) >= self._owed_until
 
-    def _write(self, batch: Batch) -> None:
+    def _write(self, block: Block) -> None:
         connection = self.connection
-        if batch.replies:
-            connection.sent += len(batch.replies)
-            self.transport.write(batch.replies)
-        if batch.count:
-            connection.messages += batch.count
+        if block.replies:
+            connection.sent += len(block.replies)
+            self.transport.write(block.replies)
+        if block.count:
+            connection.messages += block.count
             if self._since and self._sampling_clock:
-                self.factory.observer.timed(self.listener, batch.count, self._sampling_clock.now() - self._since)
-            self.factory.observer.answered(connection, batch)
+                self.factory.observer.timed(self.listener, block.count, self._sampling_clock.now() - self._since)
+            self.factory.observer.answered(connection, block)
 
     def _wait(self, seconds: float, expired: Callable[[], object]) -> None:
         """Wait for one thing: a silence, or once we close, for the client to do so. Most never need to."""
@@ -415,7 +416,7 @@ class ReplyFactory(ServerFactory):
         if addr and not self._permits(addr):
             self.observer.refused(listener, addr, RefusalReason.DENIED)
             return None
-        protocol = ReplyProtocol(self._clock, self.rules.converse(), self._pause, listener, self.sampling_clock)
+        protocol = ReplyProtocol(self._clock, self.rules.new_conversation(), self._pause, listener, self.sampling_clock)
         protocol.factory = self
         return protocol
 

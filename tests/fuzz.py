@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 
-from echoreply.core.conversation import BATCH, Rules
+from echoreply.core.conversation import REPLIES_AT_ONCE, Rules
 from echoreply.core.framing import Framing
 from echoreply.core.replies import Replies
 from echoreply.protocol import BUFFER, ReplyFactory
@@ -166,7 +166,9 @@ class Conversations(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        longest = max(BATCH, len(self.contract.replies.prefix) + max(self.contract.max_message + 1025, BUFFER))
+        longest = max(
+            REPLIES_AT_ONCE, len(self.contract.replies.prefix) + max(self.contract.max_message + 1025, BUFFER)
+        )
         assert self.transport.waiting <= self.transport.room + longest + 50
         if not self.protocol.closing:
             counts = self.factory.counts.totals()

@@ -1,59 +1,39 @@
-"""Messages by which a client says goodbye."""
+"""Messages that ask the server to close the connection: C{exit} and C{quit}, or those that a reply script names."""
 
 from __future__ import annotations
 
 from attrs import field, frozen
 
-from echoreply.core.framing import Block
-
-_CR = ord("\r")
-
 
 @frozen
 class CloseWords:
     """
-    Messages that ask the server to close, instead of wanting a reply.
+    The messages that are not answered: the server closes instead.
 
-    @ivar words: what such a message is, once CR and LF are stripped from both its ends.
+    @ivar words: the messages, without CR and LF at either end.
+    @ivar longest: the length of the longest word.
+    @ivar tails: the bytes that every word ends with; then the same followed by LF, and by CR. They are what a search
+        through many messages looks for.
     """
 
     words: frozenset[bytes]
-    _longest: int = field(init=False, repr=False, eq=False)
-    _ends: tuple[bytes, ...] = field(init=False, repr=False, eq=False)
+    longest: int = field(init=False, repr=False, eq=False)
+    tails: tuple[bytes, bytes, bytes] = field(init=False, repr=False, eq=False)
 
-    @_longest.default
+    @longest.default
     def _length_of_longest(self) -> int:
         return max(map(len, self.words), default=0)
 
-    @_ends.default
-    def _common_ends(self) -> tuple[bytes, ...]:
+    @tails.default
+    def _common_tails(self) -> tuple[bytes, bytes, bytes]:
         tail = min(self.words, key=len, default=b"")
         while not all(word.endswith(tail) for word in self.words):
             tail = tail[1:]
         return tail, tail + b"\n", tail + b"\r"
 
     def __contains__(self, message: bytes) -> bool:
-        """Tell whether a message is one of them."""
+        """Tell whether a message, with or without its terminator, is one of the words."""
         return message.strip(b"\r\n") in self.words
-
-    def may_be_in(self, block: Block) -> bool:
-        """
-        Tell quickly whether it is worth asking of each message of a block.
-
-        Looking for several bytes takes longer than all else that is done to a block, so messages of the same length,
-        as test traffic often has, are known by it.
-        """
-        data = block.data
-        if block.count == 1:
-            return data.strip(b"\r\n") in self.words
-        if not self.words:
-            return False
-        if _CR not in data:
-            length, rest = divmod(len(data), block.count)
-            if not rest and length > self._longest + 1 and data[length - 1 :: length] == b"\n" * block.count:
-                return False
-        tail, before_lf, before_cr = self._ends
-        return data.find(before_lf) >= 0 or data.find(before_cr) >= 0 or data.endswith(tail)
 
 
 EXIT_OR_QUIT = CloseWords(frozenset({b"exit", b"quit"}))

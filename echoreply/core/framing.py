@@ -1,27 +1,37 @@
 """
-Where a message ends: the bytes of one connection, cut into messages.
+Framing: where a message ends, and which of its bytes are its body and which its terminator.
 
-What a framer must do, and at what cost:
+Nothing else knows. A framing of another kind, such as one by length, is a new L{Framer} that returns a L{Block} of its
+own; conversations, scripts, logs and tests follow.
 
-- take a read of any size and give the messages that it completes, in order: O(length of the read), with nothing
-  done in Python for a single message, since a read of 64 KiB may hold 65,536 of them;
-- keep what is unfinished, and give it as a message when the caller says that no more will come: amortized O(1) a byte;
-- notice a message that is longer than the limit before it is complete, so that memory is bounded by the limit, the
+The costs of a framer:
+
+- C{receive} takes a read of any size and returns the messages that it completes, in order: O(length of the read), and
+  nothing is done in Python for each message, since a read of 64 KiB may hold 65,536 of them;
+- an unfinished message is kept until its end, or until the caller says that no more will come: amortized O(1) a byte;
+- a message that is longer than the limit is noticed before it is complete, so memory is bounded by the limit, the
   longest terminator and one read.
 
-So messages travel as L{Block}s, whole runs of them in the bytes that they came in, and are looked at one by one only
-where somebody has to.
+So messages travel as L{Block}s, whole runs of them in the bytes that they came in, and are taken apart only where each
+one matters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Protocol
+from io import BytesIO
+from itertools import islice
+from typing import Protocol, Self
 
 from attrs import define
 
+from echoreply.core.close_words import CloseWords
+
 LONGEST_TERMINATOR = 1024
-"""CR bytes before an LF that are taken for the terminator's."""
+"""CR bytes before an LF that count as its terminator's, at most."""
+
+_CR = ord("\r")
 
 
 class Framing(Enum):
@@ -34,30 +44,113 @@ class Framing(Enum):
     READ = "read"
     """Where a read ends."""
 
+    def framer(self, max_message: int) -> Framer:
+        """Return a new framer for one connection."""
+        return ReadFramer() if self is Framing.READ else LineFramer(max_message, pause_ends=self is Framing.AUTO)
+
+
+class MakesFramers(Protocol):
+    """A framing: one of L{Framing}, or any other object that makes framers."""
+
+    def framer(self, max_message: int) -> Framer:
+        """
+        Return a new framer for one connection.
+
+        @param max_message: bytes in the longest message.
+        """
+
 
 @define  # Freezing would make it three times as slow to make one, and every read makes one.
 class Block:
     """
-    One or more whole messages, as they came.
+    One or more whole messages, one after the other, in the bytes that they came in; and the replies to them.
 
-    If C{count} is more than 1, every message in C{data} ends with its only LF. A single message may end without one,
-    and under L{Framing.READ} have others within.
+    If there are several, each ends with LF, its only one. A single message may lack the LF, and under L{Framing.READ}
+    have others within. A framing whose messages are cut otherwise has a subclass, which overrides all methods but
+    C{bodies} and C{first}.
+
+    @ivar data: all bytes of the messages, terminators included.
+    @ivar count: how many messages there are. 0 if C{replies} is a greeting or an error line alone.
+    @ivar replies: what is sent for them, once they have been answered. It may end with an error line.
     """
 
     data: bytes
     count: int
+    replies: bytes = b""
 
-    def messages(self, at_most: int | None = None) -> list[bytes]:
-        """Give the messages, the first C{at_most} of them, with their terminators but for a final LF."""
+    def messages(self) -> Iterable[bytes]:
+        """Return the messages in order, each with its terminator. They are cut as they are asked for."""
+        return (self.data,) if self.count == 1 else BytesIO(self.data)
+
+    @staticmethod
+    def split(message: bytes) -> tuple[bytes, bytes]:
+        """Split a message into its body and its terminator: the LF at its end and the CRs before that."""
+        body = message.removesuffix(b"\n")
+        if body != message:
+            body = body.rstrip(b"\r")
+        return body, message[len(body) :]
+
+    @staticmethod
+    def too_long(message: bytes, max_message: int) -> bool:
+        """Tell whether a message, terminator included, is longer than the limit. A shorter one never is."""
+        return too_long(message.removesuffix(b"\n"), max_message)
+
+    def may_hold(self, close_words: CloseWords) -> bool:
+        """
+        Tell quickly whether it is worth comparing each message with the close words.
+
+        Looking for several bytes takes longer than all else that is done to a block, so messages of the same length,
+        as test traffic often has, are told apart by that.
+        """
+        data = self.data
         if self.count == 1:
-            return [self.data.removesuffix(b"\n")][:at_most]
-        most = self.count if at_most is None else min(at_most, self.count)
-        return self.data.split(b"\n", most)[:most]
+            return data.strip(b"\r\n") in close_words.words
+        if not close_words.words:
+            return False
+        if _CR not in data:
+            length, rest = divmod(len(data), self.count)
+            if not rest and length > close_words.longest + 1 and data[length - 1 :: length] == b"\n" * self.count:
+                return False
+        tail, before_lf, before_cr = close_words.tails
+        return data.find(before_lf) >= 0 or data.find(before_cr) >= 0 or data.endswith(tail)
+
+    def prefixed(self, prefix: bytes, transform: Callable[[bytes], bytes] | None) -> bytes:
+        """Return the replies that are a prefix and the message, each with the terminator of its message."""
+        data = transform(self.data) if transform else self.data
+        if not prefix:
+            return data
+        return prefix + data.replace(b"\n", b"\n" + prefix, self.count - 1)
+
+    def fitting(self, size: int, prefix: int) -> Self:
+        """
+        Return the first messages, as many as have replies that are no longer than a limit, but at least one.
+
+        @param size: bytes of all replies, at most.
+        @param prefix: bytes that each reply is longer than its message.
+        """
+        data, count = self.data, self.count
+        while count > 1 and len(data) + count * prefix > size:
+            cut = data.rfind(b"\n", 0, len(data) // 2) + 1 or data.find(b"\n") + 1
+            data = data[:cut]
+            count = data.count(b"\n")
+        return self.first(len(data), count)
+
+    def bodies(self, at_most: int | None = None) -> list[bytes]:
+        """Return the messages in order without their terminators, C{at_most} of them."""
+        return [self.split(message)[0] for message in islice(self.messages(), at_most)]
+
+    def first(self, length: int, count: int) -> Self:
+        """Return the first C{count} messages, which are C{length} bytes."""
+        return self if count == self.count else type(self)(self.data[:length], count)
+
+    def after(self, first: Block) -> Self:
+        """Return the messages that follow the first ones."""
+        return type(self)(self.data[len(first.data) :], self.count - first.count)
 
 
 def too_long(message: bytes | bytearray, limit: int, checked: int = 0) -> bool:
     """
-    Tell whether a message, without its LF, is longer than C{limit} bytes.
+    Tell whether a line, without its LF, is longer than C{limit} bytes.
 
     CR bytes at the end are its terminator's and do not count, up to C{LONGEST_TERMINATOR} of them.
 
@@ -68,41 +161,76 @@ def too_long(message: bytes | bytearray, limit: int, checked: int = 0) -> bool:
     )
 
 
-class Framer(Protocol):
-    """What the framers have in common."""
+class Framer:
+    """
+    Cuts the bytes of one connection into messages, and frames what the server says by itself.
 
-    overflow: bool
-    """The message that is being received is longer than the limit. What follows it is dropped."""
+    @ivar ends_at_lf: whether a run of bytes that ends with LF is always whole messages, each up to its LF, so that
+        L{Conversation.answer <echoreply.core.conversation.Conversation.answer>} can answer it without this framer.
+    @ivar lf_seen: whether an LF has been received. Only framers with C{ends_at_lf} have it; C{Conversation.answer}
+        sets it, too.
+    @ivar overflow: whether the message that is being received is longer than the limit. What follows it is dropped.
+    """
 
-    speaks_in_lines: bool
-    """Whether an LF has been seen, so that no silence ends a message any more."""
+    __slots__ = ("lf_seen",)
 
-    def receive(self, data: bytes) -> Block | None:
-        """Take what was read; give the messages that it completes, if any."""
-
-    def finish(self) -> Block | None:
-        """Give what is left as a message, if anything is."""
+    lf_seen: bool
+    ends_at_lf = False
+    overflow = False
 
     @property
     def unfinished(self) -> bool:
         """Whether part of a message has been received."""
+        return False
+
+    @property
+    def awaits_silence(self) -> bool:
+        """Whether the unfinished message would end if the client sent nothing for a while."""
+        return False
+
+    def receive(self, data: bytes) -> Block | None:
+        """Take a read; return the messages that it completes, if any."""
+        raise NotImplementedError
+
+    def finish(self) -> Block | None:
+        """Return the unfinished message, if there is one that can end here."""
+        return None
+
+    def frame(self, text: bytes) -> bytes:
+        """Return the bytes to send for a greeting, a script's reply or an error line."""
+        return text
+
+    def leaves_line_open(self, sent: bytes) -> bool:
+        """Tell whether an error line needs a line break before it to be a line of its own."""
+        return not sent.endswith(b"\n")
 
 
-class LineFramer:
-    """A L{Framer} whose messages end at LF."""
+class LineFramer(Framer):
+    """
+    A framer whose messages end at LF.
 
-    __slots__ = ("_limit", "_rest", "overflow", "speaks_in_lines")
+    @param pause_ends: whether a silence ends a message, as long as no LF has been received.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_limit", "_pause_ends", "_rest", "overflow")
+
+    ends_at_lf = True
+
+    def __init__(self, limit: int, *, pause_ends: bool = False) -> None:
         self._limit = limit
+        self._pause_ends = pause_ends
         # Most connections never have anything unfinished, and need no buffer of their own.
         self._rest: bytes | bytearray = b""
-        self.speaks_in_lines = False
+        self.lf_seen = False
         self.overflow = False
 
     @property
     def unfinished(self) -> bool:
         return bool(self._rest)
+
+    @property
+    def awaits_silence(self) -> bool:
+        return self._pause_ends and not self.lf_seen and bool(self._rest)
 
     def receive(self, data: bytes) -> Block | None:
         if self.overflow:
@@ -110,7 +238,7 @@ class LineFramer:
         block = None
         end = data.rfind(b"\n") + 1
         if end:
-            self.speaks_in_lines = True
+            self.lf_seen = True
             lines = data[:end]
             data = data[end:]
             if self._rest:
@@ -133,15 +261,10 @@ class LineFramer:
         return block
 
 
-class ReadFramer:
-    """A L{Framer} for which every read is a message."""
+class ReadFramer(Framer):
+    """A framer for which every read is a message."""
 
-    speaks_in_lines = False
-    unfinished = False
-    overflow = False
+    __slots__ = ()
 
     def receive(self, data: bytes) -> Block | None:
         return Block(data, 1)
-
-    def finish(self) -> Block | None:
-        return None

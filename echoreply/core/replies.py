@@ -1,4 +1,4 @@
-"""What a message is answered with."""
+"""The reply to a message: the prefix, then the message, perhaps transformed; and the server's error lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from echoreply.core.framing import Block
 
 
 class Transform(Enum):
-    """What is done to the ASCII letters of a message in its reply."""
+    """How the ASCII letters of a message change in its reply."""
 
     NONE = "none"
     UPPER = "upper"
@@ -25,10 +25,10 @@ _CHANGES: dict[Transform, Callable[[bytes], bytes]] = {Transform.UPPER: bytes.up
 @frozen
 class Replies:
     """
-    The replies to whole blocks of messages.
+    Makes the replies to whole blocks of messages.
 
-    @ivar prefix: what goes before each reply, as it is.
-    @ivar transform: what is done to the message.
+    @ivar prefix: the bytes that each reply begins with.
+    @ivar transform: how the message changes.
     """
 
     prefix: bytes = DEFAULT_PREFIX
@@ -42,22 +42,23 @@ class Replies:
 
     @_change.default
     def _change_of_messages(self) -> Callable[[bytes], bytes] | None:
-        # To ask which transform it is takes a quarter as long as the reply to a small message.
+        # Looking it up for each read takes a quarter as long as the reply to a small message.
         return _CHANGES.get(self.transform)
 
     def transformed(self, message: bytes) -> bytes:
-        """Give what stands for a message in its reply."""
+        """Return a message as its reply has it."""
         return self._change(message) if self._change else message
 
     def to(self, block: Block) -> bytes:
-        """Give the replies to all messages of a block, in order."""
-        data = self.transformed(block.data)
-        if not self.prefix:
-            return data
-        return self.prefix + data.replace(b"\n", self._between, block.count - 1)
+        """Return the replies to all messages of a block, in order."""
+        return block.prefixed(self.prefix, self._change)
 
     def to_lines(self, lines: bytes) -> tuple[bytes, int]:
-        """Give the replies to messages, in order, and how many there are: 0 if the last does not end with LF."""
+        """
+        Return the replies to lines, in order, and how many lines there are: 0 if the last does not end with LF.
+
+        This is L{to} and the framing in one, for nearly every read of a framing whose messages end at LF.
+        """
         if self._change:
             lines = self._change(lines)
         prefix = self.prefix
@@ -68,11 +69,11 @@ class Replies:
         if not prefix:
             return lines, lines.count(b"\n")
         replies = lines.replace(b"\n", self._between)
-        # To count LFs takes longer than to replace them.
+        # Counting LFs takes longer than replacing them.
         count = (len(replies) - len(lines)) // len(prefix)
         return prefix + replies[: -len(prefix)], count
 
 
 def error_line(reason: str) -> bytes:
-    """Give the line that a server sends before it closes for a reason of its own."""
+    """Return the line that a server sends before it closes for a reason of its own."""
     return f"server error: {reason}\n".encode(errors="backslashreplace")

@@ -150,8 +150,8 @@ class LogObserver(NoObserver):
             rate_limit.taken += messages.count
         elif left := rate_limit.take(messages.count):
             client = _of_connection(connection)
-            for message in messages.messages(left):
-                self._tell(_message(client, message))
+            for body in messages.bodies(left):
+                self._tell(_message(client, body))
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
         """Log why a connection ended, and what there was of it, as long as the second has room for it."""
@@ -172,7 +172,7 @@ class LogObserver(NoObserver):
         if not self._tells_messages:
             return
         if self._messages.take():
-            self._tell(_message(_of_client(listener, host_and_port(*peer)), message))
+            self._tell(_message(_of_client(listener, host_and_port(*peer)), Block.split(message)[0]))
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
         """Log whom we did not answer, as long as the second has room for it."""
@@ -222,9 +222,8 @@ def _of_client(listener: Listener, peer: str) -> dict[str, Any]:
     return {"peer": peer, "host": listener.name, "transport": listener.transport}
 
 
-def _message(client: dict[str, Any], message: bytes) -> events.Message:
-    shown = message.rstrip(b"\r\n")
-    return events.Message(**client, message=shown[:LONGEST_SHOWN], bytes=len(shown))
+def _message(client: dict[str, Any], body: bytes) -> events.Message:
+    return events.Message(**client, message=body[:LONGEST_SHOWN], bytes=len(body))
 
 
 def _part_of(number: int, part: tuple[int, int]) -> int:

@@ -1,6 +1,7 @@
 """
-Reply scripts: what else a server may answer, as a person has written it down.
+Reply scripts: TOML files that say what the server sends, on connect, to each message, and when it closes.
 
-C{source} reads one, C{script} decides which reply a message gets, C{template} makes it, and C{conversation} has a whole
-conversation by it. To be imported only when there is a script: what templates are made of takes fourteen megabytes.
+C{source} parses one, C{script} holds what it says, C{template} renders a reply, C{responder} chooses and renders the
+reply to a message, and C{conversation} has a whole conversation by it. Import these only when there is a script: Jinja
+and RE2 take fourteen megabytes.
 """

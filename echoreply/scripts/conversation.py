@@ -1,4 +1,4 @@
-"""A conversation in which each message is looked at."""
+"""A conversation in which a reply script decides each reply, so each message is looked at by itself."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from echoreply.core.connection_info import ConnectionInfo
-from echoreply.core.conversation import BATCH, Batch, Conversation, Rules
-from echoreply.core.framing import Block, too_long
+from echoreply.core.conversation import REPLIES_AT_ONCE, Conversation, Rules
+from echoreply.core.framing import Block
 from echoreply.core.reasons import EndReason
 from echoreply.core.replies import error_line
 
@@ -16,15 +16,15 @@ from echoreply.core.replies import error_line
 @frozen
 class Answer:
     """
-    What a message gets.
+    A script's answer to a message.
 
-    @ivar case: what of the script it is by, as people know it.
+    @ivar rule: the part of the script that gave it, as people know it, such as C{rule 1}.
     @ivar reply: may be empty.
-    @ivar fault: why there is no reply, if there should have been one. It is told to the client.
-    @ivar close: whether the conversation is over.
+    @ivar fault: why there is no reply, if one could not be rendered. The client gets it as an error line.
+    @ivar close: whether the connection is closed after the reply.
     """
 
-    case: str
+    rule: str
     reply: bytes
     fault: str
     close: bool
@@ -35,22 +35,22 @@ class ScriptedRules(Rules):
     """
     Rules by which each message is answered by itself.
 
-    @ivar answer: gives the answer to a message, terminator included, in its connection_info: the how manyth of this
-        client it is, from 1.
+    @ivar answer: returns the answer to a message. It takes the facts about the client, the message's number in its
+        conversation, from 1, its body and its terminator.
     """
 
-    answer: Callable[[ConnectionInfo, int, bytes], Answer] = field(kw_only=True)
+    answer: Callable[[ConnectionInfo, int, bytes, bytes], Answer] = field(kw_only=True)
 
-    def converse(self) -> Conversation:
+    def new_conversation(self) -> Conversation:
         return ScriptedConversation(self)
 
     @property
-    def mark(self) -> bytes:
+    def common_prefix(self) -> bytes:
         """Nothing: replies may be anything."""
         return b""
 
     def _replies_to(self, datagram: bytes, connection_info: Callable[[], ConnectionInfo]) -> list[bytes]:
-        answer = self.answer(connection_info(), 1, datagram)
+        answer = self.answer(connection_info(), 1, *Block.split(datagram))
         reply = error_line(answer.fault) if answer.fault else answer.reply
         return [reply] if reply else []
 
@@ -68,47 +68,42 @@ class ScriptedConversation(Conversation):
         self._answer_to = rules.answer
         self._count = 0
 
-    def begin(self, connection_info: ConnectionInfo) -> Batch:
+    def greet(self, connection_info: ConnectionInfo) -> Block:
         self._connection_info = connection_info
-        return super().begin(connection_info)
+        return super().greet(connection_info)
 
     def answer(self, data: bytes) -> None:
-        """Answer no read at once."""
+        """Return C{None}: each message needs a look of its own."""
         return
 
-    def _answer_next(self) -> Batch:
-        block, later = self._unanswered[0], self._unanswered[1:]
-        data = block.data
+    def _answer_waiting(self) -> Block:
+        block = self._waiting[0]
         replies: list[bytes] = []
-        start = number = size = 0
+        length = number = size = 0
         ending: tuple[EndReason, str] | None = None
-        while number < block.count and size < BATCH and not ending:
-            end = len(data) if block.count == 1 else data.index(b"\n", start) + 1
-            message = data[start:end]
-            ending = self._objection(message)
+        for message in block.messages():
+            body, terminator = block.split(message)
+            ending = self._ending_by(block, message, body)
             if ending:
                 break
             self._count += 1
-            answer = self._answer_to(self._connection_info, self._count, message)
+            answer = self._answer_to(self._connection_info, self._count, body, terminator)
             reply = answer.reply
             if answer.fault:
-                reply = self._line_after(replies[-1] if replies else b"", answer.fault)
+                reply = self._error_after(replies[-1] if replies else b"", answer.fault)
+            elif reply:
+                reply = self._framer.frame(reply)
             if reply:
                 replies.append(reply)
                 size += len(reply)
+            length += len(message)
+            number += 1
             if answer.close:
                 ending = EndReason.RULE, ""
-            start = end
-            number += 1
-        batch = Batch(data[:start], number, b"".join(replies))
-        if ending:
-            return self._finish(*ending, batch)
-        rest = (Block(data[start:], block.count - number),) if number < block.count else ()
-        self._unanswered = rest + later
-        return batch
-
-    def _objection(self, message: bytes) -> tuple[EndReason, str] | None:
-        """Say why a message gets no reply and ends the conversation, if so."""
-        if too_long(message.removesuffix(b"\n"), self._rules.max_message):
-            return self._too_long
-        return (EndReason.FAREWELL, "") if message in self._close_words else None
+                break
+            if size >= REPLIES_AT_ONCE:
+                break
+        answered = block.first(length, number)
+        self._take(answered)
+        answered.replies = b"".join(replies)
+        return self._finish(answered, *ending) if ending else answered

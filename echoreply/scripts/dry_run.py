@@ -1,4 +1,4 @@
-"""What a reply script would do, told without a connection."""
+"""A dry run of a reply script: what the server would send, without a connection."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from time import time
 from attrs import frozen
 
 from echoreply.core.connection_info import Address, ConnectionInfo, Ports
-from echoreply.core.framing import too_long
+from echoreply.core.framing import Block
 from echoreply.core.quoting import quote
 from echoreply.core.replies import Replies
 from echoreply.scripts.conversation import Answer
+from echoreply.scripts.responder import Responder
 from echoreply.scripts.script import Script
-from echoreply.scripts.speaker import Speaker, split
 
 _CLIENT = ConnectionInfo(1, Address("127.0.0.1", 50000), Address("127.0.0.1", 8088), "tcp")
 
 
 @frozen
-class Prediction:
+class Outcome:
     """
-    What becomes of a message, or of a client that has connected.
+    The outcome of a message, or of connecting.
 
-    @ivar words: say it, in a line.
-    @ivar fault: whether that is that something can't be said.
+    @ivar text: a line for people.
+    @ivar fault: whether a reply could not be rendered.
     """
 
-    words: str
+    text: str
     fault: bool = False
 
 
-def predict(script: Script, replies: Replies, max_message: int, messages: Iterable[bytes]) -> Iterator[Prediction]:
+def dry_run(script: Script, replies: Replies, max_message: int, messages: Iterable[bytes]) -> Iterator[Outcome]:
     """
-    Tell how a client is greeted, which comes by TCP on this machine, and what becomes of its messages.
+    Yield the greeting of a client that connects by TCP on this machine, and the outcome of each of its messages.
 
     @param messages: with their terminators. After one that ends the connection, the next begins another.
     """
-    speaker = Speaker(script=script, replies=replies, ports=Ports(), seconds=time, report=lambda _fault: None)
-    greeting = [_told(speaker.greeting(_CLIENT))] if script.greeting else []
+    responder = Responder(script=script, replies=replies, ports=Ports(), seconds=time, report=lambda _fault: None)
+    greeting = [_outcome(responder.greeting(_CLIENT))] if script.greeting else []
     yield from greeting
     count = 0
     closed = False
@@ -47,19 +47,20 @@ def predict(script: Script, replies: Replies, max_message: int, messages: Iterab
             yield from greeting
             count = 0
         count += 1
-        text = quote(split(message)[0])
+        body, terminator = Block.split(message)
+        text = quote(body)
         closed = True
-        if too_long(message.removesuffix(b"\n"), max_message):
-            yield Prediction(f"{text}: longer than {max_message} bytes, closes")
-        elif message in script.close_words:
-            yield Prediction(f"{text}: close_on, closes")
+        if Block.too_long(message, max_message):
+            yield Outcome(f"{text}: longer than {max_message} bytes, closes")
+        elif body in script.close_words:
+            yield Outcome(f"{text}: close_on, closes")
         else:
-            answer = speaker.answer(_CLIENT, count, message)
+            answer = responder.answer(_CLIENT, count, body, terminator)
             closed = answer.close
-            yield _told(answer, f"{text}: ", ", closes" if closed else "")
+            yield _outcome(answer, f"{text}: ", ", closes" if closed else "")
 
 
-def _told(answer: Answer, before: str = "", after: str = "") -> Prediction:
+def _outcome(answer: Answer, before: str = "", after: str = "") -> Outcome:
     if answer.fault:
-        return Prediction(f"{before}server error: {answer.fault}{after}", fault=True)
-    return Prediction(f"{before}{answer.case}: {quote(answer.reply) if answer.reply else 'nothing'}{after}")
+        return Outcome(f"{before}server error: {answer.fault}{after}", fault=True)
+    return Outcome(f"{before}{answer.rule}: {quote(answer.reply) if answer.reply else 'nothing'}{after}")

@@ -1,4 +1,4 @@
-"""A reply script: which reply a message gets."""
+"""A reply script after parsing: its rules, its default reply and its greeting."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from echoreply.core.framing import Framing
 from echoreply.scripts.template import Template
 
 GREETING, REPLY = "greeting", "reply"
-"""What people know what is sent first by, and the reply that a message gets which is no case."""
+"""The names that people know the greeting by, and the reply to messages that no rule is for."""
 
-Matches = Callable[[bytes], Mapping[str, str] | None]
-"""Tells whether a message, without its terminator, is meant: if so, by the named groups that it has found."""
+Matcher = Callable[[bytes], Mapping[str, str] | None]
+"""Takes a message without its terminator. Returns the named groups it found, or C{None} if the message is another."""
 
 
 @frozen
-class Case:
+class ScriptRule:
     """
-    Messages of a kind, and what they are answered with.
+    A C{[[rule]]} of a script: a kind of message, and the reply to it.
 
-    @ivar name: what people know it by, such as C{rule 1}.
-    @ivar when: is empty when the case is none, whatever the message is.
-    @ivar close: whether the reply is the last.
+    @ivar name: the name that people know it by, such as C{rule 1}.
+    @ivar match: tells whether the rule is for a message.
+    @ivar when: if there is one, and it renders as an empty text, the rule is not for the message after all.
+    @ivar close: whether the connection is closed after the reply.
     """
 
     name: str
-    matches: Matches
+    match: Matcher
     when: Template | None
     reply: Template
     close: bool
@@ -37,28 +38,28 @@ class Case:
 @frozen
 class Script:
     """
-    What a person has written down of how a server is to answer.
+    A parsed reply script.
 
-    @ivar cases: the first that a message is.
-    @ivar reply: what it gets if it is none.
-    @ivar greeting: what is sent when a client has connected.
+    @ivar rules: in order; the first that is for a message answers it.
+    @ivar reply: the reply to messages that no rule is for.
+    @ivar greeting: sent when a client has connected.
     @ivar framing: where a message ends, if the script says so.
     """
 
-    cases: tuple[Case, ...]
+    rules: tuple[ScriptRule, ...]
     reply: Template
     greeting: Template | None = None
     close_words: CloseWords = EXIT_OR_QUIT
     framing: Framing | None = None
 
-    def head(self, prefix: bytes) -> bytes | None:
-        """Give what stands before the message in all replies, if they are no more than that, message and end."""
+    def constant_prefix(self, prefix: bytes) -> bytes | None:
+        """Return the bytes before the message, if every reply is only those, the message and its terminator."""
         parts = self.reply.parts
-        if self.cases or parts is None or parts[-2:] != ["message", "end"]:
+        if self.rules or parts is None or parts[-2:] != ["message", "end"]:
             return None
-        head = b""
+        constant = b""
         for part in parts[:-2]:
             if part in ("message", "end"):
                 return None
-            head += part if isinstance(part, bytes) else prefix
-        return head
+            constant += part if isinstance(part, bytes) else prefix
+        return constant

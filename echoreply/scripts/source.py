@@ -1,4 +1,4 @@
-"""A reply script as it is written down: TOML, with templates as Jinja has them and patterns as RE2 does."""
+"""Parses reply scripts, which are TOML files with Jinja templates and RE2 patterns, and says what is wrong with one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attrs import frozen
 
 from echoreply.core.close_words import EXIT_OR_QUIT, CloseWords
 from echoreply.core.framing import Framing
-from echoreply.scripts.script import Case, Matches, Script
+from echoreply.scripts.script import Matcher, Script, ScriptRule
 from echoreply.scripts.template import BadTemplate, Template, bytes_of, condition, greeting, template, text_of
 
 DEFAULT_REPLY = "{{ prefix }}{{ message }}{{ end }}"
@@ -20,39 +20,43 @@ DEFAULT_REPLY = "{{ prefix }}{{ message }}{{ end }}"
 _KEYS = ("greeting", "framing", "close_on", "reply", "rule")
 _RULE_KEYS = ("message", "pattern", "when", "reply", "close")
 
-_KINDS = {str: "a text", bool: "true or false", list: "a list"}
+_KINDS = {str: "a string", bool: "true or false", list: "a list"}
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
 Path = Sequence[str | int]
-"""Where in a document something is: keys, and numbers of tables, from 0."""
+"""A place in a document: keys, and indexes of tables."""
 
 
 def script_of_toml(text: str, where: str = "script") -> Script:
     """
-    Make a script of its text.
+    Parse a script.
 
-    @param where: what people know it by, such as its file.
-    @raise ValueError: it is not right. The text says where and why, for people, in a line.
+    @param where: the name of the script in error texts, such as its file.
+    @raise ValueError: the script is wrong. The text is one line for people, with the place and the reason.
     """
     try:
         document = tomllib.loads(text)
     except RecursionError:
         raise ValueError(f"{where}: nested too deeply") from None
     except ValueError as error:
-        # Newer Pythons have the place as attributes, all have it in the text.
+        # Newer Pythons have the place as attributes, but all have it in the text.
         why, _, place = str(error).removesuffix(")").partition(" (at ")
         if not place.startswith("line "):
-            # It is at the end of the document.
+            # The error is at the end of the document.
             place = f"line {len(text.rstrip().encode().splitlines()) or 1}"
         raise ValueError(f"{where}, {place}: {why}") from None
-    return _Reader(text, where).script(document)
+    return _Parser(text, where).script(document)
 
 
 @frozen
-class _Reader:
-    """Reads a document, and tells where in it something is wrong."""
+class _Parser:
+    """
+    Makes a L{Script} of a document.
+
+    All methods raise C{ValueError} for the first mistake that they find.
+    """
 
     _text: str
     _where: str
@@ -64,13 +68,13 @@ class _Reader:
             close_words = self._close_words(self._get((), document, "close_on", list))
         rules = document.get("rule", [])
         if not isinstance(rules, list):
-            raise self._fault(("rule",), "takes tables, each of them [[rule]]")
-        cases = [self._case(number, rule, close_words) for number, rule in enumerate(rules)]
-        self._check_reached(rules)
+            raise self._error(("rule",), "takes tables, each written as [[rule]]")
+        parsed = [self._rule(number, rule, close_words) for number, rule in enumerate(rules)]
+        self._check_reachable(rules)
         reply = self._template((), document, "reply", DEFAULT_REPLY, template)
         greets = self._template((), document, "greeting", "", greeting)
         return Script(
-            cases=tuple(cases),
+            rules=tuple(parsed),
             reply=reply,
             greeting=greets if greets.parts != [] else None,
             close_words=close_words,
@@ -83,60 +87,62 @@ class _Reader:
         if "framing" not in document:
             return None
         if name not in choices:
-            raise self._fault(("framing",), f"takes {', '.join(choices)}, not {name!r}")
+            raise self._error(("framing",), f"takes {', '.join(choices)}, not {name!r}")
         return Framing(name)
 
     def _close_words(self, words: list[object]) -> CloseWords:
         for word in words:
             if not isinstance(word, str) or word.strip("\r\n") != word:
-                raise self._fault(("close_on",), f"takes texts without a line's end, not {word!r}")
+                raise self._error(
+                    ("close_on",), f"takes strings that neither begin nor end with CR or LF, not {word!r}"
+                )
         return CloseWords(frozenset([bytes_of(str(word)) for word in words]))
 
-    def _case(self, number: int, rule: object, close_words: CloseWords) -> Case:
+    def _rule(self, number: int, rule: object, close_words: CloseWords) -> ScriptRule:
         path = ("rule", number)
         if not isinstance(rule, dict):
-            raise self._fault(path, "takes a table, [[rule]]")
+            raise self._error(path, "takes a table, written as [[rule]]")
         self._check_keys(path, rule, _RULE_KEYS)
         if not {"message", "pattern", "when"} & set(rule) or {"message", "pattern"} <= set(rule):
-            raise self._fault(path, "takes message, pattern or when, and not both of the first two")
+            raise self._error(path, "needs message, pattern or when, but not both message and pattern")
         if "reply" not in rule and "close" not in rule:
-            raise self._fault(path, "takes a reply, or close = true")
+            raise self._error(path, "needs a reply, or close = true")
         groups: Collection[str] = ()
-        matches: Matches = _any
+        match: Matcher = _match_any
         if "pattern" in rule:
             pattern = self._pattern(path, rule)
             groups = [text_of(name) for name in pattern.groupindex]
-            matches = partial(_search, pattern)
+            match = partial(_search, pattern)
         elif "message" in rule:
-            matches = partial(_equals, self._message(path, rule, close_words))
-        return Case(
+            match = partial(_equals, self._message(path, rule, close_words))
+        return ScriptRule(
             name=_name(path),
-            matches=matches,
+            match=match,
             when=self._template(path, rule, "when", "", partial(condition, groups=groups)) if "when" in rule else None,
             reply=self._template(path, rule, "reply", "", partial(template, groups=groups)),
             close=self._get(path, rule, "close", bool, False),
         )
 
-    def _check_reached(self, rules: Sequence[Mapping[str, Any]]) -> None:
-        """See that no rule is after one that takes all its messages."""
+    def _check_reachable(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Check that no rule follows one that answers all its messages."""
         taken: dict[tuple[str, str], int] = {}
         for number, rule in enumerate(rules):
             for key in {"message", "pattern"} & set(rule):
                 what = key, rule[key]
                 if what in taken:
-                    why = f"is that of rule {taken[what] + 1}, so this rule would never be used"
-                    raise self._fault(("rule", number, key), why)
+                    why = f"is the same as in rule {taken[what] + 1}, so this rule would never be used"
+                    raise self._error(("rule", number, key), why)
                 if "when" not in rule:
                     taken[what] = number
 
     def _message(self, path: Path, rule: Mapping[str, Any], close_words: CloseWords) -> bytes:
         message = bytes_of(self._get(path, rule, "message", str))
         if message in close_words:
-            raise self._fault(
-                (*path, "message"), "is in close_on, which is asked first, so this rule would never be used"
+            raise self._error(
+                (*path, "message"), "is in close_on, which is looked at first, so this rule would never be used"
             )
         if message.endswith(b"\n"):
-            raise self._fault((*path, "message"), "takes a message without its end, \\n")
+            raise self._error((*path, "message"), "takes a message without its terminator, \\n")
         return message
 
     def _pattern(self, path: Path, rule: Mapping[str, Any]) -> Any:  # noqa: ANN401  # re2 has no types
@@ -144,11 +150,11 @@ class _Reader:
         try:
             return re2.compile(bytes_of(source), _OPTIONS)
         except re2.error as error:
-            why = error.args[0] if error.args else "not a pattern"
+            why = error.args[0] if error.args else "not a regular expression"
             why = text_of(why) if isinstance(why, bytes) else str(why)
             if why.startswith(("invalid perl operator", "invalid escape sequence")):
-                why += "; patterns are RE2's, which have no look-around and no back-references"
-            raise self._fault((*path, "pattern"), why) from None
+                why += "; RE2 patterns have no look-around and no back-references"
+            raise self._error((*path, "pattern"), why) from None
 
     def _template(
         self,
@@ -162,26 +168,26 @@ class _Reader:
         try:
             return make(source)
         except BadTemplate as error:
-            line = f"in line {error.line} of the text, " if error.line > 1 else ""
-            raise self._fault((*path, key), f"{line}{error}") from None
+            line = f"in line {error.line} of the string, " if error.line > 1 else ""
+            raise self._error((*path, key), f"{line}{error}") from None
 
     def _check_keys(self, path: Path, table: Mapping[str, Any], known: Sequence[str]) -> None:
         for key in table:
             if key not in known:
                 where = "; it belongs above the first [[rule]]" if key in _KEYS else ""
-                raise self._fault((*path, key), f"unknown key; there are {', '.join(known)}{where}")
+                raise self._error((*path, key), f"unknown key; known keys: {', '.join(known)}{where}")
 
     def _get(self, path: Path, table: Mapping[str, Any], key: str, kind: type, *default: Any) -> Any:  # noqa: ANN401
         value = table.get(key, *default)
         if not isinstance(value, kind):
-            raise self._fault((*path, key), f"takes {_KINDS[kind]}, not {value!r}")
+            raise self._error((*path, key), f"takes {_KINDS[kind]}, not {value!r}")
         return value
 
-    def _fault(self, path: Path, why: str) -> ValueError:
+    def _error(self, path: Path, why: str) -> ValueError:
         return ValueError(f"{self._where}, line {_line_of(self._text, path)}: {_name(path)}: {why}")
 
 
-def _any(_message: bytes) -> Mapping[str, str]:
+def _match_any(_message: bytes) -> Mapping[str, str]:
     return {}
 
 
@@ -197,17 +203,17 @@ def _equals(expected: bytes, message: bytes) -> Mapping[str, str] | None:
 
 
 def _name(path: Path) -> str:
-    """Name a place as people do: C{rule 2, reply}."""
+    """Return a place as people write it: C{rule 2, reply}."""
     words = [f" {place + 1}" if isinstance(place, int) else f", {place}" for place in path]
     return "".join(words).removeprefix(", ")
 
 
 def _line_of(text: str, path: Path) -> int:
     """
-    Tell in which line something begins.
+    Return the line, from 1, in which the value at a place begins.
 
-    The parser does not tell. But as many lines as make a document either have it or not, and it begins after the most
-    of them that have not.
+    TOML's parser does not say. So the first lines of the text, as many as are a document by themselves, are parsed
+    again and again: the value begins after the longest such document that does not have it yet.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     begins = 0

@@ -1,8 +1,8 @@
 """
-Texts with fields in them, as Jinja has them, for bytes.
+Templates: Jinja templates that render to bytes, with the fields that a reply script may use.
 
-What is known when it is compiled is checked then, so that few things are left that can go wrong when it is rendered. A
-text that is no more than bytes and fields of bytes is put together without Jinja.
+Unknown fields are errors when a template is compiled, so little can go wrong when it is rendered. A template that only
+concatenates constant text and fields that are bytes is rendered without Jinja.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from echoreply.core.connection_info import Address, ConnectionInfo, Ports, TLSDe
 
 
 @define
-class Moment:
+class TemplateContext:
     """
-    What a template may tell when it is rendered.
+    The values of the fields when a template is rendered.
 
-    @ivar message: without its terminator.
-    @ivar end: its terminator.
-    @ivar now: gives the time.
-    @ivar count: messages of this client so far, with this one.
-    @ivar match: the named groups of the pattern that has matched; those that took no part are empty.
+    @ivar message: the message without its terminator.
+    @ivar end: the terminator.
+    @ivar now: returns the time.
+    @ivar count: the message's number in its conversation, from 1; 0 for a greeting.
+    @ivar match: the named groups of the pattern that matched; a group that took no part is empty.
     """
 
     connection_info: ConnectionInfo
@@ -48,35 +48,35 @@ class Moment:
 
 
 def text_of(data: bytes) -> str:
-    """Make text of bytes of any kind. L{bytes_of} gives them back."""
+    """Return bytes of any kind as text. L{bytes_of} reverses it."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def bytes_of(text: str) -> bytes:
-    """Make bytes of text."""
+    """Return text as bytes."""
     return text.encode("utf-8", "surrogateescape")
 
 
-_BYTES: dict[str, Callable[[Moment], bytes]] = {
-    "prefix": lambda moment: moment.prefix,
-    "message": lambda moment: moment.message,
-    "end": lambda moment: moment.end,
+_BYTES: dict[str, Callable[[TemplateContext], bytes]] = {
+    "prefix": lambda context: context.prefix,
+    "message": lambda context: context.message,
+    "end": lambda context: context.end,
 }
 
-_FIELDS: dict[str, Callable[[Moment], object]] = {
-    "message": lambda moment: text_of(moment.message),
-    "end": lambda moment: text_of(moment.end),
-    "prefix": lambda moment: text_of(moment.prefix),
-    "match": lambda moment: moment.match,
-    "count": lambda moment: moment.count,
-    "connection": lambda moment: moment.connection_info.connection,
-    "peer": lambda moment: moment.connection_info.peer,
-    "host": lambda moment: moment.connection_info.host,
-    "ports": lambda moment: moment.ports,
-    "transport": lambda moment: moment.connection_info.transport,
-    "tls": lambda moment: moment.connection_info.tls,
-    "pid": lambda _moment: os.getpid(),
-    "now": lambda moment: moment.now(),
+_FIELDS: dict[str, Callable[[TemplateContext], object]] = {
+    "message": lambda context: text_of(context.message),
+    "end": lambda context: text_of(context.end),
+    "prefix": lambda context: text_of(context.prefix),
+    "match": lambda context: context.match,
+    "count": lambda context: context.count,
+    "connection": lambda context: context.connection_info.connection,
+    "peer": lambda context: context.connection_info.peer,
+    "host": lambda context: context.connection_info.host,
+    "ports": lambda context: context.ports,
+    "transport": lambda context: context.connection_info.transport,
+    "tls": lambda context: context.connection_info.tls,
+    "pid": lambda _context: os.getpid(),
+    "now": lambda context: context.now(),
 }
 
 _PARTS: dict[str, Collection[str]] = {
@@ -85,21 +85,21 @@ _PARTS: dict[str, Collection[str]] = {
     "tls": TLSDetails.__annotations__,
     "ports": Ports.__annotations__,
 }
-"""The parts of fields that have no others."""
+"""The fields that have a fixed set of parts, and those parts."""
 
 _GREETING_LACKS = {"message", "end", "match"}
 
 _STAND_INS = "\u1680\u205f\u2006\ud800"
 """
-What may stand for CR, which Jinja would make an LF of: the first that is not in the text.
+Characters that may stand in for CR, which Jinja would turn into LF: the first that is not in the text is used.
 
-They are spaces as CR is one, which matters where a template strips them, but for the last, which can't be in a text
-that comes from UTF-8.
+All but the last are white space, as CR is, which matters where a template strips white space. The last can't be in a
+text that was decoded from UTF-8, so there is always one.
 """
 
 
 class _Variables(dict[str, str]):
-    """The environment's variables. Those that are not set are empty, as for a shell."""
+    """The environment variables. One that is not set is empty, as in a shell."""
 
     def __missing__(self, name: str) -> str:
         return ""
@@ -109,7 +109,7 @@ class BadTemplate(ValueError):  # noqa: N818
     """
     A template that can't be compiled. The text says why, for people.
 
-    @ivar line: in which of its lines, from 1.
+    @ivar line: the line of the template, from 1.
     """
 
     def __init__(self, why: str, line: int) -> None:
@@ -119,9 +119,10 @@ class BadTemplate(ValueError):  # noqa: N818
 
 class Template:
     """
-    A text with fields in it. Made by L{template}, L{greeting} and L{condition}.
+    A compiled template. Made by L{template}, L{greeting} and L{condition}.
 
-    @ivar parts: what is put together, if it is no more than that: bytes, and the names of fields that are bytes.
+    @ivar parts: constant bytes, and the names of fields that are bytes, if the template only concatenates those;
+        otherwise C{None}.
     """
 
     def __init__(self, tree: nodes.Template) -> None:
@@ -130,25 +131,25 @@ class Template:
         self._jinja = _JINJA.template_class.from_code(_JINJA, code, dict(_JINJA.globals))
         self._fields = {name: _FIELDS[name] for name in find_undeclared_variables(tree) if name in _FIELDS}
 
-    def render(self, moment: Moment) -> bytes:
+    def render(self, context: TemplateContext) -> bytes:
         """
-        Put the fields in.
+        Return the text with the values of the fields.
 
-        @raise Exception: that can't be, for a reason that is up to the template, such as a division by zero.
+        @raise Exception: any error of the template's own, such as a division by zero.
         """
         if self.parts is not None:
-            return b"".join([part if isinstance(part, bytes) else _BYTES[part](moment) for part in self.parts])
-        return bytes_of(self._jinja.render({name: get(moment) for name, get in self._fields.items()}))
+            return b"".join([part if isinstance(part, bytes) else _BYTES[part](context) for part in self.parts])
+        return bytes_of(self._jinja.render({name: get(context) for name, get in self._fields.items()}))
 
 
 def template(source: str, groups: Collection[str] = ()) -> Template:
     """
-    Make a template of its text.
+    Compile a template.
 
     @param groups: the parts that C{match} has.
-    @raise BadTemplate: it is not right.
+    @raise BadTemplate: it can't be compiled.
     """
-    with _faults_told():
+    with _syntax_errors():
         cr = _stand_in(source)
         tree = _JINJA.parse(source.replace("\r", cr))
         _check(tree, _FIELDS, groups)
@@ -157,11 +158,11 @@ def template(source: str, groups: Collection[str] = ()) -> Template:
 
 def greeting(source: str) -> Template:
     """
-    Make one for a client that has not said anything.
+    Compile a template that has no message yet.
 
-    @raise BadTemplate: it is not right.
+    @raise BadTemplate: it can't be compiled.
     """
-    with _faults_told():
+    with _syntax_errors():
         cr = _stand_in(source)
         tree = _JINJA.parse(source.replace("\r", cr))
         _check(tree, _FIELDS.keys() - _GREETING_LACKS, ())
@@ -170,11 +171,11 @@ def greeting(source: str) -> Template:
 
 def condition(expression: str, groups: Collection[str] = ()) -> Template:
     """
-    Make a template that is empty unless an expression is true.
+    Compile an expression to a template that renders as an empty text unless the expression is true.
 
-    @raise BadTemplate: it is not right.
+    @raise BadTemplate: it can't be compiled.
     """
-    with _faults_told("an expression, such as count > 3: "):
+    with _syntax_errors("an expression, such as count > 3: "):
         cr = _stand_in(expression)
         parser = Parser(_JINJA, expression.replace("\r", cr), state="variable")
         value = parser.parse_expression()
@@ -190,7 +191,7 @@ def condition(expression: str, groups: Collection[str] = ()) -> Template:
 
 
 @contextmanager
-def _faults_told(takes: str = "") -> Iterator[None]:
+def _syntax_errors(takes: str = "") -> Iterator[None]:
     try:
         yield
     except TemplateSyntaxError as error:
@@ -198,17 +199,17 @@ def _faults_told(takes: str = "") -> Iterator[None]:
 
 
 def _check(tree: nodes.Template, fields: Collection[str], groups: Collection[str]) -> None:
-    """See that a template asks for nothing that there is not."""
+    """Check that all fields and parts that a template uses exist, and that it includes no other template."""
     for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-        raise BadTemplate("a template can't take in others", node.lineno)
+        raise BadTemplate("a template can't include or import others", node.lineno)
     names = list(tree.find_all(nodes.Name))
-    # What is set in one branch only counts as undeclared, too.
+    # Jinja counts a name that only one branch sets as undeclared, too.
     own = {name.name for name in names if name.ctx == "store"}
     unknown = find_undeclared_variables(tree) - own - {*fields, *_JINJA.globals}
     for name in names:
         if name.name in unknown:
-            there_are = ", ".join(sorted({*fields, *_CONSTANTS}))
-            raise BadTemplate(f"unknown field {name.name!r}; there are {there_are}", name.lineno)
+            known_fields = ", ".join(sorted({*fields, *_CONSTANTS}))
+            raise BadTemplate(f"unknown field {name.name!r}; known fields: {known_fields}", name.lineno)
     parts = {name: known for name, known in {**_PARTS, "match": groups}.items() if name not in own}
     accesses: list[nodes.Getattr | nodes.Getitem] = [*tree.find_all(nodes.Getattr), *tree.find_all(nodes.Getitem)]
     for access in accesses:
@@ -216,8 +217,8 @@ def _check(tree: nodes.Template, fields: Collection[str], groups: Collection[str
         if isinstance(access.node, nodes.Name) and access.node.name in parts and isinstance(part, str):
             whole = access.node.name
             if part not in parts[whole]:
-                there_are = ", ".join(sorted(parts[whole])) or "none"
-                raise BadTemplate(f"unknown field '{whole}.{part}'; there are {there_are}", access.lineno)
+                known_parts = ", ".join(sorted(parts[whole])) or "none"
+                raise BadTemplate(f"unknown field '{whole}.{part}'; known parts: {known_parts}", access.lineno)
 
 
 def _stand_in(source: str) -> str:
@@ -225,7 +226,7 @@ def _stand_in(source: str) -> str:
 
 
 def _restored(tree: nodes.Template, stand_in: str) -> nodes.Template:
-    """Put CR back where it stood."""
+    """Put CR back where its stand-in is."""
     for data in tree.find_all(nodes.TemplateData):
         data.data = data.data.replace(stand_in, "\r")
     for constant in tree.find_all(nodes.Const):
@@ -249,16 +250,17 @@ def _parts(tree: nodes.Template) -> list[bytes | str] | None:
 
 def _to_json(value: object) -> str:
     r"""
-    Write JSON, on one line.
+    Return a value as JSON on one line.
 
-    What is no UTF-8 becomes C{\\udc80} to C{\\udcff}, which Python reads back as it was, and others as U+FFFD.
+    A byte that is not UTF-8 becomes C{\\udc80} to C{\\udcff}, which Python reads back as that byte, and other readers
+    as U+FFFD.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_as_json)
     return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):x}", text)
 
 
 def _octets(text: object) -> int:
-    """Count the bytes that a text is."""
+    """Return the number of bytes in a text."""
     return len(bytes_of(str(text)))
 
 

@@ -18,7 +18,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from echoreply.core.connection_info import Address, ConnectionInfo
 from echoreply.core.conversation import Rules
-from echoreply.core.framing import too_long
+from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason
 from echoreply.net.addresses import plain_address, unmapped
 from echoreply.net.listener import Listener
@@ -139,11 +139,11 @@ class ReplyDatagrams(DatagramProtocol):
             return DropReason.DENIED
         if port in self._answering_ports:
             return DropReason.ANSWERING_PORT
-        if rules.mark and datagram.startswith(rules.mark):
+        if rules.common_prefix and datagram.startswith(rules.common_prefix):
             return DropReason.PREFIX
         if datagram in rules.close_words:
             return DropReason.FAREWELL
-        if too_long(datagram.removesuffix(b"\n"), rules.max_message):
+        if Block.too_long(datagram, rules.max_message):
             return DropReason.TOO_LONG
         return self._rate.take(host)
 

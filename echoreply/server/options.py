@@ -168,7 +168,7 @@ class Options(usage.Options):
             self._check()
 
     def _check(self) -> None:
-        from echoreply.scripts.dry_run import predict  # as in rulebook
+        from echoreply.scripts.dry_run import dry_run  # as in server.rules
 
         try:
             script = script_of(self.settings)
@@ -176,9 +176,9 @@ class Options(usage.Options):
             sys.exit(str(error))
         status = 0
         try:
-            for told in predict(script, replies_of(self.settings), self.settings.max_message, sys.stdin.buffer):
-                print(told.words, flush=True)
-                status = status or told.fault
+            for outcome in dry_run(script, replies_of(self.settings), self.settings.max_message, sys.stdin.buffer):
+                print(outcome.text, flush=True)
+                status = status or outcome.fault
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
         except OSError as error:

@@ -69,23 +69,15 @@ class Recorder(NoObserver):
 
     def answered(self, connection: Connection, messages: Block) -> None:
         """Keep them."""
-        texts = _texts(messages)
-        self._messages += texts
-        self._entries[connection].messages += texts
+        bodies = messages.bodies()
+        self._messages += bodies
+        self._entries[connection].messages += bodies
         self._changed()
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
         """Keep why."""
         self._entries[connection].ended = reason
         self._changed()
-
-
-def _texts(block: Block) -> list[bytes]:
-    """Give the messages of a block without their terminators, of which only the last may have none."""
-    *ended, last = block.messages()
-    texts = [message.rstrip(b"\r") for message in ended]
-    texts.append(last.rstrip(b"\r") if block.data.endswith(b"\n") else last)
-    return texts
 
 
 def _address(connection: Connection) -> tuple[str, int]:

@@ -6,9 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.conversation import BATCH, Conversation, Rules
+from echoreply.core.conversation import REPLIES_AT_ONCE, Conversation, Rules
 from echoreply.core.framing import Framing
-from echoreply.core.reasons import EndReason, RefusalReason
+from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies, Transform
 from tests.support.reference import cut, expected, places, streams
 
@@ -16,8 +16,8 @@ from tests.support.reference import cut, expected, places, streams
 def take(conversation: Conversation) -> bytes:
     """Take all replies that are owed."""
     replies = b""
-    while batch := conversation.next_batch():
-        replies += batch.replies
+    while block := conversation.next_replies():
+        replies += block.replies
     return replies
 
 
@@ -32,8 +32,8 @@ def converse(reads: list[bytes], rules: Rules) -> bytes:
     for read in reads:
         plain.receive(read)
         plain_replies += take(plain)
-        if batch := fast.answer(read):
-            fast_replies += batch.replies
+        if block := fast.answer(read):
+            fast_replies += block.replies
         else:
             fast.receive(read)
             fast_replies += take(fast)
@@ -62,20 +62,20 @@ class OrderTests(SynchronousTestCase):
         conversation = Conversation(Rules())
         conversation.receive(b"\n" * 65536)
         sizes, messages = [], 0
-        while batch := conversation.next_batch():
-            sizes.append(len(batch.replies))
-            messages += batch.count
+        while block := conversation.next_replies():
+            sizes.append(len(block.replies))
+            messages += block.count
         self.assertEqual(messages, 65536)
         self.assertEqual(sum(sizes), 65536 * len(b"server reply:\n"))
-        self.assertLessEqual(max(sizes), BATCH)
-        self.assertGreater(min(sizes[:-1]), BATCH / 4)
+        self.assertLessEqual(max(sizes), REPLIES_AT_ONCE)
+        self.assertGreater(min(sizes[:-1]), REPLIES_AT_ONCE / 4)
 
     def test_a_long_line_before_short_ones_goes_alone(self) -> None:
         conversation = Conversation(Rules())
         conversation.receive(b"x" * 65536 + b"\n" + b"a\n" * 10)
-        batch = conversation.next_batch()
-        assert batch is not None
-        self.assertEqual(batch.count, 1)
+        block = conversation.next_replies()
+        assert block is not None
+        self.assertEqual(block.count, 1)
         self.assertEqual(take(conversation), b"server reply:a\n" * 10)
 
 
@@ -86,13 +86,13 @@ class AnswerTests(SynchronousTestCase):
         take(self.conversation)
 
     def test_whole_lines_are_answered_at_once(self) -> None:
-        batch = self.conversation.answer(b"a\n\nbye\r\n")
-        assert batch is not None
-        self.assertEqual((batch.replies, batch.count), (b">a\n>\n>bye\r\n", 3))
-        self.assertEqual(batch.messages(), [b"a", b"", b"bye\r"])
+        block = self.conversation.answer(b"a\n\nbye\r\n")
+        assert block is not None
+        self.assertEqual((block.replies, block.count), (b">a\n>\n>bye\r\n", 3))
+        self.assertEqual(list(block.messages()), [b"a\n", b"\n", b"bye\r\n"])
 
     def test_nothing_else_is(self) -> None:
-        for read in (b"a", b"a\nb", b"exit\n", b"a\n\rquit\r\n", b"x" * 1000 + b"\n", b"\n" * 999 * BATCH):
+        for read in (b"a", b"a\nb", b"exit\n", b"a\n\rquit\r\n", b"x" * 1000 + b"\n", b"\n" * 999 * REPLIES_AT_ONCE):
             self.assertIsNone(self.conversation.answer(read), read[:20])
 
     def test_not_before_everything_earlier_was_answered(self) -> None:
@@ -122,7 +122,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertIsNone(Conversation(Rules(framing=Framing.READ)).answer(b"a\n"))
 
     def test_not_after_the_end(self) -> None:
-        self.conversation.end(RefusalReason.TOO_MANY, "too many connections")
+        self.conversation.end(EndReason.SHUTDOWN, "too many connections")
         self.assertIsNone(self.conversation.answer(b"a\n"))
         take(self.conversation)
         self.assertIsNone(self.conversation.answer(b"a\n"))
@@ -200,10 +200,10 @@ class MaxMessageTests(SynchronousTestCase):
 class EndTests(SynchronousTestCase):
     def test_an_error_line_is_all_that_is_said(self) -> None:
         conversation = Conversation(Rules())
-        conversation.end(RefusalReason.TOO_MANY, "too many connections")
+        conversation.end(EndReason.SHUTDOWN, "too many connections")
         self.assertFalse(conversation.answered)
         self.assertEqual(take(conversation), b"server error: too many connections\n")
-        self.assertIs(conversation.ending, RefusalReason.TOO_MANY)
+        self.assertIs(conversation.ending, EndReason.SHUTDOWN)
         conversation.receive(b"hello\n")
         self.assertEqual(take(conversation), b"")
 
@@ -211,7 +211,7 @@ class EndTests(SynchronousTestCase):
         conversation = Conversation(Rules(Replies(b">")))
         conversation.receive(b"a\nb")
         conversation.finish_message()
-        conversation.end(RefusalReason.TOO_MANY, "too many connections")
+        conversation.end(EndReason.SHUTDOWN, "too many connections")
         self.assertEqual(take(conversation), b">a\n>b\nserver error: too many connections\n")
 
 

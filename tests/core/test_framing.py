@@ -1,6 +1,7 @@
 """Where a message ends."""
 
 from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.framing import LONGEST_TERMINATOR, Block, LineFramer, ReadFramer, too_long
@@ -9,15 +10,36 @@ from tests.support.reference import cut, places, streams
 
 class BlockTests(SynchronousTestCase):
     def test_a_run_of_lines_is_given_line_by_line(self) -> None:
-        self.assertEqual(Block(b"a\n\nb\r\n", 3).messages(), [b"a", b"", b"b\r"])
+        self.assertEqual(list(Block(b"a\n\nb\r\n", 3).messages()), [b"a\n", b"\n", b"b\r\n"])
+        self.assertEqual(Block(b"a\n\nb\r\n", 3).bodies(), [b"a", b"", b"b"])
 
     def test_a_single_message_keeps_the_newlines_within(self) -> None:
-        self.assertEqual(Block(b"a\nb\n", 1).messages(), [b"a\nb"])
+        self.assertEqual(list(Block(b"a\nb\n", 1).messages()), [b"a\nb\n"])
+        self.assertEqual(Block(b"a\nb\n", 1).bodies(), [b"a\nb"])
 
     def test_no_more_messages_are_given_than_asked_for(self) -> None:
-        self.assertEqual(Block(b"a\nb\nc\n", 3).messages(2), [b"a", b"b"])
-        self.assertEqual(Block(b"a\n", 1).messages(0), [])
-        self.assertEqual(Block(b"a\n", 1).messages(5), [b"a"])
+        self.assertEqual(Block(b"a\nb\nc\n", 3).bodies(2), [b"a", b"b"])
+        self.assertEqual(Block(b"a\n", 1).bodies(0), [])
+        self.assertEqual(Block(b"a\n", 1).bodies(5), [b"a"])
+
+
+class SplitTests(SynchronousTestCase):
+    def test_a_terminator_is_the_last_lf_and_crs_before_it(self) -> None:
+        for message, parts in {
+            b"a\n": (b"a", b"\n"),
+            b"a\r\r\n": (b"a", b"\r\r\n"),
+            b"a\nb\r\n": (b"a\nb", b"\r\n"),
+            b"a\n\n": (b"a\n", b"\n"),
+            b"a\r": (b"a\r", b""),
+            b"a": (b"a", b""),
+            b"\n": (b"", b"\n"),
+            b"": (b"", b""),
+        }.items():
+            self.assertEqual(Block.split(message), parts)
+
+    @given(st.binary())
+    def test_nothing_is_lost(self, message: bytes) -> None:
+        self.assertEqual(b"".join(Block.split(message)), message)
 
 
 class TooLongTests(SynchronousTestCase):
@@ -58,11 +80,11 @@ class LineFramerTests(SynchronousTestCase):
         self.assertEqual(self.framer.finish(), Block(b"rest", 1))
         self.assertIsNone(self.framer.finish())
 
-    def test_it_knows_when_a_client_speaks_in_lines(self) -> None:
+    def test_it_knows_when_a_client_lf_seen(self) -> None:
         self.framer.receive(b"hi")
-        self.assertFalse(self.framer.speaks_in_lines)
+        self.assertFalse(self.framer.lf_seen)
         self.framer.receive(b"\n")
-        self.assertTrue(self.framer.speaks_in_lines)
+        self.assertTrue(self.framer.lf_seen)
 
     def test_a_line_that_never_ends_is_noticed_and_no_longer_kept(self) -> None:
         for _ in range(9):
@@ -87,7 +109,8 @@ class LineFramerTests(SynchronousTestCase):
         given = [block for block in blocks if block]
         self.assertEqual(b"".join(block.data for block in given), stream)
         *lines, rest = stream.split(b"\n")
-        self.assertEqual([m for block in given for m in block.messages()], lines + ([rest] if rest else []))
+        messages = [message for block in given for message in block.messages()]
+        self.assertEqual(messages, [line + b"\n" for line in lines] + ([rest] if rest else []))
 
 
 class ReadFramerTests(SynchronousTestCase):

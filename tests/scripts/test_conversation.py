@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.connection_info import ConnectionInfo
-from echoreply.core.conversation import BATCH, Conversation, Rules
+from echoreply.core.conversation import REPLIES_AT_ONCE, Conversation, Rules
 from echoreply.core.framing import Framing
-from echoreply.core.reasons import EndReason, RefusalReason
+from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies, Transform
 from echoreply.scripts.conversation import ScriptedConversation
 from tests.support.reference import cut, expected, messages_of, places, too_long
@@ -53,9 +53,7 @@ def line_after(sent: bytes, error: bytes) -> bytes:
     return sent + (b"\n" if sent and not sent.endswith(b"\n") else b"") + error
 
 
-def reference(
-    messages: list[bytes], greeting: bytes, max_message: int
-) -> tuple[bytes, EndReason | RefusalReason | None]:
+def reference(messages: list[bytes], greeting: bytes, max_message: int) -> tuple[bytes, EndReason | None]:
     """Give what a client is sent that sends these, and why it is over, by SCRIPT."""
     sent = greeting
     for count, message in enumerate(messages, 1):
@@ -94,20 +92,18 @@ streams = st.lists(
 
 
 def begun(rules: Rules, connection_info: ConnectionInfo = BY_TCP) -> tuple[Conversation, bytes]:
-    conversation = rules.converse()
-    return conversation, conversation.begin(connection_info).replies if conversation.wants_connection_info else b""
+    conversation = rules.new_conversation()
+    return conversation, conversation.greet(connection_info).replies if conversation.wants_connection_info else b""
 
 
 def take(conversation: Conversation) -> bytes:
     replies = b""
-    while batch := conversation.next_batch():
-        replies += batch.replies
+    while block := conversation.next_replies():
+        replies += block.replies
     return replies
 
 
-def converse(
-    reads: list[bytes], rules: Rules, *, patient: bool = False
-) -> tuple[bytes, EndReason | RefusalReason | None]:
+def converse(reads: list[bytes], rules: Rules, *, patient: bool = False) -> tuple[bytes, EndReason | None]:
     """
     Give what is said to a client from whom this is read and who then closes its sending side, and why it is over.
 
@@ -115,8 +111,8 @@ def converse(
     """
     conversation, replies = begun(rules)
     for read in reads:
-        if not patient and (batch := conversation.answer(read)):
-            replies += batch.replies
+        if not patient and (block := conversation.answer(read)):
+            replies += block.replies
             continue
         conversation.receive(read)
         if not patient:
@@ -176,9 +172,9 @@ class PlainRulesTests(SynchronousTestCase):
         self.assertIs(type(rules), Rules)
         self.assertEqual(rules.replies, replies)
         conversation, _ = begun(rules)
-        batch = conversation.answer(b"a\nb\r\n")
-        assert batch
-        self.assertEqual(batch.replies, replies.to(batch))
+        block = conversation.answer(b"a\nb\r\n")
+        assert block
+        self.assertEqual(block.replies, replies.to(block))
 
     def test_a_reply_of_prefix_message_and_end_is_made_as_without_a_script(self) -> None:
         self.assert_plain("", Replies(b"p:"))
@@ -202,7 +198,7 @@ class PlainRulesTests(SynchronousTestCase):
             "reply = ''",
             "[[rule]]\nmessage = 'a'\nreply = 'b'",
         ):
-            self.assertIsInstance(rules_of_toml(text).converse(), ScriptedConversation, text)
+            self.assertIsInstance(rules_of_toml(text).new_conversation(), ScriptedConversation, text)
 
     def test_a_transform_is_kept(self) -> None:
         rules = rules_of_toml("reply = 'Re: {{ message }}{{ end }}'", transform=Transform.UPPER)
@@ -218,8 +214,8 @@ class RulesTests(SynchronousTestCase):
             self.assertIs(rules_of_toml(f"reply = '{reply}'").framing, Framing.AUTO)
 
     def test_replies_that_may_be_anything_have_no_mark(self) -> None:
-        self.assertEqual(rules_of_toml("reply = '{{ prefix }}{{ count }}'").mark, b"")
-        self.assertEqual(rules_of_toml("", b"p:").mark, b"p:")
+        self.assertEqual(rules_of_toml("reply = '{{ prefix }}{{ count }}'").common_prefix, b"")
+        self.assertEqual(rules_of_toml("", b"p:").common_prefix, b"p:")
 
 
 class ScriptedConversationTests(SynchronousTestCase):
@@ -243,9 +239,9 @@ class ScriptedConversationTests(SynchronousTestCase):
     def test_a_batch_tells_exactly_the_messages_that_it_answers(self) -> None:
         conversation, _ = begun(rules_of_toml("reply = ''\n[[rule]]\npattern = 'last'\nreply = 'x'\nclose = true"))
         conversation.receive(b"a\nb\r\nlast\nmore\n")
-        batch = conversation.next_batch()
-        assert batch
-        self.assertEqual((batch.messages(), batch.replies), ([b"a", b"b\r", b"last"], b"x"))
+        block = conversation.next_replies()
+        assert block
+        self.assertEqual((list(block.messages()), block.replies), ([b"a\n", b"b\r\n", b"last\n"], b"x"))
 
     def test_silence_is_awaited_as_without_a_script(self) -> None:
         conversation, _ = begun(rules_of_toml(SCRIPT))
@@ -263,18 +259,18 @@ class BoundsTests(SynchronousTestCase):
         conversation, _ = begun(rules_of_toml("reply = \"{{ 'x' * 5000 }} {{ count }}{{ end }}\""))
         conversation.receive(b"\n" * 3000)
         numbers: list[int] = []
-        while batch := conversation.next_batch():
-            self.assertLessEqual(len(batch.replies), BATCH + 5010)
-            found = [int(line.split(b" ")[1]) for line in batch.replies.splitlines()]
-            self.assertEqual(batch.count, len(found))
-            self.assertEqual(len(batch.data), batch.count)
+        while block := conversation.next_replies():
+            self.assertLessEqual(len(block.replies), REPLIES_AT_ONCE + 5010)
+            found = [int(line.split(b" ")[1]) for line in block.replies.splitlines()]
+            self.assertEqual(block.count, len(found))
+            self.assertEqual(len(block.data), block.count)
             numbers += found
         self.assertEqual(numbers, list(range(1, 3001)))
 
     def test_what_comes_before_the_rest_was_taken_follows_it(self) -> None:
         conversation, _ = begun(rules_of_toml("reply = \"{{ 'x' * 30000 }}{{ message }}{{ end }}\""))
         conversation.receive(b"a\nb\nc\n")
-        first = conversation.next_batch()
+        first = conversation.next_replies()
         assert first
         self.assertEqual(first.count, 1)
         conversation.receive(b"d\n")

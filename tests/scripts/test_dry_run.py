@@ -1,21 +1,21 @@
-"""What is told of a script without a connection."""
+"""What a dry run of a script prints."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.replies import Replies, Transform
-from echoreply.scripts.dry_run import predict
+from echoreply.scripts.dry_run import dry_run
 from echoreply.scripts.source import script_of_toml
 
 
-class ForetellTests(SynchronousTestCase):
+class DryRunTests(SynchronousTestCase):
     def told(
         self, text: str, *messages: bytes, transform: Transform = Transform.NONE, max_message: int = 100
     ) -> list[str]:
-        foretold = list(predict(script_of_toml(text), Replies(b">", transform), max_message, messages))
-        self.faults = [told.fault for told in foretold]
-        return [told.words for told in foretold]
+        outcomes = list(dry_run(script_of_toml(text), Replies(b">", transform), max_message, messages))
+        self.faults = [outcome.fault for outcome in outcomes]
+        return [outcome.text for outcome in outcomes]
 
     def test_each_message_gets_a_line_that_says_by_what_it_is_answered(self) -> None:
         text = """

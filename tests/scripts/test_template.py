@@ -17,15 +17,15 @@ from jinja2.exceptions import SecurityError, UndefinedError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.connection_info import ConnectionInfo, Ports
-from echoreply.scripts.template import BadTemplate, Moment, bytes_of, condition, greeting, template, text_of
+from echoreply.scripts.template import BadTemplate, TemplateContext, bytes_of, condition, greeting, template, text_of
 from tests.support.sample_scripts import BY_TCP, BY_TLS
 
 NOW = datetime(2026, 11, 23, 4, 5, 6, 789000, UTC)
 
 
-def moment(connection_info: ConnectionInfo = BY_TCP, **known: Any) -> Moment:  # noqa: ANN401
+def context(connection_info: ConnectionInfo = BY_TCP, **known: Any) -> TemplateContext:  # noqa: ANN401
     defaults: dict[str, Any] = {"ports": Ports(), "prefix": b">", "now": lambda: NOW}
-    return Moment(connection_info, **defaults | {"message": b"hello", "end": b"\r\n", "count": 2} | known)
+    return TemplateContext(connection_info, **defaults | {"message": b"hello", "end": b"\r\n", "count": 2} | known)
 
 
 def said(
@@ -35,7 +35,7 @@ def said(
     groups: Collection[str] = (),
     **known: Any,  # noqa: ANN401
 ) -> bytes:
-    return template(source, groups).render(moment(connection_info, **known))
+    return template(source, groups).render(context(connection_info, **known))
 
 
 class FieldTests(SynchronousTestCase):
@@ -64,7 +64,7 @@ class FieldTests(SynchronousTestCase):
     def test_ports_may_become_known_later(self) -> None:
         telling, ports = template("{{ ports.tcp }}"), Ports()
         ports.tcp = 8088
-        self.assertEqual(telling.render(moment(ports=ports)), b"8088")
+        self.assertEqual(telling.render(context(ports=ports)), b"8088")
 
     def test_groups_are_those_that_have_matched(self) -> None:
         match: Mapping[str, str] = {"key": "k", "value": ""}
@@ -136,9 +136,9 @@ class PartsTests(SynchronousTestCase):
 
 class ConditionTests(SynchronousTestCase):
     def test_it_is_empty_unless_the_expression_is_true(self) -> None:
-        self.assertTrue(condition("transport == 'tcp' and match.x", ["x"]).render(moment(match={"x": "1"})))
-        self.assertFalse(condition("transport == 'udp'").render(moment()))
-        self.assertTrue(condition("count == 2\nor\ntls").render(moment()))
+        self.assertTrue(condition("transport == 'tcp' and match.x", ["x"]).render(context(match={"x": "1"})))
+        self.assertFalse(condition("transport == 'udp'").render(context()))
+        self.assertTrue(condition("count == 2\nor\ntls").render(context()))
 
     def test_a_bad_one_is_told_with_a_line_that_it_has(self) -> None:
         for expression, line in (("", 1), ("count ==", 1), ("a b", 1), ("count\nor nobody", 2), ("count\n==", 2)):
@@ -156,15 +156,15 @@ class BadTemplateTests(SynchronousTestCase):
         self.assertEqual(caught.exception.line, line)
 
     def test_an_unknown_field_is_told_with_those_there_are(self) -> None:
-        self.assert_bad("a\n{{ mesage }}", "unknown field 'mesage'; there are connection, count, end, env, host", 2)
+        self.assert_bad("a\n{{ mesage }}", "unknown field 'mesage'; known fields: connection, count, end, env, host", 2)
 
     def test_so_is_an_unknown_part_of_one(self) -> None:
-        self.assert_bad("{{ peer.hots }}", "unknown field 'peer.hots'; there are host, port")
-        self.assert_bad("{{ host['prot'] }}", "unknown field 'host.prot'; there are host, port")
-        self.assert_bad("{% if tls and tls.sni %}{% endif %}", "unknown field 'tls.sni'; there are alpn, cipher")
-        self.assert_bad("\r\n\r\n{{ ports.http }}", "unknown field 'ports.http'; there are tcp, tls, udp", 3)
-        self.assert_bad("{{ match.x }}", "unknown field 'match.x'; there are none")
-        self.assert_bad("{{ match.x }}", "unknown field 'match.x'; there are y", groups=["y"])
+        self.assert_bad("{{ peer.hots }}", "unknown field 'peer.hots'; known parts: host, port")
+        self.assert_bad("{{ host['prot'] }}", "unknown field 'host.prot'; known parts: host, port")
+        self.assert_bad("{% if tls and tls.sni %}{% endif %}", "unknown field 'tls.sni'; known parts: alpn, cipher")
+        self.assert_bad("\r\n\r\n{{ ports.http }}", "unknown field 'ports.http'; known parts: tcp, tls, udp", 3)
+        self.assert_bad("{{ match.x }}", "unknown field 'match.x'; known parts: none")
+        self.assert_bad("{{ match.x }}", "unknown field 'match.x'; known parts: y", groups=["y"])
 
     def test_what_is_not_jinja_is_told(self) -> None:
         self.assert_bad("{{ message", "unexpected end of template")
@@ -180,26 +180,26 @@ class BadTemplateTests(SynchronousTestCase):
             "{% from 'a' import b %}",
             "{% extends 'a' %}",
         ):
-            self.assert_bad(source, "a template can't take in others")
+            self.assert_bad(source, "a template can't include or import others")
 
 
 class GreetingTests(SynchronousTestCase):
     def test_it_knows_who_comes(self) -> None:
-        self.assertEqual(greeting("{{ peer.host }}\r\n").render(moment()), b"192.0.2.1\r\n")
+        self.assertEqual(greeting("{{ peer.host }}\r\n").render(context()), b"192.0.2.1\r\n")
 
     def test_there_is_no_message_yet(self) -> None:
         for field in ("message", "end", "match"):
             with self.assertRaises(BadTemplate) as caught:
                 greeting(f"{{{{ {field} }}}}")
-            self.assertTrue(str(caught.exception).startswith(f"unknown field {field!r}; there are connection, "))
+            self.assertTrue(str(caught.exception).startswith(f"unknown field {field!r}; known fields: connection, "))
 
 
 class RenderTests(SynchronousTestCase):
     def test_what_goes_wrong_only_then_is_raised_then(self) -> None:
         telling = template("{{ 6 // (count - 2) }}")
         with self.assertRaises(ZeroDivisionError):
-            telling.render(moment())
-        self.assertEqual(telling.render(moment(count=4)), b"3")
+            telling.render(context())
+        self.assertEqual(telling.render(context(count=4)), b"3")
 
     def test_there_is_no_way_into_python(self) -> None:
         for source in (
@@ -212,8 +212,8 @@ class RenderTests(SynchronousTestCase):
 
     def test_nothing_of_one_rendering_is_left_to_the_next(self) -> None:
         telling = template("{% if count == 1 %}{% set name = message %}{% endif %}{{ name | default('nobody') }}")
-        self.assertEqual(telling.render(moment(count=1)), b"hello")
-        self.assertEqual(telling.render(moment(count=2)), b"nobody")
+        self.assertEqual(telling.render(context(count=1)), b"hello")
+        self.assertEqual(telling.render(context(count=2)), b"nobody")
 
 
 class JSONTests(SynchronousTestCase):

@@ -38,7 +38,7 @@ class RulebookTests(SynchronousTestCase):
     def test_a_script_is_read_from_its_file(self) -> None:
         settings = Settings(script=self.file("reply = '{{ prefix }}{{ ports.tcp }} {{ now.year }}'"), prefix=b"p:")
         rules = rules_of(settings, Ports(tcp=8088), lambda: 1_800_000_000.0)
-        self.assertIs(type(rules.converse()), ScriptedConversation)
+        self.assertIs(type(rules.new_conversation()), ScriptedConversation)
         self.assertEqual(self.replies(rules, b"a"), [b"p:8088 2027"])
 
     def test_the_options_hold_with_a_script_too(self) -> None:
@@ -51,12 +51,12 @@ class RulebookTests(SynchronousTestCase):
 
     def test_a_profile_is_a_script_that_comes_with_us(self) -> None:
         rules = rules_of(Settings(profile="echo"), Ports())
-        self.assertIs(type(rules.converse()), Conversation)
+        self.assertIs(type(rules.new_conversation()), Conversation)
         self.assertEqual((rules.framing, rules.replies), (Framing.READ, Replies(b"")))
 
     def test_the_default_profile_is_the_server_without_one(self) -> None:
         self.assertEqual(rules_of(Settings(profile="seed"), Ports()), rules_of(Settings(), Ports()))
-        self.assertEqual(script_of(Settings()).head(b"p:"), b"p:")
+        self.assertEqual(script_of(Settings()).constant_prefix(b"p:"), b"p:")
 
     def test_what_is_wrong_is_told_with_the_file(self) -> None:
         path = self.file("\nreply = '{{ mesage }}'")

@@ -43,7 +43,7 @@ class Memory:
         self.handshakes.append(details)
 
     def answered(self, connection: Connection, messages: Block) -> None:
-        self.messages += messages.messages()
+        self.messages += messages.bodies()
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
         self.open.remove(connection)

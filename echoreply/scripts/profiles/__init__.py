@@ -1,4 +1,4 @@
-"""Reply scripts that come with the server, each of which makes it behave as another one."""
+"""The profiles: reply scripts that come with the server, most of which make it behave as another server does."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _SUFFIX = ".toml"
 
 @cache
 def names() -> tuple[str, ...]:
-    """Give the names of all profiles, in order."""
+    """Return the names of all profiles, sorted."""
     found = [entry.name for entry in files(__name__).iterdir()]
     return tuple(sorted(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX)))
 
 
 def text_of(name: str) -> str:
     """
-    Give the script that a profile is.
+    Return the script of a profile.
 
-    @raise ValueError: there is no such profile.
+    @raise ValueError: there is no such profile. The text names those there are.
     """
     if name not in names():
         raise ValueError(f"takes {', '.join(names())}, not {name!r}")
@@ -29,5 +29,5 @@ def text_of(name: str) -> str:
 
 
 def summary(name: str) -> str:
-    """Give what a profile is, in a line: its first, which is a comment."""
+    """Return the one-line summary of a profile: the comment in its first line."""
     return text_of(name).partition("\n")[0].removeprefix("# ")

@@ -1,25 +1,24 @@
-"""What a script says on an occasion."""
+"""Which reply of a script a message gets."""
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.connection_info import ConnectionInfo, Ports
+from echoreply.core.framing import Block
 from echoreply.core.replies import Replies, Transform
 from echoreply.scripts.conversation import Answer
+from echoreply.scripts.responder import Responder
 from echoreply.scripts.source import script_of_toml
-from echoreply.scripts.speaker import Speaker, split
 from tests.support.sample_scripts import BY_TCP, BY_TLS
 
 
-class SpeakerTests(SynchronousTestCase):
+class ResponderTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reported: list[str] = []
 
-    def speaker(self, text: str, replies: Replies | None = None, seconds: float = 0) -> Speaker:
-        return Speaker(
+    def responder(self, text: str, replies: Replies | None = None, seconds: float = 0) -> Responder:
+        return Responder(
             script=script_of_toml(text),
             replies=replies or Replies(b">"),
             ports=Ports(tcp=8088),
@@ -28,7 +27,7 @@ class SpeakerTests(SynchronousTestCase):
         )
 
     def answer(self, text: str, message: bytes, count: int = 1, by: ConnectionInfo = BY_TCP) -> Answer:
-        return self.speaker(text).answer(by, count, message)
+        return self.responder(text).answer(by, count, *Block.split(message))
 
     def test_the_first_rule_that_a_message_is_answers_it(self) -> None:
         text = """
@@ -66,21 +65,21 @@ class SpeakerTests(SynchronousTestCase):
             self.assertNotEqual(self.answer(text, message).reply, b"yes", message)
 
     def test_a_transform_is_done_to_what_the_reply_says_of_the_message_not_to_what_a_rule_is_for(self) -> None:
-        speaker = self.speaker(
+        responder = self.responder(
             '[[rule]]\npattern = "^(?P<word>a+)$"\nreply = "{{ message }} {{ match.word }}"',
             Replies(b"p:", Transform.UPPER),
         )
-        self.assertEqual(speaker.answer(BY_TCP, 1, b"aa\n").reply, b"AA aa")
-        self.assertEqual(speaker.answer(BY_TCP, 1, b"b\xff\n").reply, b"p:B\xff\n")
+        self.assertEqual(responder.answer(BY_TCP, 1, b"aa", b"\n").reply, b"AA aa")
+        self.assertEqual(responder.answer(BY_TCP, 1, b"b\xff", b"\n").reply, b"p:B\xff\n")
 
     def test_the_time_is_the_servers(self) -> None:
-        speaker = self.speaker("reply = '{{ now }}'", seconds=1_800_000_000.5)
-        self.assertEqual(speaker.answer(BY_TCP, 1, b"a\n").reply, b"2027-01-15 08:00:00.500000+00:00")
+        responder = self.responder("reply = '{{ now }}'", seconds=1_800_000_000.5)
+        self.assertEqual(responder.answer(BY_TCP, 1, b"a", b"\n").reply, b"2027-01-15 08:00:00.500000+00:00")
 
     def test_a_greeting_knows_who_comes_but_no_message(self) -> None:
         text = "greeting = '{{ connection }} {{ transport }} {{ ports.tcp }} {{ count }}'"
-        self.assertEqual(self.speaker(text).greet(BY_TLS), b"4 tls 8088 0")
-        self.assertEqual(self.speaker("").greet(BY_TCP), b"")
+        self.assertEqual(self.responder(text).greet(BY_TLS), b"4 tls 8088 0")
+        self.assertEqual(self.responder("").greet(BY_TCP), b"")
 
     def test_what_can_not_be_said_is_a_fault_that_closes_nothing(self) -> None:
         text = "[[rule]]\nmessage = 'a'\nreply = '{{ 1 // (count - 1) }}'\nclose = true"
@@ -93,7 +92,7 @@ class SpeakerTests(SynchronousTestCase):
         self.assertEqual(self.answer(text, b"a\n").fault, "rule 1: 'None' has no attribute 'version'")
 
     def test_so_is_a_greeting(self) -> None:
-        greeting = self.speaker("greeting = '{{ tls.version }}'").greet(BY_TCP)
+        greeting = self.responder("greeting = '{{ tls.version }}'").greet(BY_TCP)
         self.assertEqual(greeting, b"server error: greeting: 'None' has no attribute 'version'\n")
 
     def test_a_fault_is_one_line_whatever_the_message_was(self) -> None:
@@ -107,31 +106,12 @@ class SpeakerTests(SynchronousTestCase):
         self.assertEqual(self.answer("reply = '{{ {}.popitem(1) }}'", b"a").fault[:7], "reply: ")
 
     def test_each_that_can_not_be_said_is_reported_once(self) -> None:
-        speaker = self.speaker(
+        responder = self.responder(
             "reply = '{{ 1 // (count - count) }}'\n[[rule]]\nmessage = 'a'\nreply = '{{ tls.version }}'"
         )
         for message in (b"a\n", b"b\n", b"a\n", b"c\n"):
-            self.assertTrue(speaker.answer(BY_TCP, 1, message).fault)
+            self.assertTrue(responder.answer(BY_TCP, 1, *Block.split(message)).fault)
         self.assertEqual(
             self.reported,
             ["rule 1: 'None' has no attribute 'version'", "reply: integer division or modulo by zero"],
         )
-
-
-class SplitTests(SynchronousTestCase):
-    def test_a_terminator_is_the_last_lf_and_crs_before_it(self) -> None:
-        for message, parts in {
-            b"a\n": (b"a", b"\n"),
-            b"a\r\r\n": (b"a", b"\r\r\n"),
-            b"a\nb\r\n": (b"a\nb", b"\r\n"),
-            b"a\n\n": (b"a\n", b"\n"),
-            b"a\r": (b"a\r", b""),
-            b"a": (b"a", b""),
-            b"\n": (b"", b"\n"),
-            b"": (b"", b""),
-        }.items():
-            self.assertEqual(split(message), parts)
-
-    @given(st.binary())
-    def test_nothing_is_lost(self, message: bytes) -> None:
-        self.assertEqual(b"".join(split(message)), message)
