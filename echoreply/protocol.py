@@ -1,10 +1,12 @@
 """
-A reply server's protocol and its factory.
+The reply server's protocol, and the factory that makes one for each client.
 
 The protocol moves bytes between a transport and a L{Conversation}, and decides when to read, when to wait and when to
-close. Its promises on closing are those of RFC 9112, section 9.6: the sending side first, then what the client still
-sends is read and dropped until it has closed too, since closing a socket that holds unread bytes makes the kernel send
-a reset, which can overtake the last replies.
+close. It closes as RFC 9112, section 9.6, demands: its sending side first, then it reads and drops what the client
+still sends until the client has closed too. Closing a socket that holds unread bytes makes the kernel send a reset,
+which can overtake the last replies.
+
+The states of a connection are in L{echoreply.core.connection_state}.
 """
 
 from __future__ import annotations
@@ -29,12 +31,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.core.connection_info import ConnectionInfo, TLSDetails
-from echoreply.core.conversation import Conversation, Rules
+from echoreply.core.connection_state import ANSWERING, Event, State, after
+from echoreply.core.conversation import Rules
 from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
 from echoreply.core.framing import Block
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import plain_address
+from echoreply.net.idle_watch import IdleWatch
 from echoreply.net.listener import Listener
+from echoreply.net.refusal import RefusalProtocol
 from echoreply.net.timer import Timer
 from echoreply.net.transport import IDuplexTransport, ISecureTransport, at_end, is_secure, taken, unread, unsent
 from echoreply.observe.observer import Connection, IReplyObserver
@@ -43,18 +48,20 @@ from echoreply.observe.sampling import SamplingClock
 from echoreply.observe.statistics import TotalsObserver
 
 LINGER_SECONDS = 2.0
-"""Seconds of quiet, once our side is closed and the client has taken everything, after which we close altogether."""
+"""Seconds without bytes from the client, after our sending side is closed, until the connection is closed."""
 
 
 BUFFER = 20480
 """
-Bytes that are read at once, and that wait to be written before we pause.
+Bytes that are read at once, and that wait to be written before reading is paused.
 
-A thousand clients that do not read cost a thousand times a few of these, see the decisions.
+A thousand clients that do not read cost a thousand times a few of these, see docs/decisions.md.
 """
 
-LINGERING_REFUSED = 32
-"""Clients that were refused and that we wait for to close, at most: they, too, occupy a descriptor."""
+REFUSALS_AT_ONCE = 32
+"""Refused clients that are given a moment to close first, at most: they, too, occupy a descriptor."""
+
+_OPEN = State.OPEN
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
@@ -64,47 +71,36 @@ class ReplyProtocol(Protocol):
 
     It is its transport's push producer: while the client does not take its replies, it is not read from.
 
-    @ivar connection: what observers are told about.
-    @ivar closing: why we close, once we do: we have said all, and wait for the client to take it and to close.
+    @ivar connection: the record of this connection that observers get.
+    @ivar state: the state of the connection.
+    @ivar end_reason: why the connection ends. It is known as soon as the connection is no longer answered.
     """
 
     factory: ReplyFactory
     transport: IDuplexTransport
     connection: Connection
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        conversation: Conversation,
-        pause: float,
-        listener: Listener,
-        sampling_clock: SamplingClock | None = None,
-    ) -> None:
-        self._clock = clock
-        self._conversation = conversation
-        self._pause = pause
-        self._sampling_clock = sampling_clock
-        self._since = 0.0
-        self.listener = listener
-        self._timer: Timer | None = None
-        self._refused = False
-        self._lingers = True
-        self._blocked = False
-        self._client_finished = False
-        self._flushed = False
-        self._draining = False
-        self._owed_until = 0
-        self._said = (0, 0)
-        self._untaken = 0
-        self._all_taken = False
-        self._progress_seen = clock.seconds()
-        self._expired = False
-        self.closing: EndReason | RefusalReason | None = None
+    _timer: Timer | None = None
+    """The pause that ends a message, or the linger time. There is never more than one, and mostly none."""
+    _drain_until = 0
+    """Bytes that had arrived when the drain began: those before are answered."""
 
-    # What the transport tells.
+    def __init__(self, factory: ReplyFactory, listener: Listener) -> None:
+        self.factory = factory
+        self.listener = listener
+        self.state = _OPEN
+        self.end_reason: EndReason | None = None
+        self._conversation = factory.rules.new_conversation()
+        self._sampling_clock = factory.sampling_clock
+        # When the messages that are being answered were complete, if that is sampled; else 0.
+        self._complete_at = 0.0
+        # Whether the client is behind with its replies.
+        self._blocked = False
+        self._idle_watch = IdleWatch(factory.clock.seconds())
+
+    # Called by the transport.
 
     def connectionMade(self) -> None:
-        """Begin."""
         self.transport.bufferSize = BUFFER
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
@@ -112,9 +108,6 @@ class ReplyProtocol(Protocol):
             self._greet("unix" if isinstance(self.connection.host, UNIXAddress) else "tcp")
 
     def handshakeCompleted(self) -> None:
-        """Tell what has come of the handshake, and greet the client."""
-        if self._refused:
-            return
         details = self.transport.tls if ISecureTransport.providedBy(self.transport) else None
         if details:
             self.connection.tls = details
@@ -122,54 +115,50 @@ class ReplyProtocol(Protocol):
         self._greet("tls", details)
 
     def dataReceived(self, data: bytes) -> None:
-        """Answer what the client has sent, as far as it takes the replies."""
         connection = self.connection
         connection.received += len(data)
         sampling_clock = self._sampling_clock
-        # As _time() does, which is not called, since this is every read.
+        # As _sample() does, which is not called, since this is done for every read.
         if sampling_clock and sampling_clock.left:
-            self._since = connection.heard = sampling_clock.look()
-        elif self._since:
-            self._since = 0.0
-        if not (self._blocked or self._draining or self.closing) and (block := self._conversation.answer(data)):
+            self._complete_at = connection.heard = sampling_clock.look()
+        elif self._complete_at:
+            self._complete_at = 0.0
+        if self.state is _OPEN and not self._blocked and (block := self._conversation.answer(data)):
             self._write(block)
-            return
-        if self.closing:
-            if self._flushed and not self._refused:
-                self._wait(LINGER_SECONDS, self._quiet)
-            return
-        # Some transports read more at once, and under Framing.READ a read is a message.
-        for start in range(0, len(data), BUFFER):
-            self._conversation.receive(data[start : start + BUFFER])
-        self._go_on()
+        elif self.state in ANSWERING:
+            # Some transports read more at once, and under Framing.READ a read is a message.
+            for start in range(0, len(data), BUFFER):
+                self._conversation.receive(data[start : start + BUFFER])
+            self._answer_waiting()
+        elif self.state is State.LINGERING:
+            self._wait(LINGER_SECONDS, self._linger_over)
 
     def readConnectionLost(self) -> None:
-        """Answer what is left: the client has closed its sending side."""
-        self._client_finished = True
-        if self.closing:
+        self._move(Event.CLIENT_FINISH)
+        if self.state is State.CLIENT_FINISHED:
+            self._finish_message()
+            self._answer_waiting()
+        else:
             self.transport.loseConnection()
-            return
-        self._finish_message()
-        self._go_on()
 
     def writeConnectionLost(self) -> None:
-        """Wait for the client to close, too, or to fall quiet: our side is closed."""
-        self._flushed = True
-        if not self._refused:
-            self._wait(LINGER_SECONDS, self._quiet)
+        self._move(Event.FLUSH)
+        if self.state is State.LINGERING:
+            self._blocked = False
+            self._wait(LINGER_SECONDS, self._linger_over)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Clean up, and say why it ended."""
         self._stop_waiting()
-        # Those of TLS have failures of their own.
-        given_up = self.closing in (EndReason.IDLE, EndReason.ABORTED)
-        if given_up or isinstance(reason.value, ConnectionDone | ConnectionAborted):
-            why = self.closing or EndReason.CLIENT
+        self._move(Event.LOSE)
+        # An idle or aborted connection may have failed by then, and TLS has failures of its own.
+        closed_by_us = self.end_reason in (EndReason.IDLE, EndReason.ABORTED)
+        if closed_by_us or isinstance(reason.value, ConnectionDone | ConnectionAborted):
+            why = self.end_reason or EndReason.CLIENT
         else:
             why = EndReason.RESET
         self.factory.closed(self, why)
 
-    # What the transport asks, as the consumer of our replies.
+    # Called by the transport as the consumer of the replies.
 
     def pauseProducing(self) -> None:
         """Stop answering and reading: the client is behind with its replies."""
@@ -178,98 +167,80 @@ class ReplyProtocol(Protocol):
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Go on with what was received, then with reading."""
+        """Answer what was received meanwhile, then read again."""
         self._blocked = False
-        self._go_on()
-        if not (self._blocked or self._client_finished):
+        finished = self.state is State.CLIENT_FINISHED
+        self._answer_waiting()
+        if not (self._blocked or finished):
             self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Do nothing: C{connectionLost} follows."""
+        """Leave everything to C{connectionLost}, which follows."""
 
-    # What the factory asks.
+    # Called by the factory.
 
-    def refuse(self, reason: RefusalReason, *, linger: bool) -> None:
-        """
-        Say that there are too many connections, and close.
+    def idle_seconds(self, now: float) -> float:
+        """Return the seconds without progress: L{IdleWatch}."""
+        connection = self.connection
+        return self._idle_watch.idle_seconds(now, connection.messages, connection.sent, self.transport)
 
-        @param linger: whether to wait a moment for the client to close, too. It is never a long one.
-        """
-        self._refused = True
-        self._lingers = linger
-        self._conversation.end(reason, "too many connections")
-        self._go_on()
-        self._wait(LINGER_SECONDS, self._quiet)
-
-    def idle(self, now: float) -> float:
-        """
-        Tell for how many seconds there has been no progress.
-
-        Progress is a message answered, or a byte of a reply written by us or, where the system tells, taken by the
-        client. It is looked for when this is called, so the answer is right to within the time since the last call.
-        """
-        said = self.connection.messages, self.connection.sent
-        # What has been taken stays taken: of the many who have nothing to take, the kernel is not asked.
-        if said != self._said or not self._all_taken:
-            untaken = unsent(self.transport)
-            if said != self._said or untaken != self._untaken:
-                self._progress_seen = now
-            # What was said just now may not have reached the kernel yet.
-            self._all_taken = said == self._said and not untaken
-            self._said, self._untaken = said, untaken
-        return now - self._progress_seen
-
-    def expire(self) -> None:
-        """End an idle connection: gently if the client has taken everything, and only once."""
-        if self._expired or self._blocked or unsent(self.transport):
+    def close_idle(self) -> None:
+        """Close an idle connection, or reset it if the client has not taken everything or closing has not helped."""
+        if self.state is State.DISCONNECTING or self._blocked or unsent(self.transport):
             self.abort(EndReason.IDLE)
             return
-        self._expired = True
-        if not self.closing:
+        if self.state in ANSWERING:
+            self.end_reason = EndReason.IDLE
             self.transport.unregisterProducer()
-            self.closing = EndReason.IDLE
-        self.transport.loseConnection()
+        self._close()
 
     def drain(self) -> None:
         """Answer what has arrived, flush and close, without waiting for the client to end."""
-        if not (self._draining or self.closing):
-            self._draining = True
-            self._owed_until = taken(self.transport, self.connection.received) + unread(self.transport)
-            if self.connection.received:
-                self._go_on()
-            else:
-                # Who has just come may have a message on its way.
-                self._wait(self._pause, self._silence)
+        before = self.state
+        self._move(Event.DRAIN)
+        if before is not _OPEN:
+            return
+        self._drain_until = taken(self.transport, self.connection.received) + unread(self.transport)
+        if self.connection.received:
+            self._answer_waiting()
+        else:
+            # The first message of a client that has just connected may be on its way.
+            self._wait(self.factory.pause, self._pause_over)
 
-    def give_up(self) -> None:
-        """Wait no longer for the client, but for what it takes at once."""
-        if self._conversation.awaits_silence and not (self._blocked or self.closing):
+    def end_drain(self) -> None:
+        """End the drain: close what has nothing more to send, answer an unfinished message, reset the rest."""
+        if self.state in ANSWERING and self._conversation.awaits_silence and not self._blocked:
             # There is no time for the whole pause.
             self._finish_message()
-            self._go_on()
-            if not self.closing:
-                self._close(EndReason.SHUTDOWN)
-            self.transport.loseConnection()
-        elif self._flushed:
-            self.transport.loseConnection()
+            self._answer_waiting()
+            if self.state in ANSWERING:
+                self._finish(EndReason.SHUTDOWN)
+            if self.state is not State.DISCONNECTING:
+                self._close()
+        elif self.state is State.LINGERING:
+            self._close()
         else:
             self.abort(EndReason.ABORTED)
 
     def abort(self, reason: EndReason) -> None:
-        """Wait for nothing. Replies that the client has not made room for are lost."""
-        self.closing = reason
+        """Reset the connection. Replies that the client has not made room for are lost."""
+        self._stop_waiting()
+        self._move(Event.ABORT)
+        self.end_reason = reason
         self.transport.abortConnection()
 
+    # Answering.
+
     def _greet(self, transport: str, tls: TLSDetails | None = None) -> None:
-        """Let the conversation begin, if it wants to know with whom."""
-        if self.closing or not self._conversation.wants_connection_info:
+        """Send the greeting, if there is one."""
+        if self.state not in ANSWERING or not self._conversation.wants_connection_info:
             return
         connection = self.connection
         peer, host = plain_address(connection.peer), plain_address(connection.host)
         self._write(self._conversation.greet(ConnectionInfo(connection.number, peer, host, transport, tls)))
 
-    def _go_on(self) -> None:
-        """Answer what can be answered now, then do what the state of the conversation asks for."""
+    def _answer_waiting(self) -> None:
+        """Answer as much as the client takes, then close, or wait, if that is all there is to do."""
         conversation = self._conversation
         while not self._blocked and (block := conversation.next_replies()):
             self._write(block)
@@ -277,18 +248,18 @@ class ReplyProtocol(Protocol):
         if not conversation.answered:
             return
         if conversation.ending:
-            self._close(conversation.ending)
-        elif self._client_finished:
-            self._close(EndReason.CLIENT)
+            self._finish(conversation.ending)
+        elif self.state is State.CLIENT_FINISHED:
+            self._finish(EndReason.CLIENT)
         elif conversation.awaits_silence:
             if not self._blocked:
-                self._wait(self._pause, self._silence)
-        elif self._draining and self._reads_done() and not at_end(self.transport):
-            self._close(EndReason.SHUTDOWN)
+                self._wait(self.factory.pause, self._pause_over)
+        elif self.state is State.DRAINING and self._drained() and not at_end(self.transport):
+            self._finish(EndReason.SHUTDOWN)
 
-    def _reads_done(self) -> bool:
-        """Tell whether all that had arrived when we were to drain has been read."""
-        return taken(self.transport, self.connection.received) >= self._owed_until
+    def _drained(self) -> bool:
+        """Return whether all bytes have been read that had arrived when the drain began."""
+        return taken(self.transport, self.connection.received) >= self._drain_until
 
     def _write(self, block: Block) -> None:
         connection = self.connection
@@ -297,83 +268,94 @@ class ReplyProtocol(Protocol):
             self.transport.write(block.replies)
         if block.count:
             connection.messages += block.count
-            if self._since and self._sampling_clock:
-                self.factory.observer.timed(self.listener, block.count, self._sampling_clock.now() - self._since)
+            if self._complete_at and self._sampling_clock:
+                self.factory.observer.timed(self.listener, block.count, self._sampling_clock.now() - self._complete_at)
             self.factory.observer.answered(connection, block)
 
+    def _finish_message(self) -> None:
+        self._sample()
+        self._conversation.finish_message()
+
+    def _sample(self) -> None:
+        """Note the time at which the next messages are complete, if it is to be sampled."""
+        if self._sampling_clock and self._sampling_clock.left:
+            self._complete_at = self.connection.heard = self._sampling_clock.look()
+        else:
+            self._complete_at = 0.0
+
+    # Waiting.
+
     def _wait(self, seconds: float, expired: Callable[[], object]) -> None:
-        """Wait for one thing: a silence, or once we close, for the client to do so. Most never need to."""
         self._stop_waiting()
-        self._timer = Timer(self._clock, seconds, expired)
+        self._timer = Timer(self.factory.clock, seconds, expired)
         self._timer.start()
 
     def _stop_waiting(self) -> None:
         if self._timer:
             self._timer.stop()
-            # It knows us. The circle would keep what waits in the transport until somebody looks for circles.
+            # Breaks the reference cycle with the timer, which would keep the transport's buffers alive.
             self._timer = None
 
-    def _silence(self) -> None:
-        """End the message that is unfinished, unless it goes on in what only waits to be read."""
+    def _pause_over(self) -> None:
+        """End the unfinished message, unless more of it only waits to be read."""
         if unread(self.transport):
-            self._wait(self._pause, self._silence)
+            self._wait(self.factory.pause, self._pause_over)
             return
         self._finish_message()
-        self._go_on()
+        self._answer_waiting()
 
-    def _finish_message(self) -> None:
-        self._time()
-        self._conversation.finish_message()
-
-    def _time(self) -> None:
-        """Take note that what comes next is complete from now on, if it is to be known how long it takes."""
-        if self._sampling_clock and self._sampling_clock.left:
-            self._since = self.connection.heard = self._sampling_clock.look()
+    def _linger_over(self) -> None:
+        """Close the connection, unless the kernel still sends. No bytes come that a reset would answer."""
+        if unsent(self.transport):
+            self._wait(LINGER_SECONDS, self._linger_over)
         else:
-            self._since = 0.0
+            self._close()
 
-    def _close(self, reason: EndReason | RefusalReason) -> None:
-        """Flush and close our side, then wait for the client to close its own."""
-        self.closing = reason
+    # Closing.
+
+    def _finish(self, reason: EndReason) -> None:
+        """Close our sending side behind the last replies, then wait for the client to close its own."""
+        self.end_reason = reason
         # A transport with a producer that it has paused would not close.
         self.transport.unregisterProducer()
-        if self._client_finished or not self._lingers or ISSLTransport.providedBy(self.transport):
+        if self.state is State.CLIENT_FINISHED or ISSLTransport.providedBy(self.transport):
             # TLS ends by an exchange of its own, RFC 8446, section 6.1.
-            self.transport.loseConnection()
+            self._close()
         else:
+            self._move(Event.HALF_CLOSE)
             self.transport.loseWriteConnection()
             self.transport.resumeProducing()
 
-    def _quiet(self) -> None:
-        """Close altogether, unless the kernel still sends: by now nothing comes that would be answered with a reset."""
-        if self._refused and not self._flushed:
-            self.transport.abortConnection()
-        elif unsent(self.transport) and not self._refused:
-            self._wait(LINGER_SECONDS, self._quiet)
-        else:
-            self.transport.loseConnection()
+    def _close(self) -> None:
+        """Close the whole connection behind the last replies."""
+        self._stop_waiting()
+        self._move(Event.CLOSE)
+        self.transport.loseConnection()
+
+    def _move(self, event: Event) -> None:
+        self.state = after(self.state, event)
 
 
 class ReplyFactory(ServerFactory):
     """
-    Makes a L{ReplyProtocol} for every client, and knows those that are connected.
+    Makes a L{ReplyProtocol} for every client, and keeps those that are connected.
 
-    @param clock: where time comes from, such as the reactor.
-    @param rules: where a message ends and what it is answered with.
-    @param pause: how many seconds of silence end a message, under L{Framing.AUTO
+    @param clock: the source of time, such as the reactor.
+    @param rules: where a message ends and what the reply is.
+    @param pause: seconds of silence that end a message, under L{Framing.AUTO
         <echoreply.core.framing.Framing.AUTO>}, before a connection's first LF.
-    @param idle_timeout: for how many seconds a client may be idle; 0 is for ever, but not once we close. Idle is who
-        neither completes a message nor takes a byte. It is noticed within a tenth of that time.
-    @param permits: is asked whether a client from an address may connect at all; it is closed at once if not.
-    @param refusal: is asked whether a client that connects from an address is one too many, and gives the reason.
-    @param observers: are told what happens.
-    @param sampling_clock: with one, it is told how long messages take, and connections know when they were heard of.
-    @ivar rules: those by which clients are answered who come from now on.
-    @ivar sampling_clock: that one.
-    @ivar arrived: how many clients have connected, the refused included, who have a protocol to be told by.
-    @ivar observer: tells them all.
-    @ivar counts: what there has been.
-    @ivar protocols: those that are connected, the refused included while they are being told.
+    @param idle_timeout: seconds without progress after which a client is disconnected, to within a tenth. 0 disables
+        it, but not for connections that are being closed.
+    @param permits: tells whether a client from an address may connect at all. If not, it is closed without a line.
+    @param refusal: returns the reason why a client that connects from an address is over a limit, if it is. Called once
+        for each client, just before it is connected.
+    @param observers: told about everything that happens.
+    @param sampling_clock: if given, messages are timed by it, and connections know when they were last heard of.
+    @ivar rules: the rules for clients that connect from now on.
+    @ivar observer: tells all observers.
+    @ivar counts: the totals of all connections.
+    @ivar protocols: the protocols of accepted connections.
+    @ivar refusing: the protocols of refused clients that are still connected.
     """
 
     noisy = False
@@ -390,116 +372,133 @@ class ReplyFactory(ServerFactory):
         observers: Iterable[IReplyObserver] = (),
         sampling_clock: SamplingClock | None = None,
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self.rules = rules or Rules()
-        self._pause = pause
+        self.pause = pause
+        self.sampling_clock = sampling_clock
         self._idle_timeout = idle_timeout
-        self._look = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 20, 0.01), self._look_for_idle)
+        self._idle_timer = Timer(clock, max((idle_timeout or DEFAULT_IDLE_TIMEOUT) / 20, 0.01), self._close_idle)
         self._permits = permits
         self._refusal = refusal
-        self.sampling_clock = sampling_clock
         self._listener = Listener()
-        self._refused: set[ReplyProtocol] = set()
         self._host: IAddress | None = None
-        self.arrived = 0
-        self._empty: list[Deferred[None]] = []
+        self._last_number = 0
+        self._waiting_for_end: list[Deferred[None]] = []
         self.counts = TotalsObserver()
         self.observer: IReplyObserver = Publisher([self.counts, *observers])
         self.protocols: set[ReplyProtocol] = set()
+        self.refusing: set[RefusalProtocol] = set()
 
-    def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol | None:  # type: ignore[override]
-        """Make the protocol for a client, unless it may not connect."""
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         return self.build(addr, self._listener)
 
-    def build(self, addr: IAddress | None, listener: Listener) -> ReplyProtocol | None:
-        """Make the protocol for a client who has come in somewhere, unless it may not connect."""
-        if addr and not self._permits(addr):
-            self.observer.refused(listener, addr, RefusalReason.DENIED)
-            return None
-        protocol = ReplyProtocol(self._clock, self.rules.new_conversation(), self._pause, listener, self.sampling_clock)
-        protocol.factory = self
-        return protocol
+    def build(self, addr: IAddress | None, listener: Listener) -> Protocol | None:
+        """
+        Return the protocol for a client.
+
+        @param addr: the client's address; C{None} lets it pass all limits.
+        @param listener: where it has connected.
+        @return: C{None} if the client may not connect.
+        """
+        if addr:
+            if not self._permits(addr):
+                self.observer.refused(listener, addr, RefusalReason.DENIED)
+                return None
+            if reason := self._refusal(addr):
+                return self._refuse(addr, listener, reason)
+        return ReplyProtocol(self, listener)
 
     def opened(self, protocol: ReplyProtocol) -> None:
-        """Take note of a client, and refuse it if it is one too many. For protocols to call."""
-        self.arrived += 1
+        """Add a connection. For protocols to call."""
+        self._last_number += 1
         transport = protocol.transport
         host: IAddress = transport.getHost()
         if self._host is not None and self._host == host:
-            # Most come to the same address, and share what tells it.
+            # Most clients connect to the same address, and share the object.
             host = self._host
         self._host = host
-        connection = Connection(self.arrived, transport.getPeer(), host, protocol.listener)
+        connection = Connection(self._last_number, transport.getPeer(), host, protocol.listener)
         if self.sampling_clock:
             connection.opened = connection.heard = self.sampling_clock.now()
         protocol.connection = connection
         if not self.protocols:
-            self._look.start()
+            self._idle_timer.start()
         self.protocols.add(protocol)
-        reason = self._refusal(connection.peer)
-        if reason:
-            self._refused.add(protocol)
-            self.observer.refused(protocol.listener, connection.peer, reason)
-            protocol.refuse(reason, linger=len(self._refused) <= LINGERING_REFUSED)
-        else:
-            self.observer.opened(connection)
+        self.observer.opened(connection)
 
-    def closed(self, protocol: ReplyProtocol, reason: EndReason | RefusalReason) -> None:
-        """Take note that a client is gone. For protocols to call."""
+    def closed(self, protocol: ReplyProtocol, reason: EndReason) -> None:
+        """Remove a connection. For protocols to call."""
         self.protocols.remove(protocol)
-        if protocol in self._refused:
-            self._refused.remove(protocol)
-        elif isinstance(reason, EndReason):
-            self.observer.closed(protocol.connection, reason)
+        self.observer.closed(protocol.connection, reason)
         if not self.protocols:
-            self._look.stop()
-            waiting, self._empty = self._empty, []
-            for deferred in waiting:
-                deferred.callback(None)
+            self._idle_timer.stop()
+            self._check_end()
 
     def drain(self) -> Deferred[None]:
         """
-        Let every client go: answer what it has sent, flush and close.
+        Disconnect every client gracefully: answer what it has sent, flush and close.
 
-        @return: fires when the last has gone.
+        @return: fires when the last has been disconnected.
         """
         for protocol in list(self.protocols):
             protocol.drain()
-        if not self.protocols:
+        if not (self.protocols or self.refusing):
             return succeed(None)
-        empty: Deferred[None] = Deferred()
-        self._empty.append(empty)
-        return empty
+        ended: Deferred[None] = Deferred()
+        self._waiting_for_end.append(ended)
+        return ended
 
-    def give_up(self) -> None:
-        """Wait no longer for those who are still connected, but for what they take at once."""
+    def end_drain(self) -> None:
+        """Disconnect every client that is left; what it takes at once is sent."""
         for protocol in list(self.protocols):
-            protocol.give_up()
+            protocol.end_drain()
+        for refused in list(self.refusing):
+            refused.end_drain()
 
     def abort(self) -> None:
-        """Wait for nobody."""
+        """Reset all connections."""
         for protocol in list(self.protocols):
             protocol.abort(EndReason.ABORTED)
+        for refused in list(self.refusing):
+            refused.abort()
 
-    def _look_for_idle(self) -> None:
-        now = self._clock.seconds()
+    def _refuse(self, addr: IAddress, listener: Listener, reason: RefusalReason) -> RefusalProtocol:
+        self._last_number += 1
+        self.observer.refused(listener, addr, reason)
+        linger = len(self.refusing) < REFUSALS_AT_ONCE
+        protocol = RefusalProtocol(self.clock, "too many connections", linger=linger, closed=self._refused)
+        self.refusing.add(protocol)
+        return protocol
+
+    def _refused(self, protocol: RefusalProtocol) -> None:
+        self.refusing.remove(protocol)
+        self._check_end()
+
+    def _check_end(self) -> None:
+        if not (self.protocols or self.refusing):
+            waiting, self._waiting_for_end = self._waiting_for_end, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def _close_idle(self) -> None:
+        """Close the connections that have been idle for too long. Called every twentieth of the idle timeout."""
+        now = self.clock.seconds()
         for protocol in list(self.protocols):
-            limit = self._idle_timeout or (DEFAULT_IDLE_TIMEOUT if protocol.closing else inf)
-            idle = protocol.idle(now)
+            limit = self._idle_timeout or (DEFAULT_IDLE_TIMEOUT if protocol.end_reason else inf)
+            idle = protocol.idle_seconds(now)
             protocol.connection.idle = min(idle, limit)
             if idle >= limit:
-                protocol.expire()
+                protocol.close_idle()
         if self.protocols:
-            self._look.start()
+            self._idle_timer.start()
 
 
 @implementer(ILoggingContext)
 class ListenerFactory(ServerFactory):
     """
-    Makes the protocols of those clients of a L{ReplyFactory} who come in at one listener.
+    Makes the protocols for the clients of one listener of a L{ReplyFactory}.
 
-    @ivar factory: that one.
-    @param listener: where that is.
+    @ivar factory: the reply factory.
     """
 
     noisy = False
@@ -509,9 +508,8 @@ class ListenerFactory(ServerFactory):
         self._listener = listener
 
     def logPrefix(self) -> str:
-        """Give the name by which Twisted's ports log a factory: that of the one behind it."""
+        """Return the name by which Twisted's ports log a factory: that of the reply factory."""
         return type(self.factory).__name__
 
-    def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol | None:  # type: ignore[override]
-        """Make the protocol for a client, unless it may not connect."""
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         return self.factory.build(addr, self._listener)

@@ -170,7 +170,7 @@ class Conversations(RuleBasedStateMachine):
             REPLIES_AT_ONCE, len(self.contract.replies.prefix) + max(self.contract.max_message + 1025, BUFFER)
         )
         assert self.transport.waiting <= self.transport.room + longest + 50
-        if not self.protocol.closing:
+        if not self.protocol.end_reason:
             counts = self.factory.counts.totals()
             answered = counts.sent - counts.messages * len(self.contract.replies.prefix)
             assert counts.received - answered <= self.contract.max_message + 1025 + BUFFER

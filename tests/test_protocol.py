@@ -18,8 +18,10 @@ from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT
 from echoreply.core.framing import Framing
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.core.replies import Replies
+from echoreply.net import idle_watch as idle_watch_module
+from echoreply.net.refusal import RefusalProtocol
 from echoreply.observe.observer import IReplyObserver, NoObserver
-from echoreply.protocol import LINGER_SECONDS, LINGERING_REFUSED, ReplyFactory, ReplyProtocol
+from echoreply.protocol import LINGER_SECONDS, REFUSALS_AT_ONCE, ReplyFactory, ReplyProtocol
 from tests.support.fake_transports import SocketStringTransport, TCPStringTransport, built, receive_queue
 from tests.support.memory_observer import Memory
 from tests.support.sample_scripts import rules_of_toml
@@ -61,6 +63,11 @@ class ProtocolTestCase(SynchronousTestCase):
         transport = SocketStringTransport(protocol, queue)
         protocol.makeConnection(transport)
         return protocol, transport
+
+    def patch_unsent(self, unsent: Callable[[object], int]) -> None:
+        """Have the kernel say how many bytes of replies it still holds."""
+        for module in (protocol_module, idle_watch_module):
+            self.patch(module, "unsent", unsent)
 
     def assert_ended(self, reason: EndReason) -> None:
         self.assertEqual(self.observer.reasons, [reason])
@@ -276,7 +283,7 @@ class ClosingTests(ProtocolTestCase):
 
     def test_a_client_for_whom_the_kernel_still_holds_replies_is_not_left(self) -> None:
         left = [4000, 2000, 0]
-        self.patch(protocol_module, "unsent", lambda _transport: left.pop(0))
+        self.patch_unsent(lambda _transport: left.pop(0))
         self.protocol.dataReceived(b"a\nexit\n")
         self.transport.flush()
         self.clock.pump([LINGER_SECONDS, LINGER_SECONDS])
@@ -374,14 +381,14 @@ class IdleTests(ProtocolTestCase):
         self.assert_ended(EndReason.IDLE)
 
     def test_so_is_one_for_whom_the_kernel_still_holds_replies(self) -> None:
-        self.patch(protocol_module, "unsent", lambda _transport: 1000)
+        self.patch_unsent(lambda _transport: 1000)
         self.protocol.dataReceived(b"a\n")
         self.wait(IDLE_TIMEOUT * 1.2)
         self.assert_ended(EndReason.IDLE)
 
     def test_a_client_that_takes_a_byte_now_and_then_is_kept(self) -> None:
         left = [1000]
-        self.patch(protocol_module, "unsent", lambda _transport: left[0])
+        self.patch_unsent(lambda _transport: left[0])
         self.transport.room = 1
         self.protocol.dataReceived(b"a\n")
         for _ in range(5):
@@ -391,7 +398,7 @@ class IdleTests(ProtocolTestCase):
 
     def test_also_if_its_replies_had_not_reached_the_kernel_at_the_first_look(self) -> None:
         left = [0]
-        self.patch(protocol_module, "unsent", lambda _transport: left[0])
+        self.patch_unsent(lambda _transport: left[0])
         self.wait(IDLE_TIMEOUT * 0.05 - 1)
         self.protocol.dataReceived(b"a\n")
         self.wait(1)
@@ -428,8 +435,15 @@ class RefusalTests(ProtocolTestCase):
         super().setUp()
         self.factory = self.make_factory(refusal=lambda _peer: RefusalReason.TOO_MANY)
 
+    def connect_refused(self) -> tuple[RefusalProtocol, TCPStringTransport]:
+        protocol = self.factory.buildProtocol(PEER)
+        assert isinstance(protocol, RefusalProtocol)
+        transport = TCPStringTransport(protocol)
+        protocol.makeConnection(transport)
+        return protocol, transport
+
     def test_a_client_is_refused_with_a_line(self) -> None:
-        protocol, transport = self.connect()
+        protocol, transport = self.connect_refused()
         self.assertEqual(transport.take(), b"server error: too many connections\n")
         self.assertTrue(transport.write_closed)
         protocol.dataReceived(b"hello\n")
@@ -438,49 +452,52 @@ class RefusalTests(ProtocolTestCase):
         transport.flush()
         self.assertEqual(transport.take(), b"")
         self.assertEqual(self.factory.protocols, set())
+        self.assertEqual(self.factory.refusing, set())
 
     def test_it_is_counted_and_told_apart_from_those_that_were_accepted(self) -> None:
-        _, transport = self.connect()
+        _, transport = self.connect_refused()
         transport.lose(ConnectionLost())
         self.assertEqual(self.observer.refusals, [RefusalReason.TOO_MANY])
         self.assertEqual(self.observer.reasons, [])
         totals = self.factory.counts.totals()
         self.assertEqual((totals.accepted, totals.open, totals.refusals), (0, 0, {RefusalReason.TOO_MANY: 1}))
 
-    def test_it_is_not_waited_for_long_whatever_it_sends(self) -> None:
-        protocol, transport = self.connect()
-        transport.flush()
-        for _ in range(4):
-            protocol.dataReceived(b"x")
-            self.assertFalse(transport.disconnecting)
-            self.clock.advance(LINGER_SECONDS / 4)
-        self.assertTrue(transport.disconnecting)
-
-    def test_one_that_does_not_even_take_the_line_is_aborted(self) -> None:
-        self.connect()
-        self.clock.advance(LINGER_SECONDS)
-        self.assertEqual(self.factory.protocols, set())
+    def test_observers_never_hear_of_a_connection(self) -> None:
+        before = list(self.observer.open)
+        _, transport = self.connect_refused()
+        self.assertEqual(self.observer.open, before)
+        transport.lose(ConnectionLost())
+        self.assertEqual(self.observer.ended, [])
 
     def test_only_so_many_are_waited_for(self) -> None:
-        connected = [self.connect()[1] for _ in range(LINGERING_REFUSED + 1)]
+        connected = [self.connect_refused()[1] for _ in range(REFUSALS_AT_ONCE + 1)]
         self.assertTrue(all(transport.write_closed for transport in connected[:-1]))
         self.assertFalse(any(transport.disconnecting for transport in connected[:-1]))
         self.assertTrue(connected[-1].disconnecting)
 
     def test_it_is_let_go_like_others_when_the_server_stops(self) -> None:
-        protocol, transport = self.connect()
+        protocol, transport = self.connect_refused()
         gone: list[None] = []
         self.factory.drain().addCallback(gone.append)
+        self.assertEqual(gone, [])
         transport.flush()
         protocol.readConnectionLost()
         transport.flush()
         self.assertEqual(len(gone), 1)
 
+    def test_it_is_reset_when_the_drain_ends_or_the_server_aborts(self) -> None:
+        for end in ("end_drain", "abort"):
+            self.connect_refused()
+            gone: list[None] = []
+            self.factory.drain().addCallback(gone.append)
+            getattr(self.factory, end)()
+            self.assertEqual(len(gone), 1)
+
     def test_the_address_decides(self) -> None:
         asked: list[IAddress] = []
         self.factory = self.make_factory(refusal=asked.append)
-        _, transport = self.connect()
-        self.assertEqual(asked, [transport.getPeer()])
+        self.connect()
+        self.assertEqual(asked, [PEER])
         self.assertEqual(self.observer.refusals, [])
 
 
@@ -556,7 +573,7 @@ class DrainTests(ProtocolTestCase):
     def test_an_unterminated_message_is_answered_when_there_is_no_time_for_its_pause(self) -> None:
         self.protocol.dataReceived(b"hello")
         self.drain()
-        self.factory.give_up()
+        self.factory.end_drain()
         self.assertEqual(self.transport.take(), b">hello")
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
@@ -568,7 +585,7 @@ class DrainTests(ProtocolTestCase):
             protocol.dataReceived(b"hello")
             theirs.sendall(b"more")
             self.factory.drain()
-            protocol.give_up()
+            protocol.end_drain()
             self.assertEqual(transport.take(), b">hello")
             transport.flush()
             self.assertEqual(self.observer.reasons, [EndReason.SHUTDOWN])
@@ -623,7 +640,7 @@ class DrainTests(ProtocolTestCase):
     def test_giving_up_aborts_who_has_not_made_room(self) -> None:
         self.protocol.dataReceived(b"a\n")
         gone = self.drain()
-        self.factory.give_up()
+        self.factory.end_drain()
         self.assertEqual(len(gone), 1)
         self.assert_ended(EndReason.ABORTED)
 
@@ -631,7 +648,7 @@ class DrainTests(ProtocolTestCase):
         self.protocol.dataReceived(b"a\n")
         self.drain()
         self.transport.flush()
-        self.factory.give_up()
+        self.factory.end_drain()
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
         self.assert_ended(EndReason.SHUTDOWN)
@@ -680,7 +697,10 @@ class GreetingTests(ProtocolTestCase):
     def test_one_too_many_is_not_greeted(self) -> None:
         for text in ("greeting = 'hello'", "greeting = 'hello'\nreply = '{{ count }}'"):
             self.factory = self.make_factory(refusal=lambda _: RefusalReason.TOO_MANY, rules=rules_of_toml(text))
-            protocol, transport = self.connect()
+            protocol = self.factory.buildProtocol(PEER)
+            assert protocol
+            transport = TCPStringTransport(protocol)
+            protocol.makeConnection(transport)
             protocol.dataReceived(b"a\n")
             self.assertEqual(transport.take(), b"server error: too many connections\n")
 

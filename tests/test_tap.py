@@ -41,9 +41,10 @@ class ServiceTests(SynchronousTestCase):
         service.startService()
         factory = reactor.adoptedPorts[0][2].factory
         for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
-            protocol = factory.buildProtocol(None)
+            peer = IPv4Address("TCP", host, 4000)
+            protocol = factory.buildProtocol(peer)
             transport = TCPStringTransport(protocol)
-            transport.peerAddr = IPv4Address("TCP", host, 4000)
+            transport.peerAddr = peer
             protocol.makeConnection(transport)
         self.assertEqual(
             factory.counts.totals().refusals, {RefusalReason.TOO_MANY: 1, RefusalReason.TOO_MANY_FROM_HOST: 1}

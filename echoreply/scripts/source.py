@@ -20,7 +20,7 @@ DEFAULT_REPLY = "{{ prefix }}{{ message }}{{ end }}"
 _KEYS = ("greeting", "framing", "close_on", "reply", "rule")
 _RULE_KEYS = ("message", "pattern", "when", "reply", "close")
 
-_KINDS = {str: "a string", bool: "true or false", list: "a list"}
+_KINDS = {str: "a text", bool: "true or false", list: "a list"}
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
@@ -93,9 +93,7 @@ class _Parser:
     def _close_words(self, words: list[object]) -> CloseWords:
         for word in words:
             if not isinstance(word, str) or word.strip("\r\n") != word:
-                raise self._error(
-                    ("close_on",), f"takes strings that neither begin nor end with CR or LF, not {word!r}"
-                )
+                raise self._error(("close_on",), f"takes texts that neither begin nor end with CR or LF, not {word!r}")
         return CloseWords(frozenset([bytes_of(str(word)) for word in words]))
 
     def _rule(self, number: int, rule: object, close_words: CloseWords) -> ScriptRule:
@@ -168,7 +166,7 @@ class _Parser:
         try:
             return make(source)
         except BadTemplate as error:
-            line = f"in line {error.line} of the string, " if error.line > 1 else ""
+            line = f"in line {error.line} of the text, " if error.line > 1 else ""
             raise self._error((*path, key), f"{line}{error}") from None
 
     def _check_keys(self, path: Path, table: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -123,7 +123,7 @@ class ReplyService(Service):
             await settled
         gone = self._factory.drain()
         deadlines = (
-            self._clock.callLater(self._drain, self._factory.give_up),
+            self._clock.callLater(self._drain, self._factory.end_drain),
             self._clock.callLater(self._drain + ABORT_SECONDS, self._factory.abort),
         )
         if self._hurried:

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.net.listener import Listener
 from echoreply.observe.sampling import LOOKS, WINDOW, SamplingClock
-from echoreply.protocol import ReplyFactory
+from echoreply.protocol import ReplyFactory, ReplyProtocol
 from tests.support.fake_transports import TCPStringTransport
 from tests.support.memory_observer import Memory
 
@@ -40,7 +40,7 @@ class TimedTests(SynchronousTestCase):
         sampling_clock = SamplingClock(self.clock, lambda: self.now)
         self.factory = ReplyFactory(self.clock, pause=0.25, observers=[self.observer], sampling_clock=sampling_clock)
         protocol = self.factory.build(None, Listener())
-        assert protocol
+        assert isinstance(protocol, ReplyProtocol)
         self.protocol = protocol
         self.transport = TCPStringTransport(protocol)
         protocol.makeConnection(self.transport)
@@ -83,7 +83,7 @@ class TimedTests(SynchronousTestCase):
     def test_without_a_sampling_clock_nothing_is_timed(self) -> None:
         factory = ReplyFactory(self.clock, observers=[self.observer])
         protocol = factory.buildProtocol(None)
-        assert protocol
+        assert isinstance(protocol, ReplyProtocol)
         protocol.makeConnection(TCPStringTransport(protocol))
         protocol.dataReceived(b"a\n")
         self.assertEqual(self.observer.times, [])

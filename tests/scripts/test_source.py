@@ -130,16 +130,16 @@ class FaultTests(SynchronousTestCase):
         )
 
     def test_a_wrong_type(self) -> None:
-        self.assert_fault("\nreply = 1", "line 2: reply: takes a string, not 1")
-        self.assert_fault("greeting = true", "line 1: greeting: takes a string, not True")
-        self.assert_fault("framing = 1", "line 1: framing: takes a string, not 1")
+        self.assert_fault("\nreply = 1", "line 2: reply: takes a text, not 1")
+        self.assert_fault("greeting = true", "line 1: greeting: takes a text, not True")
+        self.assert_fault("framing = 1", "line 1: framing: takes a text, not 1")
         self.assert_fault("close_on = 'exit'", "line 1: close_on: takes a list, not 'exit'")
         self.assert_fault("rule = 1", "line 1: rule: takes tables, each written as [[rule]]")
         self.assert_fault("[rule]\nmessage = 'a'", "line 1: rule: takes tables, each written as [[rule]]")
         self.assert_fault("rule = [1]", "line 1: rule 1: takes a table, written as [[rule]]")
-        self.assert_fault("[[rule]]\nmessage = 1\nreply = 'x'", "line 2: rule 1, message: takes a string, not 1")
-        self.assert_fault("[[rule]]\npattern = 1\nreply = 'x'", "line 2: rule 1, pattern: takes a string, not 1")
-        self.assert_fault("[[rule]]\nwhen = true\nreply = 'x'", "line 2: rule 1, when: takes a string, not True")
+        self.assert_fault("[[rule]]\nmessage = 1\nreply = 'x'", "line 2: rule 1, message: takes a text, not 1")
+        self.assert_fault("[[rule]]\npattern = 1\nreply = 'x'", "line 2: rule 1, pattern: takes a text, not 1")
+        self.assert_fault("[[rule]]\nwhen = true\nreply = 'x'", "line 2: rule 1, when: takes a text, not True")
         self.assert_fault("[[rule]]\nmessage = 'a'\nclose = 'yes'", "line 3: rule 1, close: takes true or false")
 
     def test_a_framing_that_there_is_not(self) -> None:
@@ -150,7 +150,7 @@ class FaultTests(SynchronousTestCase):
         for word in ('"a\\n"', '"\\rb"', "1"):
             self.assert_fault(
                 f"close_on = ['x',\n{word}]",
-                "line 1: close_on: takes strings that neither begin nor end with CR or LF, not ",
+                "line 1: close_on: takes texts that neither begin nor end with CR or LF, not ",
             )
 
     def test_a_rule_that_says_nothing_of_what_it_is_for_or_too_much(self) -> None:
@@ -205,7 +205,7 @@ class FaultTests(SynchronousTestCase):
     def test_a_field_in_a_text_of_several_lines(self) -> None:
         self.assert_fault(
             "framing = 'line'\nreply = '''\n{{ message }}\n{{ mesage }}'''",
-            "line 2: reply: in line 2 of the string, unknown field 'mesage'",
+            "line 2: reply: in line 2 of the text, unknown field 'mesage'",
         )
 
     def test_a_pattern_that_is_none(self) -> None:
@@ -215,5 +215,5 @@ class FaultTests(SynchronousTestCase):
             self.assert_fault(f"[[rule]]\npattern = '{pattern}'\nreply = 'x'", "line 2: rule 1, pattern: ")
 
     def test_the_line_is_that_of_an_editor(self) -> None:
-        self.assert_fault("# \u2028 \u0085\r\n\r\nreply = 1\r\n", "line 3: reply: takes a string")
+        self.assert_fault("# \u2028 \u0085\r\n\r\nreply = 1\r\n", "line 3: reply: takes a text")
         self.assert_fault("\n# a\n\n" * 10 + "[[rule]]\n\nmessage = 1\nreply = 'x'", "line 33: rule 1, message")

@@ -129,9 +129,9 @@ def receive_queue() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def built(factory: ReplyFactory, peer: IAddress | None = None) -> ReplyProtocol:
-    """Give the protocol for a client that may connect."""
+    """Return the protocol for a client that is neither denied nor refused."""
     protocol = factory.buildProtocol(peer)
-    assert protocol
+    assert isinstance(protocol, ReplyProtocol)
     return protocol
 
 

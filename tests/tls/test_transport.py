@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
@@ -67,7 +68,7 @@ class Pair:
     def build(self, factory: TLSFactory | None) -> TLSTransport:
         plain = Factory.forProtocol(lambda: self.upper)
         built = (factory or TLSFactory(plain, CONTEXTS[0], lambda _, why: self.failures.append(why))).buildProtocol(
-            None  # type: ignore[arg-type]
+            IPv4Address("TCP", "192.0.2.1", 4000)
         )
         assert built
         return built

@@ -1,0 +1,71 @@
+"""The protocol for clients over the limit: it sends an error line and disconnects them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime, ISSLTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from echoreply.core.replies import error_line
+from echoreply.net.timer import Timer
+from echoreply.net.transport import IDuplexTransport
+
+REFUSAL_SECONDS = 2.0
+"""Seconds after which a refused client is disconnected, whatever it does."""
+
+
+@implementer(IHalfCloseableProtocol)
+class RefusalProtocol(Protocol):
+    """
+    Sends one error line and closes. Under TLS the line leaves once the handshake is done.
+
+    @param error: the reason that the client gets.
+    @param linger: whether to give the client a moment to close first. Closing at once resets a connection on which the
+        client has sent something, and the reset can overtake the line.
+    @param closed: called when the connection is lost.
+    """
+
+    transport: IDuplexTransport
+
+    def __init__(
+        self, clock: IReactorTime, error: str, *, linger: bool, closed: Callable[[RefusalProtocol], object]
+    ) -> None:
+        self._timer = Timer(clock, REFUSAL_SECONDS, self.end_drain)
+        self._error = error
+        self._linger = linger
+        self._closed = closed
+        self._flushed = False
+
+    def connectionMade(self) -> None:
+        self.transport.write(error_line(self._error))
+        if self._linger and not ISSLTransport.providedBy(self.transport):
+            self.transport.loseWriteConnection()
+        else:
+            self.transport.loseConnection()
+        self._timer.start()
+
+    def readConnectionLost(self) -> None:
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        self._flushed = True
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._timer.stop()
+        # Breaks the reference cycle with the timer.
+        del self._timer
+        self._closed(self)
+
+    def end_drain(self) -> None:
+        """Close if the line has left, else reset the connection."""
+        if self._flushed:
+            self.transport.loseConnection()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        self.transport.abortConnection()

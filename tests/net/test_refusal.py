@@ -1,0 +1,86 @@
+"""Clients over the limit: they get one line, and are not waited for long."""
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from echoreply.net.refusal import REFUSAL_SECONDS, RefusalProtocol
+from tests.support.fake_transports import TCPStringTransport
+
+
+class RefusalProtocolTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.closed: list[RefusalProtocol] = []
+
+    def connect(self, *, linger: bool = True) -> tuple[RefusalProtocol, TCPStringTransport]:
+        protocol = RefusalProtocol(self.clock, "too many connections", linger=linger, closed=self.closed.append)
+        transport = TCPStringTransport(protocol)
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def assert_closed(self, protocol: RefusalProtocol) -> None:
+        self.assertEqual(self.closed, [protocol])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_it_is_half_closeable(self) -> None:
+        verifyObject(IHalfCloseableProtocol, self.connect()[0])
+
+    def test_the_client_gets_an_error_line_and_may_close_first(self) -> None:
+        protocol, transport = self.connect()
+        self.assertEqual(transport.take(), b"server error: too many connections\n")
+        self.assertTrue(transport.write_closed)
+        transport.flush()
+        self.assertFalse(transport.disconnecting)
+        protocol.readConnectionLost()
+        self.assertTrue(transport.disconnecting)
+        transport.flush()
+        self.assert_closed(protocol)
+
+    def test_without_lingering_the_connection_is_closed_behind_the_line(self) -> None:
+        protocol, transport = self.connect(linger=False)
+        self.assertEqual(transport.take(), b"server error: too many connections\n")
+        self.assertTrue(transport.disconnecting)
+        transport.flush()
+        self.assert_closed(protocol)
+
+    def test_it_is_not_waited_for_long_whatever_it_sends(self) -> None:
+        protocol, transport = self.connect()
+        transport.flush()
+        for _ in range(4):
+            protocol.dataReceived(b"x")
+            self.assertFalse(transport.disconnecting)
+            self.clock.advance(REFUSAL_SECONDS / 4)
+        self.assertTrue(transport.disconnecting)
+        transport.flush()
+        self.assert_closed(protocol)
+
+    def test_one_that_does_not_even_take_the_line_is_aborted(self) -> None:
+        protocol, _ = self.connect()
+        self.clock.advance(REFUSAL_SECONDS)
+        self.assert_closed(protocol)
+
+    def test_the_end_of_a_drain_closes_who_has_the_line_and_resets_the_others(self) -> None:
+        protocol, transport = self.connect()
+        transport.flush()
+        protocol.end_drain()
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(self.closed, [])
+        other, _ = self.connect()
+        other.end_drain()
+        self.assert_not_open(other)
+
+    def test_aborting_resets_at_once(self) -> None:
+        protocol, _ = self.connect()
+        protocol.abort()
+        self.assert_closed(protocol)
+
+    def test_a_lost_connection_leaves_nothing_behind(self) -> None:
+        protocol, transport = self.connect()
+        transport.lose(ConnectionLost())
+        self.assert_closed(protocol)
+
+    def assert_not_open(self, protocol: RefusalProtocol) -> None:
+        self.assertIn(protocol, self.closed)
