@@ -31,7 +31,22 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.core.connection_info import ConnectionInfo, TLSDetails
-from echoreply.core.connection_state import ANSWERING, Event, State, after
+from echoreply.core.connection_state import (
+    ABORT,
+    ANSWERING,
+    CLIENT_FINISH,
+    CLIENT_FINISHED,
+    CLOSE,
+    DISCONNECTING,
+    DRAIN,
+    DRAINING,
+    FLUSH,
+    HALF_CLOSE,
+    LINGERING,
+    LOSE,
+    OPEN,
+    TRANSITIONS,
+)
 from echoreply.core.conversation import Rules
 from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT, DEFAULT_PAUSE
 from echoreply.core.framing import Block
@@ -61,8 +76,6 @@ A thousand clients that do not read cost a thousand times a few of these, see do
 REFUSALS_AT_ONCE = 32
 """Refused clients that are given a moment to close first, at most: they, too, occupy a descriptor."""
 
-_OPEN = State.OPEN
-
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class ReplyProtocol(Protocol):
@@ -82,13 +95,15 @@ class ReplyProtocol(Protocol):
 
     _timer: Timer | None = None
     """The pause that ends a message, or the linger time. There is never more than one, and mostly none."""
+    _idle_watch: IdleWatch | None = None
+    """Made at the first look, which most connections do not live to see."""
     _drain_until = 0
     """Bytes that had arrived when the drain began: those before are answered."""
 
     def __init__(self, factory: ReplyFactory, listener: Listener) -> None:
         self.factory = factory
         self.listener = listener
-        self.state = _OPEN
+        self.state = OPEN
         self.end_reason: EndReason | None = None
         self._conversation = factory.rules.new_conversation()
         self._sampling_clock = factory.sampling_clock
@@ -96,7 +111,7 @@ class ReplyProtocol(Protocol):
         self._complete_at = 0.0
         # Whether the client is behind with its replies.
         self._blocked = False
-        self._idle_watch = IdleWatch(factory.clock.seconds())
+        self._made_at = factory.clock.seconds()
 
     # Called by the transport.
 
@@ -123,33 +138,33 @@ class ReplyProtocol(Protocol):
             self._complete_at = connection.heard = sampling_clock.look()
         elif self._complete_at:
             self._complete_at = 0.0
-        if self.state is _OPEN and not self._blocked and (block := self._conversation.answer(data)):
+        if self.state is OPEN and not self._blocked and (block := self._conversation.answer(data)):
             self._write(block)
         elif self.state in ANSWERING:
             # Some transports read more at once, and under Framing.READ a read is a message.
             for start in range(0, len(data), BUFFER):
                 self._conversation.receive(data[start : start + BUFFER])
             self._answer_waiting()
-        elif self.state is State.LINGERING:
+        elif self.state is LINGERING:
             self._wait(LINGER_SECONDS, self._linger_over)
 
     def readConnectionLost(self) -> None:
-        self._move(Event.CLIENT_FINISH)
-        if self.state is State.CLIENT_FINISHED:
+        self.state = TRANSITIONS[self.state][CLIENT_FINISH]
+        if self.state is CLIENT_FINISHED:
             self._finish_message()
             self._answer_waiting()
         else:
             self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
-        self._move(Event.FLUSH)
-        if self.state is State.LINGERING:
+        self.state = TRANSITIONS[self.state][FLUSH]
+        if self.state is LINGERING:
             self._blocked = False
             self._wait(LINGER_SECONDS, self._linger_over)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_waiting()
-        self._move(Event.LOSE)
+        self.state = TRANSITIONS[self.state][LOSE]
         # An idle or aborted connection may have failed by then, and TLS has failures of its own.
         closed_by_us = self.end_reason in (EndReason.IDLE, EndReason.ABORTED)
         if closed_by_us or isinstance(reason.value, ConnectionDone | ConnectionAborted):
@@ -169,7 +184,7 @@ class ReplyProtocol(Protocol):
     def resumeProducing(self) -> None:
         """Answer what was received meanwhile, then read again."""
         self._blocked = False
-        finished = self.state is State.CLIENT_FINISHED
+        finished = self.state is CLIENT_FINISHED
         self._answer_waiting()
         if not (self._blocked or finished):
             self.transport.resumeProducing()
@@ -181,14 +196,17 @@ class ReplyProtocol(Protocol):
 
     def idle_seconds(self, now: float) -> float:
         """Return the seconds without progress: L{IdleWatch}."""
+        if not self._idle_watch:
+            self._idle_watch = IdleWatch(self._made_at)
         connection = self.connection
         return self._idle_watch.idle_seconds(now, connection.messages, connection.sent, self.transport)
 
     def close_idle(self) -> None:
         """Close an idle connection, or reset it if the client has not taken everything or closing has not helped."""
-        if self.state is State.DISCONNECTING or self._blocked or unsent(self.transport):
+        if self.state is DISCONNECTING or self._blocked or unsent(self.transport):
             self.abort(EndReason.IDLE)
             return
+        self._stop_waiting()
         if self.state in ANSWERING:
             self.end_reason = EndReason.IDLE
             self.transport.unregisterProducer()
@@ -197,8 +215,8 @@ class ReplyProtocol(Protocol):
     def drain(self) -> None:
         """Answer what has arrived, flush and close, without waiting for the client to end."""
         before = self.state
-        self._move(Event.DRAIN)
-        if before is not _OPEN:
+        self.state = TRANSITIONS[self.state][DRAIN]
+        if before is not OPEN:
             return
         self._drain_until = taken(self.transport, self.connection.received) + unread(self.transport)
         if self.connection.received:
@@ -215,9 +233,9 @@ class ReplyProtocol(Protocol):
             self._answer_waiting()
             if self.state in ANSWERING:
                 self._finish(EndReason.SHUTDOWN)
-            if self.state is not State.DISCONNECTING:
+            if self.state is not DISCONNECTING:
                 self._close()
-        elif self.state is State.LINGERING:
+        elif self.state is LINGERING:
             self._close()
         else:
             self.abort(EndReason.ABORTED)
@@ -225,7 +243,7 @@ class ReplyProtocol(Protocol):
     def abort(self, reason: EndReason) -> None:
         """Reset the connection. Replies that the client has not made room for are lost."""
         self._stop_waiting()
-        self._move(Event.ABORT)
+        self.state = TRANSITIONS[self.state][ABORT]
         self.end_reason = reason
         self.transport.abortConnection()
 
@@ -249,12 +267,12 @@ class ReplyProtocol(Protocol):
             return
         if conversation.ending:
             self._finish(conversation.ending)
-        elif self.state is State.CLIENT_FINISHED:
+        elif self.state is CLIENT_FINISHED:
             self._finish(EndReason.CLIENT)
         elif conversation.awaits_silence:
             if not self._blocked:
                 self._wait(self.factory.pause, self._pause_over)
-        elif self.state is State.DRAINING and self._drained() and not at_end(self.transport):
+        elif self.state is DRAINING and self._drained() and not at_end(self.transport):
             self._finish(EndReason.SHUTDOWN)
 
     def _drained(self) -> bool:
@@ -318,22 +336,18 @@ class ReplyProtocol(Protocol):
         self.end_reason = reason
         # A transport with a producer that it has paused would not close.
         self.transport.unregisterProducer()
-        if self.state is State.CLIENT_FINISHED or ISSLTransport.providedBy(self.transport):
+        if self.state is CLIENT_FINISHED or ISSLTransport.providedBy(self.transport):
             # TLS ends by an exchange of its own, RFC 8446, section 6.1.
             self._close()
         else:
-            self._move(Event.HALF_CLOSE)
+            self.state = TRANSITIONS[self.state][HALF_CLOSE]
             self.transport.loseWriteConnection()
             self.transport.resumeProducing()
 
     def _close(self) -> None:
         """Close the whole connection behind the last replies."""
-        self._stop_waiting()
-        self._move(Event.CLOSE)
+        self.state = TRANSITIONS[self.state][CLOSE]
         self.transport.loseConnection()
-
-    def _move(self, event: Event) -> None:
-        self.state = after(self.state, event)
 
 
 class ReplyFactory(ServerFactory):

@@ -1,8 +1,8 @@
 """
 The states of a server's connection, and the transitions between them.
 
-L{TRANSITIONS} is all there is to it: an event that it does not list for a state is a bug, and raises. docs/states.md
-shows the same table to people.
+L{TRANSITIONS} has them all: C{TRANSITIONS[state][event]} is the state that follows. An event that is not listed for a
+state can't happen in it, and raises L{IllegalTransition}. docs/states.md shows the same table to people.
 """
 
 from __future__ import annotations
@@ -51,76 +51,90 @@ class Event(StrEnum):
     """The transport says that the connection is gone."""
 
 
+# By these names, since finding a member in its enum takes as long as a whole transition.
+OPEN, DRAINING, CLIENT_FINISHED, CLOSING, LINGERING, DISCONNECTING, ABORTED, CLOSED = State
+CLIENT_FINISH, HALF_CLOSE, CLOSE, FLUSH, DRAIN, ABORT, LOSE = Event
+
+
 class IllegalTransition(Exception):  # noqa: N818  # as h11 has LocalProtocolError
     """An event that can't happen in a state."""
 
 
+class _Transitions(dict[Event, State]):
+    """The transitions of one state. No function looks them up, since that takes longer than the rest of it."""
+
+    def __missing__(self, event: Event) -> State:
+        raise IllegalTransition(event)
+
+
 TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
-    State.OPEN: {
-        Event.CLIENT_FINISH: State.CLIENT_FINISHED,
-        Event.HALF_CLOSE: State.CLOSING,
-        Event.CLOSE: State.DISCONNECTING,
-        Event.DRAIN: State.DRAINING,
-        Event.ABORT: State.ABORTED,
-        Event.LOSE: State.CLOSED,
-    },
-    State.DRAINING: {
-        Event.CLIENT_FINISH: State.CLIENT_FINISHED,
-        Event.HALF_CLOSE: State.CLOSING,
-        Event.CLOSE: State.DISCONNECTING,
-        Event.DRAIN: State.DRAINING,
-        Event.ABORT: State.ABORTED,
-        Event.LOSE: State.CLOSED,
-    },
-    State.CLIENT_FINISHED: {
-        Event.CLOSE: State.DISCONNECTING,
-        Event.DRAIN: State.CLIENT_FINISHED,
-        Event.ABORT: State.ABORTED,
-        Event.LOSE: State.CLOSED,
-    },
-    State.CLOSING: {
-        Event.CLIENT_FINISH: State.DISCONNECTING,
-        Event.CLOSE: State.DISCONNECTING,
-        Event.FLUSH: State.LINGERING,
-        Event.DRAIN: State.CLOSING,
-        Event.ABORT: State.ABORTED,
-        Event.LOSE: State.CLOSED,
-    },
-    State.LINGERING: {
-        Event.CLIENT_FINISH: State.LINGERING,
-        Event.CLOSE: State.LINGERING,
-        Event.DRAIN: State.LINGERING,
-        Event.ABORT: State.ABORTED,
-        Event.LOSE: State.CLOSED,
-    },
-    State.DISCONNECTING: {
-        Event.CLIENT_FINISH: State.DISCONNECTING,
-        Event.FLUSH: State.DISCONNECTING,
-        Event.DRAIN: State.DISCONNECTING,
-        Event.ABORT: State.ABORTED,
-        Event.LOSE: State.CLOSED,
-    },
-    State.ABORTED: {
-        Event.CLIENT_FINISH: State.ABORTED,
-        Event.FLUSH: State.ABORTED,
-        Event.DRAIN: State.ABORTED,
-        Event.ABORT: State.ABORTED,
-        Event.LOSE: State.CLOSED,
-    },
-    State.CLOSED: {},
+    OPEN: _Transitions(
+        {
+            CLIENT_FINISH: CLIENT_FINISHED,
+            HALF_CLOSE: CLOSING,
+            CLOSE: DISCONNECTING,
+            DRAIN: DRAINING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        }
+    ),
+    DRAINING: _Transitions(
+        {
+            CLIENT_FINISH: CLIENT_FINISHED,
+            HALF_CLOSE: CLOSING,
+            CLOSE: DISCONNECTING,
+            DRAIN: DRAINING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        }
+    ),
+    CLIENT_FINISHED: _Transitions(
+        {
+            CLOSE: DISCONNECTING,
+            DRAIN: CLIENT_FINISHED,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        }
+    ),
+    CLOSING: _Transitions(
+        {
+            CLIENT_FINISH: DISCONNECTING,
+            CLOSE: DISCONNECTING,
+            FLUSH: LINGERING,
+            DRAIN: CLOSING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        }
+    ),
+    LINGERING: _Transitions(
+        {
+            CLIENT_FINISH: LINGERING,
+            CLOSE: LINGERING,
+            DRAIN: LINGERING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        }
+    ),
+    DISCONNECTING: _Transitions(
+        {
+            CLIENT_FINISH: DISCONNECTING,
+            FLUSH: DISCONNECTING,
+            DRAIN: DISCONNECTING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        }
+    ),
+    ABORTED: _Transitions(
+        {
+            CLIENT_FINISH: ABORTED,
+            FLUSH: ABORTED,
+            DRAIN: ABORTED,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        }
+    ),
+    CLOSED: _Transitions(),
 }
 
-ANSWERING = frozenset({State.OPEN, State.DRAINING, State.CLIENT_FINISHED})
+ANSWERING = frozenset({OPEN, DRAINING, CLIENT_FINISHED})
 """The states in which messages are answered, and the reason for the end is still open."""
-
-
-def after(state: State, event: Event) -> State:
-    """
-    Return the state that follows an event.
-
-    @raise IllegalTransition: the event can't happen in that state.
-    """
-    following = TRANSITIONS[state].get(event)
-    if following is None:
-        raise IllegalTransition(f"{event} can't happen while {state}")
-    return following

@@ -46,7 +46,11 @@ class Framing(Enum):
 
     def framer(self, max_message: int) -> Framer:
         """Return a new framer for one connection."""
-        return ReadFramer() if self is Framing.READ else LineFramer(max_message, pause_ends=self is Framing.AUTO)
+        return ReadFramer() if self is _READ else LineFramer(max_message, self is _AUTO)
+
+
+# By these names, since finding a member in its enum takes as long as making a framer.
+_AUTO, _, _READ = Framing
 
 
 class MakesFramers(Protocol):
@@ -216,7 +220,7 @@ class LineFramer(Framer):
 
     ends_at_lf = True
 
-    def __init__(self, limit: int, *, pause_ends: bool = False) -> None:
+    def __init__(self, limit: int, pause_ends: bool = False) -> None:
         self._limit = limit
         self._pause_ends = pause_ends
         # Most connections never have anything unfinished, and need no buffer of their own.
