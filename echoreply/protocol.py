@@ -33,6 +33,7 @@ from zope.interface import implementer
 from echoreply.core.connection_info import ConnectionInfo, TLSDetails
 from echoreply.core.connection_state import (
     ABORT,
+    ABORTED,
     ANSWERING,
     CLIENT_FINISH,
     CLIENT_FINISHED,
@@ -153,7 +154,7 @@ class ReplyProtocol(Protocol):
         if self.state is CLIENT_FINISHED:
             self._finish_message()
             self._answer_waiting()
-        else:
+        elif self.state is not ABORTED:
             self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
@@ -184,6 +185,8 @@ class ReplyProtocol(Protocol):
     def resumeProducing(self) -> None:
         """Answer what was received meanwhile, then read again."""
         self._blocked = False
+        if self.state not in ANSWERING:
+            return
         finished = self.state is CLIENT_FINISHED
         self._answer_waiting()
         if not (self._blocked or finished):
@@ -202,8 +205,8 @@ class ReplyProtocol(Protocol):
         return self._idle_watch.idle_seconds(now, connection.messages, connection.sent, self.transport)
 
     def close_idle(self) -> None:
-        """Close an idle connection, or reset it if the client has not taken everything or closing has not helped."""
-        if self.state is DISCONNECTING or self._blocked or unsent(self.transport):
+        """Close an idle connection; reset it if the client has not taken everything, or was asked to close before."""
+        if self.state in (DISCONNECTING, ABORTED) or self._blocked or unsent(self.transport):
             self.abort(EndReason.IDLE)
             return
         self._stop_waiting()

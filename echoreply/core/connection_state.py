@@ -61,79 +61,73 @@ class IllegalTransition(Exception):  # noqa: N818  # as h11 has LocalProtocolErr
 
 
 class _Transitions(dict[Event, State]):
-    """The transitions of one state. No function looks them up, since that takes longer than the rest of it."""
+    """The transitions from one state. They are looked up without a function, whose call would take longer."""
+
+    def __init__(self, state: State, following: dict[Event, State]) -> None:
+        super().__init__(following)
+        self._state = state
 
     def __missing__(self, event: Event) -> State:
-        raise IllegalTransition(event)
+        raise IllegalTransition(f"{event.value!r} can't happen while {self._state.value!r}")
 
+
+_TABLE: dict[State, dict[Event, State]] = {
+    OPEN: {
+        CLIENT_FINISH: CLIENT_FINISHED,
+        HALF_CLOSE: CLOSING,
+        CLOSE: DISCONNECTING,
+        DRAIN: DRAINING,
+        ABORT: ABORTED,
+        LOSE: CLOSED,
+    },
+    DRAINING: {
+        CLIENT_FINISH: CLIENT_FINISHED,
+        HALF_CLOSE: CLOSING,
+        CLOSE: DISCONNECTING,
+        DRAIN: DRAINING,
+        ABORT: ABORTED,
+        LOSE: CLOSED,
+    },
+    CLIENT_FINISHED: {
+        CLOSE: DISCONNECTING,
+        DRAIN: CLIENT_FINISHED,
+        ABORT: ABORTED,
+        LOSE: CLOSED,
+    },
+    CLOSING: {
+        CLIENT_FINISH: DISCONNECTING,
+        CLOSE: DISCONNECTING,
+        FLUSH: LINGERING,
+        DRAIN: CLOSING,
+        ABORT: ABORTED,
+        LOSE: CLOSED,
+    },
+    LINGERING: {
+        CLIENT_FINISH: LINGERING,
+        CLOSE: LINGERING,
+        DRAIN: LINGERING,
+        ABORT: ABORTED,
+        LOSE: CLOSED,
+    },
+    DISCONNECTING: {
+        CLIENT_FINISH: DISCONNECTING,
+        FLUSH: DISCONNECTING,
+        DRAIN: DISCONNECTING,
+        ABORT: ABORTED,
+        LOSE: CLOSED,
+    },
+    ABORTED: {
+        CLIENT_FINISH: ABORTED,
+        FLUSH: ABORTED,
+        DRAIN: ABORTED,
+        ABORT: ABORTED,
+        LOSE: CLOSED,
+    },
+    CLOSED: {},
+}
 
 TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
-    OPEN: _Transitions(
-        {
-            CLIENT_FINISH: CLIENT_FINISHED,
-            HALF_CLOSE: CLOSING,
-            CLOSE: DISCONNECTING,
-            DRAIN: DRAINING,
-            ABORT: ABORTED,
-            LOSE: CLOSED,
-        }
-    ),
-    DRAINING: _Transitions(
-        {
-            CLIENT_FINISH: CLIENT_FINISHED,
-            HALF_CLOSE: CLOSING,
-            CLOSE: DISCONNECTING,
-            DRAIN: DRAINING,
-            ABORT: ABORTED,
-            LOSE: CLOSED,
-        }
-    ),
-    CLIENT_FINISHED: _Transitions(
-        {
-            CLOSE: DISCONNECTING,
-            DRAIN: CLIENT_FINISHED,
-            ABORT: ABORTED,
-            LOSE: CLOSED,
-        }
-    ),
-    CLOSING: _Transitions(
-        {
-            CLIENT_FINISH: DISCONNECTING,
-            CLOSE: DISCONNECTING,
-            FLUSH: LINGERING,
-            DRAIN: CLOSING,
-            ABORT: ABORTED,
-            LOSE: CLOSED,
-        }
-    ),
-    LINGERING: _Transitions(
-        {
-            CLIENT_FINISH: LINGERING,
-            CLOSE: LINGERING,
-            DRAIN: LINGERING,
-            ABORT: ABORTED,
-            LOSE: CLOSED,
-        }
-    ),
-    DISCONNECTING: _Transitions(
-        {
-            CLIENT_FINISH: DISCONNECTING,
-            FLUSH: DISCONNECTING,
-            DRAIN: DISCONNECTING,
-            ABORT: ABORTED,
-            LOSE: CLOSED,
-        }
-    ),
-    ABORTED: _Transitions(
-        {
-            CLIENT_FINISH: ABORTED,
-            FLUSH: ABORTED,
-            DRAIN: ABORTED,
-            ABORT: ABORTED,
-            LOSE: CLOSED,
-        }
-    ),
-    CLOSED: _Transitions(),
+    state: _Transitions(state, following) for state, following in _TABLE.items()
 }
 
 ANSWERING = frozenset({OPEN, DRAINING, CLIENT_FINISHED})

@@ -23,7 +23,7 @@ from echoreply.protocol import ReplyFactory, ReplyProtocol
 @implementer(IDuplexTransport)
 class TCPStringTransport(StringTransport):
     """
-    Keeps what is written, and takes note of how the connection is closed.
+    Keeps what is written, and how the connection is closed.
 
     Its buffer counts as full once there is more than C{room}; what was written then waits for L{flush}.
     """
@@ -34,6 +34,7 @@ class TCPStringTransport(StringTransport):
         self.bufferSize = self.room = 65536
         self.waiting = 0
         self.write_closed = False
+        self._write_end_told = False
         self.no_delay = False
         self.keep_alive = False
 
@@ -56,18 +57,19 @@ class TCPStringTransport(StringTransport):
             self.producer.pauseProducing()
 
     def flush(self) -> None:
-        """Do what a transport does when the peer has made room for everything."""
+        """Do as a transport does when the peer has made room for everything."""
         self.waiting = 0
         if self.producer:
             self.producer.resumeProducing()
         elif self.disconnecting:
             self.lose(ConnectionDone())
-        elif self.write_closed:
+        elif self.write_closed and not self._write_end_told:
+            self._write_end_told = True
             half_closeable = IHalfCloseableProtocol(self.protocol)
             half_closeable.writeConnectionLost()
 
     def take(self) -> bytes:
-        """Give what was written since it was last taken."""
+        """Return the bytes that were written since they were last taken."""
         value: bytes = self.value()
         self.clear()
         return value
@@ -109,7 +111,7 @@ class TCPStringTransport(StringTransport):
 
 @implementer(ISystemHandle)
 class SocketStringTransport(TCPStringTransport):
-    """One with a real receive queue, in which bytes can wait unread."""
+    """A transport with a real receive queue, in which bytes can wait unread."""
 
     def __init__(self, protocol: Protocol, queue: socket.socket) -> None:
         super().__init__(protocol)
@@ -121,7 +123,7 @@ class SocketStringTransport(TCPStringTransport):
 
 @contextmanager
 def receive_queue() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Give a socket with a receive queue, and the one that fills it."""
+    """Yield a socket with a receive queue, and the socket that fills it."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -138,9 +140,9 @@ def built(factory: ReplyFactory, peer: IAddress | None = None) -> ReplyProtocol:
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class Remembering(Protocol):
     """
-    Takes note of what it is told.
+    Records the events that it is told.
 
-    @ivar received: each piece of what was sent to it.
+    @ivar received: the data of each read.
     """
 
     def __init__(self) -> None:
