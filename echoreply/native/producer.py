@@ -8,7 +8,10 @@ from typing import Literal
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 
-from echoreply.native.states import PULL, PUSH, Pull, Push
+from echoreply.native.states import Pull, Push
+
+# Reading an Enum's attribute takes longer, and every connection may have a producer.
+_FLOWING, _PAUSED, _IDLE = Push.FLOWING, Push.PAUSED, Pull.IDLE
 
 
 class PushProducer:
@@ -25,21 +28,21 @@ class PushProducer:
     def __init__(self, producer: IPushProducer) -> None:
         self.producer = producer
         self.pull = False
-        self.state = Push.FLOWING
+        self.state = _FLOWING
 
     @property
     def unfinished(self) -> bool:
         """Whether it has been paused in the middle of its data, so that the connection has to wait for it."""
-        return self.state is Push.PAUSED
+        return self.state is _PAUSED
 
     def pause(self) -> None:
         """Pause the producer, also one that writes in spite of having been paused."""
-        self.state = PUSH[self.state]["full"]
+        self.state = self.state.after["full"]
         self.producer.pauseProducing()
 
     def resume(self) -> None:
         """Let the producer write again."""
-        self.state = PUSH[self.state]["room"]
+        self.state = self.state.after["room"]
         self.producer.resumeProducing()
 
 
@@ -60,14 +63,14 @@ class PullProducer:
     def __init__(self, producer: IPullProducer, loop: AbstractEventLoop, ask: Callable[[PullProducer], object]) -> None:
         self.producer = producer
         self.pull = True
-        self.state = Pull.IDLE
+        self.state = _IDLE
         self._loop = loop
         self._ask = ask
 
     def ask_soon(self) -> None:
         """Schedule that the producer is asked for more in the event loop's next turn."""
-        before, self.state = self.state, PULL[self.state]["ask"]
-        if before is Pull.IDLE:
+        before, self.state = self.state, self.state.after["ask"]
+        if before is _IDLE:
             self._loop.call_soon(self._turn)
 
     def resume(self) -> None:
@@ -75,5 +78,5 @@ class PullProducer:
         self.producer.resumeProducing()
 
     def _turn(self) -> None:
-        self.state = PULL[self.state]["turn"]
+        self.state = self.state.after["turn"]
         self._ask(self)

@@ -10,10 +10,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from asyncio import BufferedProtocol, Protocol, Transport
 
-from echoreply.native.states import READING, Reading
+from echoreply.native.states import Reading
 
-# The states that are compared at every pause: reading an Enum's attribute takes longer.
-_OPEN, _PAUSED = Reading.OPEN, Reading.PAUSED
+# Reading an Enum's attribute takes longer, and these are compared for every connection or pause.
+_OPEN, _PAUSED, _HOLDING, _HOLDING_END, _ENDED = (
+    Reading.OPEN,
+    Reading.PAUSED,
+    Reading.HOLDING,
+    Reading.HOLDING_END,
+    Reading.ENDED,
+)
 
 SMALL_READS = 8
 """
@@ -40,7 +46,7 @@ class ReadingSide:
 
     def hold(self, data: bytes, native: Transport | None) -> None:
         """Keep data that was read in spite of a pause; discard it if nothing will be passed on any more."""
-        self.state = READING[self.state]["data"]
+        self.state = self.state.after["data"]
         if self.state is not Reading.STOPPED:
             self._held += data
         if native:
@@ -50,26 +56,26 @@ class ReadingSide:
 
     def end(self) -> bool:
         """Take the end of input. Return whether the protocol is to be told of it now."""
-        self.state = READING[self.state]["end"]
-        return self.state is Reading.ENDED
+        self.state = self.state.after["end"]
+        return self.state is _ENDED
 
     def pause(self, native: Transport | None) -> None:
         """Pause reading."""
-        self.state = READING[self.state]["pause"]
+        self.state = self.state.after["pause"]
         if self.state is _PAUSED and native:
             native.pause_reading()
 
     def resume(self, native: Transport | None) -> bool:
         """Resume reading. Return whether something is held, which is to be delivered in the next turn."""
-        before, self.state = self.state, READING[self.state]["resume"]
+        before, self.state = self.state, self.state.after["resume"]
         if before is _PAUSED and native:
             native.resume_reading()
-        return before in (Reading.HOLDING, Reading.HOLDING_END)
+        return before is _HOLDING or before is _HOLDING_END
 
     def take_held(self) -> bytes:
         """Return the data to deliver now; none if reading has been paused again or stopped."""
         if self.state is Reading.DELIVERING:
-            self.state = READING[self.state]["deliver"]
+            self.state = self.state.after["deliver"]
         elif self.state is not Reading.DELIVERING_END:
             return b""
         held, self._held = self._held, b""
@@ -78,7 +84,7 @@ class ReadingSide:
     def delivered(self, native: Transport | None) -> bool:
         """Go on after the delivery of data. Return whether the protocol is to be told of the end of input now."""
         if self.state is Reading.DELIVERING_END:
-            self.state = READING[self.state]["deliver"]
+            self.state = self.state.after["deliver"]
             return True
         if self.state is _OPEN and native:
             native.resume_reading()
@@ -86,7 +92,7 @@ class ReadingSide:
 
     def stop(self) -> None:
         """Discard everything from now on."""
-        self.state = READING[self.state]["stop"]
+        self.state = self.state.after["stop"]
 
 
 class Reader(Protocol):
@@ -120,12 +126,14 @@ class BoundedReads(BufferedProtocol):
 
     def __init__(self, reader: Reader, small_reads: float) -> None:
         self._reader = reader
-        self._buffer = reader.read_buffer()
         self._small_reads_left = small_reads
 
-    def connection_made(self, transport: object) -> None:
-        # The protocol may have changed bufferSize in its connectionMade.
+    def allocate(self) -> None:
+        """Get the buffer. Its size is that which the protocol wants now."""
         self._buffer = self._reader.read_buffer()
+
+    def connection_made(self, transport: object) -> None:
+        self.allocate()
         self._reader.connection_made(transport)  # type: ignore[arg-type]
 
     def get_buffer(self, sizehint: int) -> memoryview:

@@ -3,8 +3,9 @@ The states of a L{NativeTransport <echoreply.native.transport.NativeTransport>},
 
 A transport has four states at once, since each changes for reasons of its own: its life, how it is being closed, its
 reading side and its writing side. A registered producer has a fifth. Each table maps a state and an event to the state
-that follows. An event that a table does not list in a state is refused: L{IllegalTransitionError} is raised. An event that
-leads to the same state is permitted and changes nothing, as most calls of a Twisted transport do when they come late.
+that follows, as in C{self.state = self.state.after["pause"]}. An event that is not listed for a state is refused: the
+look-up raises C{KeyError}. An event that leads to the same state is permitted, as most calls of a Twisted transport are
+when they come late.
 
 C{docs/states.md} shows the same tables and explains them.
 """
@@ -13,30 +14,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Literal, NoReturn, TypeVar
+from typing import Literal, TypeVar
+
+LifeEvent = Literal["attached", "lost"]
+ClosingEvent = Literal["lose", "abort", "end", "fail"]
+ReadingEvent = Literal["data", "end", "pause", "resume", "deliver", "stop"]
+WritingEvent = Literal["close", "written"]
+PushEvent = Literal["full", "room"]
+PullEvent = Literal["ask", "turn"]
+
+S = TypeVar("S", bound=Enum)
+E = TypeVar("E", bound=str)
 
 
-class IllegalTransitionError(Exception):
-    """Something happened that cannot happen in this state, such as data after the end of input."""
-
-
-class State(Enum):
-    """A word of state. The members of a subclass exclude each other."""
-
-    # A lookup in a table calls this, and Enum's own is written in Python.
-    __hash__ = object.__hash__
-
-
-class Life(State):
+class Life(Enum):
     """Whether there is a connection."""
+
+    after: Mapping[LifeEvent, Life]
 
     ATTACHING = "the event loop does not have the socket yet; what the protocol asks for is kept until it does"
     CONNECTED = "the event loop reads and writes the socket"
     LOST = "the connection has ended"
 
 
-class Closing(State):
+class Closing(Enum):
     """Whether the connection is being closed by this side, and how."""
+
+    after: Mapping[ClosingEvent, Closing]
 
     NOT_CLOSING = "nothing closes the connection"
     WHEN_WRITTEN = "loseConnection: it closes once everything is written and no producer has more to write"
@@ -45,8 +49,10 @@ class Closing(State):
     FAILED = "it closes now: a method of the protocol has raised an exception"
 
 
-class Reading(State):
+class Reading(Enum):
     """The reading side."""
+
+    after: Mapping[ReadingEvent, Reading]
 
     OPEN = "data is passed to the protocol as it is read"
     PAUSED = "the protocol has paused reading, and nothing has been read since"
@@ -58,62 +64,42 @@ class Reading(State):
     STOPPED = "the connection is being closed or lost: what is still read is discarded"
 
 
-class Writing(State):
+class Writing(Enum):
     """The writing side."""
+
+    after: Mapping[WritingEvent, Writing]
 
     OPEN = "it can be written to"
     CLOSING = "loseWriteConnection: it closes once everything is written and no producer has more to write"
     CLOSED = "the peer has been sent the end of our data; what is written is discarded"
 
 
-class Push(State):
+class Push(Enum):
     """A registered push producer."""
+
+    after: Mapping[PushEvent, Push]
 
     FLOWING = "it may write"
     PAUSED = "it is to wait until everything is written"
 
 
-class Pull(State):
+class Pull(Enum):
     """A registered pull producer."""
+
+    after: Mapping[PullEvent, Pull]
 
     IDLE = "it is asked for more when something is written, or when everything is"
     ASKING = "it is asked for more in the event loop's next turn"
 
 
-LifeEvent = Literal["attached", "lost"]
-ClosingEvent = Literal["lose", "abort", "end", "fail"]
-ReadingEvent = Literal["data", "end", "pause", "resume", "deliver", "stop"]
-WritingEvent = Literal["close", "written"]
-PushEvent = Literal["full", "room"]
-PullEvent = Literal["ask", "turn"]
-
-S = TypeVar("S", bound=State)
-E = TypeVar("E", bound=str)
+def _table(table: Mapping[S, Mapping[E, S]]) -> Mapping[S, Mapping[E, S]]:
+    """Make each state's row of a table the state's attribute C{after}. Return the table."""
+    for state, transitions in table.items():
+        state.after = transitions  # type: ignore[attr-defined]
+    return table
 
 
-class Transitions(dict[E, S]):
-    """The transitions from one state: event to next state. A lookup of any other event is refused."""
-
-    __slots__ = ("state",)
-
-    def __init__(self, state: S, after: Mapping[E, S]) -> None:
-        super().__init__(after)
-        self.state = state
-
-    def __missing__(self, event: E) -> NoReturn:
-        """
-        Refuse an event.
-
-        @raise IllegalTransitionError: always.
-        """
-        raise IllegalTransitionError(f"{event!r} is refused in {self.state}")
-
-
-def _table(after: Mapping[S, Mapping[E, S]]) -> dict[S, Transitions[E, S]]:
-    return {state: Transitions(state, events) for state, events in after.items()}
-
-
-LIFE: dict[Life, Transitions[LifeEvent, Life]] = _table(
+LIFE: Mapping[Life, Mapping[LifeEvent, Life]] = _table(
     {
         Life.ATTACHING: {"attached": Life.CONNECTED, "lost": Life.LOST},
         Life.CONNECTED: {"lost": Life.LOST},
@@ -122,7 +108,7 @@ LIFE: dict[Life, Transitions[LifeEvent, Life]] = _table(
     }
 )
 
-CLOSING: dict[Closing, Transitions[ClosingEvent, Closing]] = _table(
+CLOSING: Mapping[Closing, Mapping[ClosingEvent, Closing]] = _table(
     {
         Closing.NOT_CLOSING: {
             "lose": Closing.WHEN_WRITTEN,
@@ -145,6 +131,7 @@ CLOSING: dict[Closing, Transitions[ClosingEvent, Closing]] = _table(
         Closing.PEER_CLOSED: {
             "lose": Closing.PEER_CLOSED,
             "abort": Closing.PEER_CLOSED,
+            "end": Closing.PEER_CLOSED,
             "fail": Closing.FAILED,
         },
         Closing.FAILED: {
@@ -156,7 +143,7 @@ CLOSING: dict[Closing, Transitions[ClosingEvent, Closing]] = _table(
     }
 )
 
-READING: dict[Reading, Transitions[ReadingEvent, Reading]] = _table(
+READING: Mapping[Reading, Mapping[ReadingEvent, Reading]] = _table(
     {
         Reading.OPEN: {
             "data": Reading.OPEN,
@@ -219,7 +206,7 @@ READING: dict[Reading, Transitions[ReadingEvent, Reading]] = _table(
     }
 )
 
-WRITING: dict[Writing, Transitions[WritingEvent, Writing]] = _table(
+WRITING: Mapping[Writing, Mapping[WritingEvent, Writing]] = _table(
     {
         Writing.OPEN: {"close": Writing.CLOSING, "written": Writing.OPEN},
         Writing.CLOSING: {"close": Writing.CLOSING, "written": Writing.CLOSED},
@@ -227,14 +214,14 @@ WRITING: dict[Writing, Transitions[WritingEvent, Writing]] = _table(
     }
 )
 
-PUSH: dict[Push, Transitions[PushEvent, Push]] = _table(
+PUSH: Mapping[Push, Mapping[PushEvent, Push]] = _table(
     {
         Push.FLOWING: {"full": Push.PAUSED, "room": Push.FLOWING},
         Push.PAUSED: {"full": Push.PAUSED, "room": Push.FLOWING},
     }
 )
 
-PULL: dict[Pull, Transitions[PullEvent, Pull]] = _table(
+PULL: Mapping[Pull, Mapping[PullEvent, Pull]] = _table(
     {
         Pull.IDLE: {"ask": Pull.ASKING},
         Pull.ASKING: {"ask": Pull.ASKING, "turn": Pull.IDLE},

@@ -30,7 +30,7 @@ from echoreply.native.connections import Connections
 from echoreply.native.producer import PullProducer, PushProducer
 from echoreply.native.reading import SMALL_READS, BoundedReads, Reader, ReadingSide
 from echoreply.native.socket_transport import SocketTransport
-from echoreply.native.states import CLOSING, LIFE, WRITING, Closing, ClosingEvent, Life, Reading, Writing
+from echoreply.native.states import Closing, ClosingEvent, Life, Reading, Writing
 
 _log = Logger()
 
@@ -38,7 +38,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _DONE, _LOST = Failure(ConnectionDone()), Failure(ConnectionLost())
 
-# The states that every connection or message is compared with: reading an Enum's attribute takes longer.
+# Reading an Enum's attribute takes longer, and these are compared for every connection or message.
 _ATTACHING, _LIFE_LOST = Life.ATTACHING, Life.LOST
 _NOT_CLOSING, _ABORTED = Closing.NOT_CLOSING, Closing.ABORTED
 _READING_OPEN = Reading.OPEN
@@ -162,7 +162,7 @@ class NativeTransport(SocketTransport, Reader):
 
     def connection_made(self, transport: object) -> None:
         native = cast(Transport, transport)
-        self._life = LIFE[self._life]["attached"]
+        self._life = self._life.after["attached"]
         early, self._early = self._early, None
         if self._life is _LIFE_LOST:
             native.abort()
@@ -187,7 +187,9 @@ class NativeTransport(SocketTransport, Reader):
         else:
             self._reading.hold(data, self._native)
         if len(data) > self.bufferSize and self._native:
-            self._native.set_protocol(BoundedReads(self, inf))
+            bounded = BoundedReads(self, inf)
+            bounded.allocate()
+            self._native.set_protocol(bounded)
 
     def read_buffer(self) -> memoryview:
         return self._connections.read_buffer(self.bufferSize)
@@ -215,11 +217,18 @@ class NativeTransport(SocketTransport, Reader):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._life is _LIFE_LOST:
             return
-        self._life = LIFE[self._life]["lost"]
+        self._life = self._life.after["lost"]
         self._reading.stop()
         self._native = None
         self._connections.connections.discard(self)
-        reason = self._why_lost(exc)
+        if self._fault:
+            reason = self._fault
+        elif self._closing is _ABORTED:
+            reason = Failure(ConnectionAborted())
+        elif exc and self._closing is not Closing.PEER_CLOSED:
+            reason = _LOST
+        else:
+            reason = _DONE
         registered, self._producer = self._producer, None
         protocol = self.protocol
         del self.protocol
@@ -256,7 +265,7 @@ class NativeTransport(SocketTransport, Reader):
         """Close once everything is written, and a producer that has more to write is unregistered."""
         if self._life is _LIFE_LOST or self._closing is not _NOT_CLOSING:
             return
-        self._closing = CLOSING[self._closing]["lose"]
+        self._closing = self._closing.after["lose"]
         self._reading.stop()
         if self._native:
             self._native.pause_reading()
@@ -273,7 +282,7 @@ class NativeTransport(SocketTransport, Reader):
 
     def loseWriteConnection(self) -> None:
         """Half-close once everything is written, and a producer that has more to write is unregistered."""
-        self._writing = WRITING[self._writing]["close"]
+        self._writing = self._writing.after["close"]
         self._finish_soon()
 
     def pauseProducing(self) -> None:
@@ -408,7 +417,7 @@ class NativeTransport(SocketTransport, Reader):
         if self._closing is not _NOT_CLOSING:
             native.close()
         elif self._writing is _WRITING_CLOSING and not self._full:
-            self._writing = WRITING[self._writing]["written"]
+            self._writing = self._writing.after["written"]
             # The peer may have closed or reset the connection.
             with suppress(OSError):
                 native.write_eof()
@@ -427,17 +436,10 @@ class NativeTransport(SocketTransport, Reader):
 
     def _cut(self, event: ClosingEvent) -> None:
         """Close without waiting for what is not written yet."""
-        self._closing = CLOSING[self._closing][event]
+        self._closing = self._closing.after[event]
         self._reading.stop()
         if self._native:
             self._native.abort()
-
-    def _why_lost(self, exc: Exception | None) -> Failure:
-        if self._fault:
-            return self._fault
-        if self._closing is _ABORTED:
-            return Failure(ConnectionAborted())
-        return _LOST if exc and self._closing is not Closing.PEER_CLOSED else _DONE
 
     def _tell_lost(self, protocol: IProtocol, reason: Failure) -> None:
         try:
