@@ -45,9 +45,9 @@ _READING_OPEN = Reading.OPEN
 _WRITING_OPEN, _WRITING_CLOSING, _WRITING_CLOSED = Writing.OPEN, Writing.CLOSING, Writing.CLOSED
 
 
-class Early:
+class EarlyRequests:
     """
-    What a protocol asks for before the event loop has attached the socket, and the loop would undo or cannot do yet.
+    Requests of a protocol that cannot be met, or would be undone, before the event loop has attached the socket.
 
     @ivar written: bytes to write.
     @ivar no_delay: whether small segments are sent at once; an event loop that attaches a socket sets it so.
@@ -121,7 +121,7 @@ class NativeTransport(SocketTransport, Reader):
         self._writing = _WRITING_OPEN
         # The event loop's transport, while connected.
         self._native: Transport | None = None
-        self._early: Early | None = None
+        self._early: EarlyRequests | None = None
         self._producer: PushProducer | PullProducer | None = None
         # Whether bytes wait for room in the kernel.
         self._full = False
@@ -150,7 +150,7 @@ class NativeTransport(SocketTransport, Reader):
 
     @property
     def connected(self) -> bool:
-        """Whether the connection is not lost yet."""
+        """Whether there is a connection; it is attached, or about to be."""
         return self._life is not _LIFE_LOST
 
     @property
@@ -174,7 +174,7 @@ class NativeTransport(SocketTransport, Reader):
         # The event loop tries to write at once, so every byte that waits is one that the kernel has no room for.
         native.set_write_buffer_limits(0, 0)
         if early:
-            self._do_early(early)
+            self._do_early_requests(early)
         if self._closing is not _NOT_CLOSING or self._writing is _WRITING_CLOSING:
             self._finish_soon()
 
@@ -236,7 +236,7 @@ class NativeTransport(SocketTransport, Reader):
             try:
                 registered.producer.stopProducing()
             except Exception:
-                _log.failure("in {producer}.stopProducing", producer=type(registered.producer).__name__)
+                _log.failure("unhandled error in {producer}.stopProducing", producer=type(registered.producer).__name__)
         self._tell_lost(protocol, reason)
 
     # Called by the protocol: ITCPTransport.
@@ -252,7 +252,7 @@ class NativeTransport(SocketTransport, Reader):
             if producer is not None:
                 if producer.pull:
                     producer.ask_soon()
-                # A connection that is about to be lost takes everything: a producer must not go on for ever.
+                # What is written to a closing connection is discarded, so a lack of room never pauses its producer.
                 elif self._full or native.is_closing():
                     producer.pause()
         elif self._life is _ATTACHING:
@@ -336,7 +336,7 @@ class NativeTransport(SocketTransport, Reader):
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         if self._life is _ATTACHING:
-            self._early = self._early or Early()
+            self._early = self._early or EarlyRequests()
             self._early.no_delay = enabled
         super().setTcpNoDelay(enabled)
 
@@ -351,14 +351,14 @@ class NativeTransport(SocketTransport, Reader):
     # Before the socket is attached.
 
     def _write_early(self, data: bytes) -> None:
-        early = self._early = self._early or Early()
+        early = self._early = self._early or EarlyRequests()
         early.written += data
         if len(early.written) > self.bufferSize:
             self._full = True
             if self._producer is not None and not self._producer.pull:
                 self._producer.pause()
 
-    def _do_early(self, early: Early) -> None:
+    def _do_early_requests(self, early: EarlyRequests) -> None:
         if not early.no_delay:
             self.setTcpNoDelay(False)
         if early.written:
@@ -431,7 +431,7 @@ class NativeTransport(SocketTransport, Reader):
     def _fail(self) -> None:
         """Log the exception that a method of the protocol has raised, and close, as a reactor does."""
         self._fault = Failure()
-        _log.failure("in {protocol}", failure=self._fault, protocol=type(self.protocol).__name__)
+        _log.failure("unhandled error in {protocol}", failure=self._fault, protocol=type(self.protocol).__name__)
         self._cut("fail")
 
     def _cut(self, event: ClosingEvent) -> None:
@@ -445,4 +445,4 @@ class NativeTransport(SocketTransport, Reader):
         try:
             protocol.connectionLost(reason)
         except Exception:
-            _log.failure("in {protocol}.connectionLost", protocol=type(protocol).__name__)
+            _log.failure("unhandled error in {protocol}.connectionLost", protocol=type(protocol).__name__)
