@@ -115,6 +115,14 @@ class HouseTests(SynchronousTestCase):
     def test_no_import_runs_in_a_circle(self) -> None:
         self.assertEqual([str(each) for each in in_circles(imports(PACKAGE))], [])
 
+    def test_the_native_transports_import_nothing_else_of_the_package(self) -> None:
+        outside = [
+            str(each)
+            for each in imports(PACKAGE)
+            if each.importer.split(".")[0] == "native" and each.imported.split(".")[0] != "native"
+        ]
+        self.assertEqual(outside, [])
+
     def test_every_entry_of_the_package_has_a_floor_and_there_are_at_most_sixteen(self) -> None:
         entries = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
         self.assertEqual(entries - {"__init__", "__pycache__"}, set(FLOORS))

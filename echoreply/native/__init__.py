@@ -1,16 +1,16 @@
 """
 Twisted protocols on an asyncio event loop's own transports.
 
-Twisted's reactor for asyncio asks the event loop which sockets are ready, and reads and writes them itself. An event
-loop such as uvloop's does that, too, in C: under this package, it does it for Twisted.
+Twisted's reactor for asyncio asks the event loop which sockets are ready, and reads and writes them in Python. An event
+loop such as uvloop's can read and write them in C. With this package it does.
 
-A program has two ways to it, and changes nothing else:
+A program chooses one of these, and changes nothing else:
 
 - L{NativeServerEndpoint <echoreply.native.endpoint.NativeServerEndpoint>}, an ordinary C{IStreamServerEndpoint}, for
   one port on any L{AsyncioSelectorReactor <twisted.internet.asyncioreactor.AsyncioSelectorReactor>};
 - L{NativeReactor <echoreply.native.reactor.NativeReactor>}, on which every TCP port is such a port: C{listenTCP},
-  adopted sockets, and endpoints of any kind that end up there.
+  adopted sockets, and endpoints of any kind that use them.
 
-What a protocol sees is a full C{ITCPTransport}; L{NativeTransport <echoreply.native.transport.NativeTransport>} says
-where it differs from that of a reactor.
+A protocol sees a full C{ITCPTransport}. The documentation of L{NativeTransport
+<echoreply.native.transport.NativeTransport>} lists the differences from a reactor's own transport.
 """

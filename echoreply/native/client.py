@@ -1,4 +1,4 @@
-"""Connections that a program makes, as the event loop's own."""
+"""A reactor whose outgoing TCP connections are native, like the incoming ones of its ports."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from twisted.internet.interfaces import IConnector, IProtocol, IReactorCore
 from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.python.failure import Failure
 
+from echoreply.native.connections import Connections
 from echoreply.native.reactor import NativeReactor
-from echoreply.native.transport import NativeTransport, Shared
+from echoreply.native.transport import NativeTransport
 
 
 class ConnectingReactor(NativeReactor):
-    """A L{NativeReactor} on which the TCP connections that a program makes are native, too."""
+    """A L{NativeReactor} whose outgoing TCP connections are native, too."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         super().__init__(loop)
-        self._made = Shared()
-        # They end with the reactor, which does not know of them.
-        cast(IReactorCore, self).addSystemEventTrigger("during", "shutdown", self._made.leave)
+        self._outgoing = Connections()
+        # A reactor that stops closes its readers and writers, which native transports are not among.
+        cast(IReactorCore, self).addSystemEventTrigger("during", "shutdown", self._outgoing.shut_down)
 
     def connectTCP(
         self,
@@ -36,41 +37,41 @@ class ConnectingReactor(NativeReactor):
         connector.connect()
         return cast(IConnector, connector)
 
-    def take_over(self, client: NativeClient, protocol: IProtocol) -> NativeTransport:
-        """Have the event loop take over the socket of a connection that was just made; give its transport."""
-        transport = MadeTransport(self._loop, client.socket, protocol, client.realAddress, 0, self._made)
+    def attach(self, client: NativeClient, protocol: IProtocol) -> NativeTransport:
+        """Let the event loop attach the socket of a connection that was just established. Return its transport."""
+        transport = ClientTransport(self._loop, client.socket, protocol, client.realAddress, 0, self._outgoing)
         transport.connector = client.connector
-        self._loop.create_task(transport.take_over())
+        self._loop.create_task(transport.attach())
         return transport
 
 
 class NativeConnector(tcp.Connector):
-    """Connects as Twisted's own does, and leaves the rest to the event loop of its reactor."""
+    """A connector that connects as Twisted's own does, for a connection whose transport is native."""
 
     def _makeTransport(self) -> NativeClient:
         return NativeClient(self.host, self.port, self.bindAddress, self, self.reactor)  # type: ignore[no-untyped-call]
 
 
 class NativeClient(tcp.Client):
-    """A connection that is being made. What it is once it is there, is a L{MadeTransport}."""
+    """A connection that is being established. A L{ClientTransport} replaces it as soon as it is."""
 
     connector: NativeConnector
     reactor: ConnectingReactor
 
     def _connectDone(self) -> None:
         protocol = self.connector.buildProtocol(self.getPeer())  # type: ignore[no-untyped-call]
-        # A factory may want none after all.
+        # A factory may refuse the connection by returning no protocol.
         wanted = protocol or Protocol()
-        transport = self.reactor.take_over(self, wanted)
+        transport = self.reactor.attach(self, wanted)
         self.connector.transport = cast(tcp.Client, transport)
         wanted.makeConnection(transport)
         if not protocol:
             transport.loseConnection()
 
 
-class MadeTransport(NativeTransport):
+class ClientTransport(NativeTransport):
     """
-    The native transport of a connection that a program has made.
+    The native transport of an outgoing connection.
 
     @ivar connector: is told when the connection is lost, after the protocol.
     """

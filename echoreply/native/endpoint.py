@@ -1,4 +1,4 @@
-"""One native port on a reactor whose others are its own."""
+"""An endpoint with native transports, for one port of a program whose other ports are Twisted's own."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from echoreply.native.port import NativePort
 @frozen
 class NativeServerEndpoint:
     """
-    A TCP port with native transports.
+    A listening TCP endpoint whose connections have native transports.
 
     @ivar reactor: Twisted's reactor on C{loop}.
-    @ivar loop: the event loop whose transports are used.
-    @ivar port: TCP port; 0 takes a free one.
-    @ivar backlog: connections that may wait to be accepted.
-    @ivar interface: the IP address to bind; all of IPv4 if empty.
+    @ivar loop: the event loop that C{reactor} runs on.
+    @ivar port: TCP port; 0 chooses a free one.
+    @ivar backlog: the most connections that wait to be accepted.
+    @ivar interface: the IP address to bind; all IPv4 addresses if empty.
     """
 
     reactor: AsyncioSelectorReactor
@@ -36,7 +36,7 @@ class NativeServerEndpoint:
         """
         Listen.
 
-        @return: the port, or a failure with L{CannotListenError <twisted.internet.error.CannotListenError>}.
+        @return: fires with the port, or fails with L{CannotListenError <twisted.internet.error.CannotListenError>}.
         """
         port = NativePort(self.port, protocolFactory, self.backlog, self.interface, self.reactor)
         return execute(port.start, self.loop)

@@ -1,4 +1,4 @@
-"""A listening port whose connections are the event loop's."""
+"""A listening TCP port whose connections have native transports."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import IProtocol, IReactorCore
 from twisted.python.failure import Failure
 
-from echoreply.native.transport import NativeTransport, Shared
+from echoreply.native.connections import Connections
+from echoreply.native.transport import NativeTransport
 
 
 class PlainSocket(socket.socket):
     """
     A socket whose family and type are plain numbers, as are those of the sockets that it accepts.
 
-    To make enums of them, as Python's own does whenever it is asked, takes a tenth of what we do for a connection.
+    Python's own socket makes an Enum of them at every access. That is a tenth of the cost of accepting a connection.
     """
 
     __slots__ = ()
@@ -27,50 +28,51 @@ class PlainSocket(socket.socket):
     type = socket.SocketType.type  # type: ignore[assignment]
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a client."""
+        """Return the socket of the next connection, and the address of its peer."""
         descriptor, peer = self._accept()  # type: ignore[attr-defined]
         return PlainSocket(self.family, self.type, self.proto, descriptor), peer
 
 
 class NativePort(tcp.Port):
-    """A TCP port that accepts as Twisted's own does, and leaves the rest to the event loop of its reactor."""
+    """A TCP port that accepts connections as Twisted's own does, and makes native transports for them."""
 
     _loop: AbstractEventLoop
-    _shared: Shared
+    _connections: Connections
     _trigger: object
 
     def start(self, loop: AbstractEventLoop) -> Self:
         """
-        Listen.
+        Listen. Return the port itself.
 
-        @raise CannotListenError: if the address is taken, or not ours to take.
+        @param loop: the event loop that reads and writes the connections.
+        @raise CannotListenError: the address is in use, or the system does not permit it.
         """
         self._loop = loop
         self.startListening()
         return self
 
     def startListening(self) -> None:
-        """Listen, and let the connections end with the reactor, which does not know of them."""
+        """Listen. The connections are closed when the reactor stops."""
         super().startListening()
         self.socket = PlainSocket(fileno=self.socket.detach())
         self.fileno = self.socket.fileno  # type: ignore[method-assign]
-        self._shared = Shared()
+        self._connections = Connections()
         core = cast(IReactorCore, self.reactor)
-        self._trigger = core.addSystemEventTrigger("during", "shutdown", self._shared.leave)
+        self._trigger = core.addSystemEventTrigger("during", "shutdown", self._connections.shut_down)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Close the port; the connections stay."""
+        """Close the port. Its connections stay open."""
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
-        if not self._shared.connections:
-            # The reactor may have stopped before.
+        if not self._connections.connections:
+            # The trigger is gone once the reactor has stopped.
             with suppress(ValueError):
                 cast(IReactorCore, self.reactor).removeSystemEventTrigger(self._trigger)
 
     def transport(  # type: ignore[override]  # what tcp.Port calls for a transport is meant to be replaced
         self, skt: socket.socket, protocol: IProtocol, peer: tuple[Any, ...], _port: tcp.Port, session: int, _: object
     ) -> NativeTransport:
-        """Make the transport of an accepted socket."""
+        """Return the transport of an accepted socket, which the event loop attaches in its next turn."""
         skt.setblocking(False)
-        transport = NativeTransport(self._loop, skt, protocol, peer, session, self._shared)
-        self._loop.create_task(transport.take_over())
+        transport = NativeTransport(self._loop, skt, protocol, peer, session, self._connections)
+        self._loop.create_task(transport.attach())
         return transport

@@ -1,4 +1,4 @@
-"""A reactor all of whose TCP ports are native ones."""
+"""A Twisted reactor on an asyncio event loop that reads and writes the TCP connections of all ports itself."""
 
 from __future__ import annotations
 
@@ -17,34 +17,40 @@ class NativeReactor(AsyncioSelectorReactor):
     """
     Twisted's reactor on an asyncio event loop, with L{NativePort} in place of L{twisted.internet.tcp.Port}.
 
-    Connections that it makes, and sockets of other kinds, are Twisted's own. L{ConnectingReactor
-    <echoreply.native.client.ConnectingReactor>} makes native ones, too.
+    Outgoing connections, and sockets of other kinds, are Twisted's own. Those of a L{ConnectingReactor
+    <echoreply.native.client.ConnectingReactor>} are native as well.
+
+    @param loop: the event loop to run on, such as uvloop's.
     """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         super().__init__(loop)
-        self.addSystemEventTrigger("after", "startup", self._hear_of_children)
+        self.addSystemEventTrigger("after", "startup", self._reap_children_on_sigchld)
 
     def listenTCP(self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = "") -> NativePort:
-        """Listen on an address: L{twisted.internet.interfaces.IReactorTCP}."""
+        """Return a native port that listens on an address: L{twisted.internet.interfaces.IReactorTCP}."""
         return NativePort(port, factory, backlog, interface, self).start(self._loop)
 
     def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory) -> IListeningPort:
-        """Listen on a socket that does already: L{twisted.internet.interfaces.IReactorSocket}."""
+        """Return a port on a socket that listens already: L{twisted.internet.interfaces.IReactorSocket}."""
         if addressFamily not in (socket.AF_INET, socket.AF_INET6):
             other = super().adoptStreamPort(fileDescriptor, addressFamily, factory)  # type: ignore[no-untyped-call]
             return cast(IListeningPort, other)
-        # What that of Twisted's reactors calls, too.
+        # Twisted's adoptStreamPort calls the same method of its own port.
         port = NativePort._fromListeningDescriptor(  # type: ignore[no-untyped-call]
             self, fileDescriptor, addressFamily, factory
         )
         return cast(NativePort, port).start(self._loop)
 
-    def _hear_of_children(self) -> None:
-        """Reap children at SIGCHLD: the event loop may have the descriptor that Twisted's reactors wait for."""
+    def _reap_children_on_sigchld(self) -> None:
+        """
+        Install a handler of SIGCHLD that reaps children.
+
+        Twisted's own waits for the descriptor that signals are written to, which uvloop replaces with its own.
+        """
         if self._installSignalHandlers and hasattr(signal, "SIGCHLD"):
-            from twisted.internet.process import reapAllProcesses  # Which Windows does not have.
+            from twisted.internet.process import reapAllProcesses  # not on Windows
 
             signal.signal(signal.SIGCHLD, lambda *_: self.callFromThread(reapAllProcesses))  # type: ignore[no-untyped-call]
             signal.siginterrupt(signal.SIGCHLD, False)

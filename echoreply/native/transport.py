@@ -1,16 +1,15 @@
-"""A Twisted transport that is an asyncio protocol: what the event loop reads goes to a Twisted protocol, and back."""
+"""A Twisted transport on an asyncio event loop's own: the loop reads and writes the socket of a Twisted protocol."""
 
 from __future__ import annotations
 
 import socket
 import struct
-from asyncio import AbstractEventLoop, BufferedProtocol, Protocol, Transport
+from asyncio import AbstractEventLoop, Transport
 from collections.abc import Iterable
 from contextlib import suppress
 from math import inf
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IConsumer,
@@ -23,10 +22,15 @@ from twisted.internet.interfaces import (
     ISystemHandle,
     ITCPTransport,
 )
-from twisted.internet.tcp import _getrealname
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from echoreply.native.connections import Connections
+from echoreply.native.producer import PullProducer, PushProducer
+from echoreply.native.reading import SMALL_READS, BoundedReads, Reader, ReadingSide
+from echoreply.native.socket_transport import SocketTransport
+from echoreply.native.states import Closing, ClosingEvent, Life, Reading, Writing
 
 _log = Logger()
 
@@ -34,87 +38,65 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _DONE, _LOST = Failure(ConnectionDone()), Failure(ConnectionLost())
 
-LITTLE_READS = 8
-"""
-Reads that did not fill the buffer, after which the event loop may read in its own way.
+# Reading an Enum's attribute takes longer, and these are compared for every connection or message.
+_ATTACHING, _LIFE_LOST = Life.ATTACHING, Life.LOST
+_NOT_CLOSING, _ABORTED = Closing.NOT_CLOSING, Closing.ABORTED
+_READING_OPEN = Reading.OPEN
+_WRITING_OPEN, _WRITING_CLOSING, _WRITING_CLOSED = Writing.OPEN, Writing.CLOSING, Writing.CLOSED
 
-More than a handshake of TLS has.
-"""
 
-
-class Shared:
+class EarlyRequests:
     """
-    What the connections of a port share.
+    Requests of a protocol that cannot be met, or would be undone, before the event loop has attached the socket.
 
-    @ivar connections: those that are there.
+    @ivar written: bytes to write.
+    @ivar no_delay: whether small segments are sent at once; an event loop that attaches a socket sets it so.
     """
+
+    __slots__ = ("no_delay", "written")
 
     def __init__(self) -> None:
-        self.connections: set[NativeTransport] = set()
-        self._buffers: dict[int, memoryview] = {}
-
-    def buffer(self, size: int) -> memoryview:
-        """Give what is read to, so many bytes at once: no two connections of an event loop read at once."""
-        if size not in self._buffers:
-            self._buffers[size] = memoryview(bytearray(size))
-        return self._buffers[size]
-
-    def leave(self) -> None:
-        """End every connection, as a reactor does that stops."""
-        for connection in list(self.connections):
-            connection.leave()
+        self.written = b""
+        self.no_delay = True
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer, ISystemHandle, ILoggingContext)
-class NativeTransport(Protocol):
+class NativeTransport(SocketTransport, Reader):
     """
-    The connection of an accepted socket, as Twisted's L{twisted.internet.tcp.Server} is.
+    The transport of an accepted socket, in place of Twisted's L{twisted.internet.tcp.Server}.
 
-    The event loop takes the socket over in its next turn. Whatever the protocol asks for before that, as in its
-    C{connectionMade}, is done then.
+    The event loop attaches the socket in its next turn. What the protocol asks for before that, as in its
+    C{connectionMade}, is done then. C{docs/states.md} has the states of a transport and their transitions.
 
     It differs from a reactor's transport in this:
 
-    - What is written goes to the kernel at once, as far as there is room, and a producer is paused as soon
-      as there is none.
+    - Bytes that are written go to the kernel at once, as far as there is room, and a producer is paused as soon as
+      there is none.
     - C{connectionLost} is never called from within a call of the transport.
-    - Of a connection that mostly sends a little at once, one read may be longer than C{bufferSize}: L{BoundedReads}.
-    - Small segments are sent at once unless C{setTcpNoDelay(False)} is called, as event loops have it.
-    - What a protocol logs does not have the connection's prefix, which costs more than a small read does.
-    - A reactor's list of readers and writers does not have it.
+    - On a connection that mostly sends little at once, a single read may exceed C{bufferSize}: L{BoundedReads}.
+    - Small segments are sent at once unless C{setTcpNoDelay(False)} is called, as is usual in asyncio.
+    - A protocol's log messages do not have the connection's prefix, which costs more than a small read does.
+    - It is not among the reactor's readers and writers.
 
-    @ivar bufferSize: bytes that are read at once.
-    @ivar protocol: what it is the transport of, until the connection is lost. May be replaced.
-    @ivar sessionno: its number among the port's connections.
-    @ivar connected: whether the connection is there.
-    @ivar disconnecting: whether it will be closed once everything is written.
+    @ivar bufferSize: the most bytes of one bounded read.
+    @ivar protocol: receives the data, until the connection is lost. It may be replaced.
+    @ivar sessionno: the connection's number among those of its port.
     """
 
     __slots__ = (
         "__weakref__",
-        "_aborted",
-        "_blocked",
-        "_delay",
+        "_closing",
+        "_connections",
         "_early",
-        "_end_told",
         "_fault",
-        "_feeding",
-        "_held",
+        "_full",
+        "_life",
         "_loop",
         "_native",
-        "_peer",
         "_producer",
-        "_producer_paused",
-        "_pull",
-        "_read_closed",
-        "_read_paused",
-        "_shared",
-        "_socket",
-        "_write_closed",
-        "_write_closing",
+        "_reading",
+        "_writing",
         "bufferSize",
-        "connected",
-        "disconnecting",
         "protocol",
         "sessionno",
     )
@@ -126,290 +108,239 @@ class NativeTransport(Protocol):
         protocol: IProtocol,
         peer: tuple[Any, ...],
         session: int,
-        shared: Shared,
+        connections: Connections,
     ) -> None:
+        SocketTransport.__init__(self, socket, peer)
         self._loop = loop
-        self._socket = socket
         self.protocol = protocol
-        self._peer = _address(peer)
         self.sessionno = session
-        self._shared = shared
+        self._connections = connections
+        self._life = _ATTACHING
+        self._closing = _NOT_CLOSING
+        self._reading = ReadingSide()
+        self._writing = _WRITING_OPEN
+        # The event loop's transport, while connected.
         self._native: Transport | None = None
-        self._early = b""
-        self._held = b""
+        self._early: EarlyRequests | None = None
+        self._producer: PushProducer | PullProducer | None = None
+        # Whether bytes wait for room in the kernel.
+        self._full = False
         self._fault: Failure | None = None
-        self._producer: IProducer | None = None
-        self._producer_paused = False
-        self._pull = False
-        self._feeding = False
-        self._blocked = False
-        self._read_paused = False
-        self._read_closed = False
-        self._end_told = False
-        self._write_closing = False
-        self._write_closed = False
-        self._aborted = False
-        self._delay = False
-        self.connected = True
-        self.disconnecting = False
         self.bufferSize = 65536
-        shared.connections.add(self)
+        connections.connections.add(self)
 
-    async def take_over(self) -> None:
-        """Have the event loop take the socket over."""
-        reads = BoundedReads(self, LITTLE_READS)
+    async def attach(self) -> None:
+        """Let the event loop attach the socket. The connection is lost if it does not."""
+        reads = BoundedReads(self, SMALL_READS)
         try:
             await self._loop.connect_accepted_socket(lambda: reads, self._socket)
         except Exception as error:
-            # Some systems refuse a socket that the peer has reset: an end like any other.
+            # Some systems refuse a socket that the peer has reset, which is an end like any other.
             if not isinstance(error, OSError):
-                _log.failure("the event loop does not take a connection")
+                _log.failure("the event loop could not attach the socket of a connection")
             self._socket.close()
             self.connection_lost(error)
 
-    def leave(self) -> None:
-        """End the connection with its reactor, which has no turn left in which to do it."""
+    def shut_down(self) -> None:
+        """Close the connection at once. The reactor stops, so there is no later turn in which to do it."""
         native = self._native
         self.connection_lost(ConnectionLost())
         if native:
             native.abort()
 
-    # What the event loop tells.
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection; it is attached, or about to be."""
+        return self._life is not _LIFE_LOST
+
+    @property
+    def disconnecting(self) -> bool:
+        """Whether this side closes the connection, now or once everything is written."""
+        return self._closing is not _NOT_CLOSING
+
+    # Called by the event loop: asyncio.Protocol.
 
     def connection_made(self, transport: object) -> None:
-        """Do what was asked for before there was a transport to do it."""
         native = cast(Transport, transport)
-        if self._aborted or not self.connected:
+        self._life = self._life.after["attached"]
+        early, self._early = self._early, None
+        if self._life is _LIFE_LOST:
             native.abort()
-        self._native = native if self.connected else None
-        # It tries to write at once, so what waits is what the peer has no room for.
+            return
+        self._native = native
+        if self._closing is _ABORTED:
+            native.abort()
+            return
+        # The event loop tries to write at once, so every byte that waits is one that the kernel has no room for.
         native.set_write_buffer_limits(0, 0)
-        if self._delay:
-            self.setTcpNoDelay(False)
-        if self._early:
-            blocked, self._blocked = self._blocked, False
-            early, self._early = self._early, b""
-            self.write(early)
-            if blocked and not self._blocked:
-                self.resume_writing()
-        if self.disconnecting or self._write_closing:
+        if early:
+            self._do_early_requests(early)
+        if self._closing is not _NOT_CLOSING or self._writing is _WRITING_CLOSING:
             self._finish_soon()
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what was read."""
-        if self._read_paused:
-            # Paused before the event loop had begun to read, which it does unasked.
-            self._held += data
-            self._stop_reading()
-            return
-        try:
-            self.protocol.dataReceived(data)
-        except Exception:
-            self._fail()
+        if self._reading.state is _READING_OPEN:
+            try:
+                self.protocol.dataReceived(data)
+            except Exception:
+                self._fail()
+        else:
+            self._reading.hold(data, self._native)
         if len(data) > self.bufferSize and self._native:
-            self._native.set_protocol(BoundedReads(self, inf))
+            bounded = BoundedReads(self, inf)
+            bounded.allocate()
+            self._native.set_protocol(bounded)
 
     def read_buffer(self) -> memoryview:
-        """Give what bounded reads read to."""
-        return self._shared.buffer(self.bufferSize)
+        return self._connections.read_buffer(self.bufferSize)
 
     def read_freely(self) -> None:
-        """Leave it to the event loop how much it reads at once."""
         if self._native:
             self._native.set_protocol(self)
 
     def eof_received(self) -> bool:
-        """Pass on that the peer has closed its sending side."""
-        self._read_closed = True
-        if not self._read_paused:
+        if self._reading.end():
             self._tell_end()
+        # The event loop keeps the connection, whose other half may still be needed.
         return True
 
     def pause_writing(self) -> None:
-        """Take note that something waits to be written."""
-        self._blocked = True
+        self._full = True
 
     def resume_writing(self) -> None:
-        """Go on: everything has been written."""
-        self._blocked = False
-        if self._producer and (self._pull or self._producer_paused):
-            self._producer_paused = False
+        self._full = False
+        if self._producer is not None and self._producer.unfinished:
             self._resume_producer()
-        elif self.disconnecting or self._write_closing:
+        elif self._closing is not _NOT_CLOSING or self._writing is _WRITING_CLOSING:
             self._finish_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass on why the connection ended."""
-        if not self.connected:
+        if self._life is _LIFE_LOST:
             return
-        self.connected = False
+        self._life = self._life.after["lost"]
+        self._reading.stop()
         self._native = None
-        self._shared.connections.discard(self)
+        self._connections.connections.discard(self)
         if self._fault:
             reason = self._fault
-        elif self._aborted:
+        elif self._closing is _ABORTED:
             reason = Failure(ConnectionAborted())
+        elif exc and self._closing is not Closing.PEER_CLOSED:
+            reason = _LOST
         else:
-            reason = _LOST if exc else _DONE
-        producer, self._producer = self._producer, None
+            reason = _DONE
+        registered, self._producer = self._producer, None
         protocol = self.protocol
         del self.protocol
-        try:
-            if producer:
-                producer.stopProducing()
-        except Exception:
-            _log.failure("in {producer}.stopProducing", producer=type(producer).__name__)
+        if registered is not None:
+            try:
+                registered.producer.stopProducing()
+            except Exception:
+                _log.failure("unhandled error in {producer}.stopProducing", producer=type(registered.producer).__name__)
         self._tell_lost(protocol, reason)
 
-    # What the protocol asks.
+    # Called by the protocol: ITCPTransport.
 
     def write(self, data: bytes) -> None:
-        """Write, now or as soon as there is room."""
-        if self._write_closed:
+        """Write to the kernel, now or as soon as there is room."""
+        if self._writing is _WRITING_CLOSED:
             return
-        if self._native:
-            self._native.write(data)
-            if self._producer:
-                if self._pull:
-                    self._feed_soon()
-                # A connection that is about to be lost takes everything: a producer must not go on for ever.
-                elif self._blocked or self._native.is_closing():
-                    self._pause_producer()
-        elif self.connected:
-            self._early += data
-            if len(self._early) > self.bufferSize:
-                self._blocked = True
-                self._pause_producer()
+        native = self._native
+        if native is not None:
+            native.write(data)
+            producer = self._producer
+            if producer is not None:
+                if producer.pull:
+                    producer.ask_soon()
+                # What is written to a closing connection is discarded, so a lack of room never pauses its producer.
+                elif self._full or native.is_closing():
+                    producer.pause()
+        elif self._life is _ATTACHING:
+            self._write_early(data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Write several pieces."""
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
         """Close once everything is written, and a producer that has more to write is unregistered."""
-        if self.connected and not self.disconnecting:
-            self.disconnecting = True
-            self.pauseProducing()
-            self._finish_soon()
+        if self._life is _LIFE_LOST or self._closing is not _NOT_CLOSING:
+            return
+        self._closing = self._closing.after["lose"]
+        self._reading.stop()
+        if self._native:
+            self._native.pause_reading()
+        self._finish_soon()
 
     def abortConnection(self) -> None:
-        """Close now, with a reset."""
-        if self.connected and not self._aborted:
-            self._aborted = True
-            # The peer may have been first.
-            with suppress(OSError):
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self._abort()
+        """Close at once, with a reset."""
+        if self._life is _LIFE_LOST or self._closing is _ABORTED:
+            return
+        # Some systems refuse this once the peer has closed.
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._cut("abort")
 
     def loseWriteConnection(self) -> None:
-        """Close our sending side once everything is written, and a producer that has more to write is unregistered."""
-        self._write_closing = True
+        """Half-close once everything is written, and a producer that has more to write is unregistered."""
+        self._writing = self._writing.after["close"]
         self._finish_soon()
 
     def pauseProducing(self) -> None:
-        """Read no more for now."""
-        self._read_paused = True
-        if self._native:
-            self._native.pause_reading()
+        self._reading.pause(self._native)
 
     def resumeProducing(self) -> None:
-        """Read again."""
-        if not self._read_paused or self.disconnecting:
-            return
-        self._read_paused = False
-        if self._held or self._read_closed:
-            self._loop.call_soon(self._catch_up)
-        elif self._native:
-            self._native.resume_reading()
+        if self._reading.resume(self._native):
+            self._loop.call_soon(self._deliver)
 
     def stopProducing(self) -> None:
-        """Close: the protocol's own bytes have nowhere to go."""
         self.loseConnection()
 
-    # What a reactor's transports call these two.
+    # A reactor's transports have these two names for pausing and resuming as well.
 
     def stopReading(self) -> None:
-        """Read no more for now."""
+        """Pause reading."""
         self.pauseProducing()
 
     def startReading(self) -> None:
-        """Read again."""
+        """Resume reading."""
         self.resumeProducing()
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Have a producer paused while too much waits to be written (if C{streaming}), or asked for more when all is.
+        Register a producer: paused while bytes wait for room (if C{streaming}), or asked for more when none do.
 
         @raise RuntimeError: there is one already.
         """
-        if self._producer:
-            raise RuntimeError(f"{producer} can't be registered before {self._producer} is unregistered")
-        if not self.connected:
+        if self._producer is not None:
+            raise RuntimeError(f"{producer} can't be registered before {self._producer.producer} is unregistered")
+        if self._life is _LIFE_LOST:
             producer.stopProducing()
-            return
-        self._producer = producer
-        self._pull = not streaming
-        if self._pull:
-            cast(IPullProducer, producer).resumeProducing()
-            # What was written before may be with the kernel already, and nobody would tell us that it is.
+        elif streaming:
+            self._producer = PushProducer(cast(IPushProducer, producer))
+        else:
+            pull = self._producer = PullProducer(cast(IPullProducer, producer), self._loop, self._ask)
+            pull.resume()
+            # If the kernel has taken everything that was written before, the event loop will not say so again.
             if self._native:
-                self._feed_soon()
+                pull.ask_soon()
 
     def unregisterProducer(self) -> None:
-        """Expect no more of the producer."""
         self._producer = None
-        self._producer_paused = False
-        self._pull = False
-        if self.disconnecting or self._write_closing:
+        if self._closing is not _NOT_CLOSING or self._writing is _WRITING_CLOSING:
             self._finish_soon()
 
     def stopConsuming(self) -> None:
-        """Close, and expect no more of the producer."""
+        """Unregister the producer, and close."""
         self.unregisterProducer()
         self.loseConnection()
 
-    def getPeer(self) -> IPv4Address | IPv6Address:
-        """Give the address of the other end."""
-        return self._peer
-
-    def getHost(self) -> IPv4Address | IPv6Address:
-        """Give the address of this end."""
-        name = self._socket.getsockname()
-        if len(name) == 4 and name[3]:
-            # The socket module leaves out of a link-local address which link that is: RFC 4007, section 11.
-            name = _getrealname(name)
-        return _address(name)
-
-    def getHandle(self) -> socket.socket:
-        """Give the socket. It is the event loop's to read and write."""
-        return self._socket
-
-    def fileno(self) -> int:
-        """Give the socket's descriptor; -1 once the connection is lost."""
-        return self._socket.fileno()
-
-    def getTcpNoDelay(self) -> bool:
-        """Tell whether small segments are sent at once: RFC 9293, 3.7.4."""
-        return bool(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-
     def setTcpNoDelay(self, enabled: bool) -> None:
-        """Have small segments sent at once, or not."""
-        # The event loop sets it, too, when it takes the socket over.
-        self._delay = not enabled
-        # Some systems refuse if the peer has gone, which will be noticed.
-        with suppress(OSError):
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
-
-    def getTcpKeepAlive(self) -> bool:
-        """Tell whether a silent peer is asked if it is still there: RFC 9293, 3.8.4."""
-        return bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Have a silent peer asked, or not."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+        if self._life is _ATTACHING:
+            self._early = self._early or EarlyRequests()
+            self._early.no_delay = enabled
+        super().setTcpNoDelay(enabled)
 
     def logPrefix(self) -> str:
-        """Name the connection for a log."""
         protocol = getattr(self, "protocol", None)
         if ILoggingContext.providedBy(protocol):
             name = protocol.logPrefix()
@@ -417,59 +348,79 @@ class NativeTransport(Protocol):
             name = type(protocol).__name__ if protocol is not None else "-"
         return f"{name},{self.sessionno},{self._peer.host}"
 
-    def _tell_lost(self, protocol: IProtocol, reason: Failure) -> None:
-        try:
-            protocol.connectionLost(reason)
-        except Exception:
-            _log.failure("in {protocol}.connectionLost", protocol=type(protocol).__name__)
+    # Before the socket is attached.
 
-    def _stop_reading(self) -> None:
-        if self._native:
-            # Before Python 3.12, asyncio begins to read even if it was told not to, and takes itself to be paused.
-            self._native.resume_reading()
-            self._native.pause_reading()
+    def _write_early(self, data: bytes) -> None:
+        early = self._early = self._early or EarlyRequests()
+        early.written += data
+        if len(early.written) > self.bufferSize:
+            self._full = True
+            if self._producer is not None and not self._producer.pull:
+                self._producer.pause()
 
-    def _catch_up(self) -> None:
-        """Pass on what came while reading was paused."""
-        if self._native and not self._read_paused:
-            if self._held:
-                data, self._held = self._held, b""
-                self.data_received(data)
-            if self._native and not self._read_paused:
-                if self._read_closed:
-                    self._tell_end()
-                else:
-                    self._native.resume_reading()
+    def _do_early_requests(self, early: EarlyRequests) -> None:
+        if not early.no_delay:
+            self.setTcpNoDelay(False)
+        if early.written:
+            was_full, self._full = self._full, False
+            self.write(early.written)
+            if was_full and not self._full:
+                self.resume_writing()
+
+    # Reading.
+
+    def _deliver(self) -> None:
+        """Pass on what was read while reading was paused, unless it is paused again."""
+        data = self._reading.take_held()
+        if data:
+            try:
+                self.protocol.dataReceived(data)
+            except Exception:
+                self._fail()
+        if self._reading.delivered(self._native):
+            self._tell_end()
 
     def _tell_end(self) -> None:
-        if self._end_told:
-            return
-        self._end_told = True
         half_closeable = IHalfCloseableProtocol(self.protocol, None)
         if half_closeable is None:
-            self._fault = _DONE
-            self._abort()
+            self._cut("end")
             return
         try:
             half_closeable.readConnectionLost()
         except Exception:
             self._fail()
 
+    # The producer.
+
+    def _resume_producer(self) -> None:
+        try:
+            cast(PushProducer | PullProducer, self._producer).resume()
+        except Exception:
+            self._fail()
+
+    def _ask(self, pull: PullProducer) -> None:
+        going_on = self._closing in (_NOT_CLOSING, Closing.WHEN_WRITTEN)
+        if self._producer is pull and not self._full and going_on:
+            self._resume_producer()
+
+    # Ends.
+
     def _finish_soon(self) -> None:
-        # Not at once, which event loops take amiss while they tell us that all is written.
+        # Not at once: event loops do not expect to be called while they call resume_writing.
         self._loop.call_soon(self._finish)
 
     def _finish(self) -> None:
-        """Close, or close our sending side, unless a producer or the kernel is waited for."""
-        if not self._native or (self._producer and (self._pull or self._producer_paused)):
+        """Close or half-close, unless a producer or the kernel is waited for."""
+        native, producer = self._native, self._producer
+        if native is None or (producer is not None and producer.unfinished):
             return
-        if self.disconnecting:
-            self._native.close()
-        elif self._write_closing and not self._write_closed and not self._blocked:
-            self._write_closed = True
-            # The peer may have been first.
+        if self._closing is not _NOT_CLOSING:
+            native.close()
+        elif self._writing is _WRITING_CLOSING and not self._full:
+            self._writing = self._writing.after["written"]
+            # The peer may have closed or reset the connection.
             with suppress(OSError):
-                self._native.write_eof()
+                native.write_eof()
             half_closeable = IHalfCloseableProtocol(self.protocol, None)
             if half_closeable:
                 try:
@@ -477,87 +428,21 @@ class NativeTransport(Protocol):
                 except Exception:
                     self._fail()
 
-    def _pause_producer(self) -> None:
-        if self._producer and not self._pull:
-            self._producer_paused = True
-            cast(IPushProducer, self._producer).pauseProducing()
-
-    def _resume_producer(self) -> None:
-        try:
-            cast(IPullProducer, self._producer).resumeProducing()
-        except Exception:
-            self._fail()
-
-    def _feed_soon(self) -> None:
-        """Ask a pull producer for more in the event loop's next turn."""
-        if not self._feeding:
-            self._feeding = True
-            self._loop.call_soon(self._feed)
-
-    def _feed(self) -> None:
-        self._feeding = False
-        if self._producer and self._pull and not self._blocked and not self._aborted:
-            self._resume_producer()
-
     def _fail(self) -> None:
-        """End the connection for a fault of the protocol's, as a reactor does."""
+        """Log the exception that a method of the protocol has raised, and close, as a reactor does."""
         self._fault = Failure()
-        _log.failure("in {protocol}", failure=self._fault, protocol=type(self.protocol).__name__)
-        self._abort()
+        _log.failure("unhandled error in {protocol}", failure=self._fault, protocol=type(self.protocol).__name__)
+        self._cut("fail")
 
-    def _abort(self) -> None:
-        self.disconnecting = self._read_paused = True
+    def _cut(self, event: ClosingEvent) -> None:
+        """Close without waiting for what is not written yet."""
+        self._closing = self._closing.after[event]
+        self._reading.stop()
         if self._native:
             self._native.abort()
 
-
-def _address(name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
-    """Give the address of a socket as the socket module has it."""
-    kind = IPv4Address if len(name) == 2 else IPv6Address
-    return kind("TCP", *name)
-
-
-class BoundedReads(BufferedProtocol):
-    """
-    Reads for a L{NativeTransport} at most so much at once.
-
-    The event loop's own way of reading is faster for little reads, and takes up to 256,000 bytes at once (uvloop), or
-    as many as it likes. A program that counts on C{bufferSize} to bound its memory could be made to hold those for
-    every connection. So a connection begins with bounded reads, is read from in the event loop's own way once it has
-    sent a little at once for a few times, and when that has read too much, with bounded reads for good.
-
-    @param little: after how many reads that did not fill the buffer it leaves the reading to the event loop.
-    """
-
-    __slots__ = ("_buffer", "_little", "_transport")
-
-    def __init__(self, transport: NativeTransport, little: float) -> None:
-        self._transport = transport
-        self._buffer = transport.read_buffer()
-        self._little = little
-
-    def connection_made(self, transport: object) -> None:
-        self._buffer = self._transport.read_buffer()
-        self._transport.connection_made(transport)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        if nbytes < len(self._buffer):
-            self._little -= 1
-            if not self._little:
-                self._transport.read_freely()
-        self._transport.data_received(bytes(self._buffer[:nbytes]))
-
-    def eof_received(self) -> bool:
-        return self._transport.eof_received()
-
-    def pause_writing(self) -> None:
-        self._transport.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._transport.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport.connection_lost(exc)
+    def _tell_lost(self, protocol: IProtocol, reason: Failure) -> None:
+        try:
+            protocol.connectionLost(reason)
+        except Exception:
+            _log.failure("unhandled error in {protocol}.connectionLost", protocol=type(protocol).__name__)

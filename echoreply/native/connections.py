@@ -1,0 +1,35 @@
+"""The connections of one port: the buffer that they share, and their end with the reactor."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Connection(Protocol):
+    """A transport that is not lost yet."""
+
+    def shut_down(self) -> None:
+        """Close the connection at once. The reactor stops, so there is no later turn in which to do it."""
+
+
+class Connections:
+    """
+    The connections of a port, or those that a reactor has made.
+
+    @ivar connections: those that are not lost yet.
+    """
+
+    def __init__(self) -> None:
+        self.connections: set[Connection] = set()
+        self._buffers: dict[int, memoryview] = {}
+
+    def read_buffer(self, size: int) -> memoryview:
+        """Return a buffer of C{size} bytes. An event loop reads one connection at a time, so all share it."""
+        if size not in self._buffers:
+            self._buffers[size] = memoryview(bytearray(size))
+        return self._buffers[size]
+
+    def shut_down(self) -> None:
+        """Close all connections at once, for a reactor that stops."""
+        for connection in list(self.connections):
+            connection.shut_down()

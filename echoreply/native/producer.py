@@ -1,0 +1,82 @@
+"""The producer that is registered with a L{NativeTransport <echoreply.native.transport.NativeTransport>}."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from typing import Literal
+
+from twisted.internet.interfaces import IPullProducer, IPushProducer
+
+from echoreply.native.states import Pull, Push
+
+# Reading an Enum's attribute takes longer, and every connection may have a producer.
+_FLOWING, _PAUSED, _IDLE = Push.FLOWING, Push.PAUSED, Pull.IDLE
+
+
+class PushProducer:
+    """
+    A producer that writes until it is paused.
+
+    @ivar pull: tells it from a L{PullProducer}. It is no class attribute, which takes longer to read at every write.
+    """
+
+    __slots__ = ("producer", "pull", "state")
+
+    pull: Literal[False]
+
+    def __init__(self, producer: IPushProducer) -> None:
+        self.producer = producer
+        self.pull = False
+        self.state = _FLOWING
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it has been paused in the middle of its data, so that the connection has to wait for it."""
+        return self.state is _PAUSED
+
+    def pause(self) -> None:
+        """Pause the producer, also one that writes in spite of having been paused."""
+        self.state = self.state.after["full"]
+        self.producer.pauseProducing()
+
+    def resume(self) -> None:
+        """Let the producer write again."""
+        self.state = self.state.after["room"]
+        self.producer.resumeProducing()
+
+
+class PullProducer:
+    """
+    A producer that writes once each time that it is asked.
+
+    @ivar pull: tells it from a L{PushProducer}.
+    @param loop: the event loop of the transport.
+    @param ask: is called with this object in the event loop's next turn after L{ask_soon}.
+    """
+
+    __slots__ = ("_ask", "_loop", "producer", "pull", "state")
+
+    pull: Literal[True]
+    unfinished = True
+
+    def __init__(self, producer: IPullProducer, loop: AbstractEventLoop, ask: Callable[[PullProducer], object]) -> None:
+        self.producer = producer
+        self.pull = True
+        self.state = _IDLE
+        self._loop = loop
+        self._ask = ask
+
+    def ask_soon(self) -> None:
+        """Schedule that the producer is asked for more in the event loop's next turn."""
+        before, self.state = self.state, self.state.after["ask"]
+        if before is _IDLE:
+            self._loop.call_soon(self._turn)
+
+    def resume(self) -> None:
+        """Ask the producer for more."""
+        self.producer.resumeProducing()
+
+    def _turn(self) -> None:
+        self.state = self.state.after["turn"]
+        self._ask(self)
