@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IConnector, IProtocol, IReactorCore
 from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.python.failure import Failure
 
+from echoreply.native.private_names import real_address
 from echoreply.native.reactor import NativeReactor
 from echoreply.native.transport import NativeTransport, Shared
 
@@ -38,7 +39,7 @@ class ConnectingReactor(NativeReactor):
 
     def take_over(self, client: NativeClient, protocol: IProtocol) -> NativeTransport:
         """Have the event loop take over the socket of a connection that was just made; give its transport."""
-        transport = MadeTransport(self._loop, client.socket, protocol, client.realAddress, 0, self._made)
+        transport = MadeTransport(self._loop, client.socket, protocol, real_address(client), 0, self._made)
         transport.connector = client.connector
         self._loop.create_task(transport.take_over())
         return transport

@@ -11,6 +11,7 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import IProtocol, IReactorCore
 from twisted.python.failure import Failure
 
+from echoreply.native.private_names import PLAIN_FAMILY, PLAIN_TYPE, accept_descriptor
 from echoreply.native.transport import NativeTransport, Shared
 
 
@@ -23,12 +24,12 @@ class PlainSocket(socket.socket):
 
     __slots__ = ()
 
-    family = socket.SocketType.family  # type: ignore[assignment]
-    type = socket.SocketType.type  # type: ignore[assignment]
+    family = PLAIN_FAMILY  # type: ignore[assignment]
+    type = PLAIN_TYPE  # type: ignore[assignment]
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a client."""
-        descriptor, peer = self._accept()  # type: ignore[attr-defined]
+        descriptor, peer = accept_descriptor(self)
         return PlainSocket(self.family, self.type, self.proto, descriptor), peer
 
 

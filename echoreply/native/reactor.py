@@ -11,6 +11,7 @@ from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from echoreply.native.port import NativePort
+from echoreply.native.private_names import adopt_listening_port, installs_signal_handlers
 
 
 class NativeReactor(AsyncioSelectorReactor):
@@ -35,15 +36,12 @@ class NativeReactor(AsyncioSelectorReactor):
         if addressFamily not in (socket.AF_INET, socket.AF_INET6):
             other = super().adoptStreamPort(fileDescriptor, addressFamily, factory)  # type: ignore[no-untyped-call]
             return cast(IListeningPort, other)
-        # What that of Twisted's reactors calls, too.
-        port = NativePort._fromListeningDescriptor(  # type: ignore[no-untyped-call]
-            self, fileDescriptor, addressFamily, factory
-        )
-        return cast(NativePort, port).start(self._loop)
+        port = adopt_listening_port(NativePort, self, fileDescriptor, addressFamily, factory)
+        return port.start(self._loop)
 
     def _hear_of_children(self) -> None:
         """Reap children at SIGCHLD: the event loop may have the descriptor that Twisted's reactors wait for."""
-        if self._installSignalHandlers and hasattr(signal, "SIGCHLD"):
+        if installs_signal_handlers(self) and hasattr(signal, "SIGCHLD"):
             from twisted.internet.process import reapAllProcesses  # Which Windows does not have.
 
             signal.signal(signal.SIGCHLD, lambda *_: self.callFromThread(reapAllProcesses))  # type: ignore[no-untyped-call]

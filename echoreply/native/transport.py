@@ -23,10 +23,11 @@ from twisted.internet.interfaces import (
     ISystemHandle,
     ITCPTransport,
 )
-from twisted.internet.tcp import _getrealname
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from echoreply.native.private_names import with_zone
 
 _log = Logger()
 
@@ -377,7 +378,7 @@ class NativeTransport(Protocol):
         name = self._socket.getsockname()
         if len(name) == 4 and name[3]:
             # The socket module leaves out of a link-local address which link that is: RFC 4007, section 11.
-            name = _getrealname(name)
+            name = with_zone(name)
         return _address(name)
 
     def getHandle(self) -> socket.socket:

@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from echoreply.core.files import read
 from echoreply.core.quoting import quote
+from echoreply.native.private_names import has_unsent, unverified_chain
 from echoreply.tls.context import load_certificate
 from echoreply.tls.transport import TLSTransport
 
@@ -176,11 +177,7 @@ class TLSClientTransport(TLSTransport):
 
     def _end_reading(self) -> None:
         transport = self._transport
-        if (
-            self._goodbye_said
-            and isinstance(transport, tcp.Connection)
-            and not (transport.dataBuffer or transport._tempDataBuffer)
-        ):
+        if self._goodbye_said and isinstance(transport, tcp.Connection) and not has_unsent(transport):
             # Who is told goodbye may close before the FIN is sent that follows it. All that was to be sent has been.
             self.writeConnectionLost()
         super()._end_reading()
@@ -207,9 +204,7 @@ class TLSClientTransport(TLSTransport):
 
     def _certificates(self) -> list[dict[str, Any]]:
         """Give what the server has shown, its own certificate first, as far as can be known when it was refused."""
-        # Python has this for who looks after the handshake only; and there is nothing with an OpenSSL before 3.0.
-        ask = getattr(getattr(self._session, "_sslobj", None), "get_unverified_chain", lambda: None)
-        return [certificate.get_info() for certificate in ask() or ()]
+        return unverified_chain(self._session)
 
 
 def _what_is_wrong(error: SSLCertVerificationError, name: str | None, chain: list[dict[str, Any]]) -> str:

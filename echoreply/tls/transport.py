@@ -30,6 +30,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.core.connection_info import TLSDetails
+from echoreply.native.private_names import ssl_object
 from echoreply.net.transport import IDuplexTransport, IRecordTransport, ISecureTransport
 from echoreply.tls.context import ServerSession
 
@@ -97,7 +98,7 @@ class TLSTransport:
         self._protocol = protocol
         self._session = session
         # What C{SSLObject} only passes the call on to, if it has it: this is done for every message.
-        direct = getattr(session, "_sslobj", session)
+        direct = ssl_object(session)
         self._decrypt: Callable[[int], bytes] = direct.read
         self._encrypt: Callable[[bytes | memoryview], int] = direct.write
         self._incoming = incoming
