@@ -20,8 +20,9 @@ from echoreply.core.reasons import RefusalReason
 from echoreply.net.transport import IDuplexTransport, IRecordTransport, ISecureTransport, taken
 from echoreply.protocol import ReplyFactory
 from echoreply.tls.context import server_context
+from echoreply.tls.details import suite_name
 from echoreply.tls.factory import TLSFactory
-from echoreply.tls.transport import TLSTransport, suite_name
+from echoreply.tls.transport import TLSTransport
 from tests.support.fake_transports import Remembering, TCPStringTransport
 from tests.support.memory_observer import Memory
 from tests.support.sample_scripts import rules_of_toml
@@ -177,7 +178,7 @@ def test_a_protocol_that_fails_at_the_end_of_the_handshake_leaves_nothing_to_the
         second.shake_hands()
 
 
-def test_connections_that_share_a_desk_do_not_mix() -> None:
+def test_connections_that_share_buffers_do_not_mix() -> None:
     uppers = iter([first := Lines(), second := Lines()])
     factory = TLSFactory(Factory.forProtocol(lambda: next(uppers)), CONTEXTS[0], print)
     one, other = Pair(first, factory), Pair(second, factory)
@@ -187,6 +188,7 @@ def test_connections_that_share_a_desk_do_not_mix() -> None:
     for start in range(0, 1100, 7):
         one.tls.dataReceived(half_of_one[start : start + 7])
         other.tls.dataReceived(half_of_other[start : start + 7])
+    assert first.told == second.told == []
     assert (one.take(), other.take()) == (b"A" * 1000, b"B" * 1000)
     one.tls.dataReceived(b"\x17\x03\x03\x00\x20" + bytes(32) + b"junk")
     other.tls.dataReceived(other.client.send(b"c"))
