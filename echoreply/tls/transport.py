@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from ssl import SSLCertVerificationError, SSLError, SSLZeroReturnError
 from typing import cast
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
@@ -21,7 +20,6 @@ from twisted.internet.interfaces import (
     IProducer,
     IProtocol,
     IPushProducer,
-    ISystemHandle,
     ITransport,
 )
 from twisted.python.failure import Failure
@@ -30,6 +28,7 @@ from zope.interface import implementer
 from echoreply.core.connection_info import TLSDetails
 from echoreply.net.transport import IDuplexTransport, IRecordTransport, ISecureTransport
 from echoreply.tls.details import handshake_details
+from echoreply.tls.forwarding import ForwardingTransport
 from echoreply.tls.handshake import Handshake
 from echoreply.tls.records import Records
 from echoreply.tls.states import READING, WRITING, Event, Reading, Writing, after
@@ -41,16 +40,8 @@ _WRITING_OPEN = Writing.OPEN
 _READABLE = (Reading.HANDSHAKING, Reading.OPEN)
 
 
-@implementer(
-    IProtocol,
-    IHalfCloseableProtocol,
-    ILoggingContext,
-    IDuplexTransport,
-    IRecordTransport,
-    ISecureTransport,
-    ISystemHandle,
-)
-class TLSTransport:
+@implementer(IProtocol, IHalfCloseableProtocol, ILoggingContext, IDuplexTransport, IRecordTransport, ISecureTransport)
+class TLSTransport(ForwardingTransport):
     """
     A TLS connection between a transport and a protocol.
 
@@ -69,7 +60,6 @@ class TLSTransport:
     """
 
     __slots__ = (
-        "__provides__",
         "_failure",
         "_handshake",
         "_producer",
@@ -77,7 +67,6 @@ class TLSTransport:
         "_reading",
         "_records",
         "_report_failure",
-        "_transport",
         "_writing",
         "disconnecting",
         "taken",
@@ -102,8 +91,6 @@ class TLSTransport:
     def connected(self) -> bool:
         """Whether there is a connection."""
         return self._reading not in (Reading.IDLE, Reading.LOST)
-
-    # The protocol of the transport below: reading.
 
     def makeConnection(self, transport: ITransport) -> None:
         self._reading = after(READING, self._reading, Event.CONNECTED)
@@ -156,12 +143,10 @@ class TLSTransport:
             self._fail(self._describe_error(error))
 
     def readConnectionLost(self) -> None:
-        if self._reading in (Reading.FAILED, Reading.LOST):
-            return
         if self._writing is Writing.ENDED:
             # A peer that has got our close_notify owes us none.
             self._end_reading()
-        elif self._reading is not Reading.ENDED:
+        elif self._reading in _READABLE:
             if self.taken:
                 self._fail("closed during the handshake" if self._handshake else "closed without a close_notify")
             else:
@@ -216,8 +201,6 @@ class TLSTransport:
             return f"certificate verify failed: {error.verify_message}"
         return (error.reason or "unknown error").replace("_", " ").lower()
 
-    # The handshake.
-
     def _advance_handshake(self) -> None:
         handshake = cast(Handshake, self._handshake)
         try:
@@ -262,8 +245,6 @@ class TLSTransport:
         """Tell the protocol that the handshake is complete."""
         if IHandshakeListener.providedBy(self._protocol):
             self._protocol.handshakeCompleted()
-
-    # The transport of the protocol above: writing.
 
     def write(self, data: bytes) -> None:
         """Encrypt and send bytes; hold them until there are keys; drop them once this side is closed."""
@@ -334,8 +315,6 @@ class TLSTransport:
             self._records.close_notify()
             self._flush()
 
-    # The transport of the protocol above: flow control.
-
     def pauseProducing(self) -> None:
         """Stop reading, or do so once there are keys."""
         if self._handshake:
@@ -378,8 +357,6 @@ class TLSTransport:
             if self.disconnecting:
                 self._close()
 
-    # The transport of the protocol above: what is known of the connection.
-
     @property
     def tls(self) -> TLSDetails:
         return handshake_details(self._records.session)
@@ -388,34 +365,3 @@ class TLSTransport:
         protocol = self._protocol
         name = protocol.logPrefix() if ILoggingContext.providedBy(protocol) else type(protocol).__name__
         return f"{name} (TLS)"
-
-    @property
-    def bufferSize(self) -> int:
-        return self._transport.bufferSize
-
-    @bufferSize.setter
-    def bufferSize(self, size: int) -> None:
-        self._transport.bufferSize = size
-
-    def getPeer(self) -> IPv4Address | IPv6Address:
-        return self._transport.getPeer()
-
-    def getHost(self) -> IPv4Address | IPv6Address:
-        return self._transport.getHost()
-
-    def getHandle(self) -> object:
-        """Return the socket, whose queues hold encrypted bytes; nothing if the transport below has none."""
-        transport = self._transport
-        return cast(ISystemHandle, transport).getHandle() if ISystemHandle.providedBy(transport) else None
-
-    def getTcpNoDelay(self) -> bool:
-        return self._transport.getTcpNoDelay()
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        self._transport.setTcpNoDelay(enabled)
-
-    def getTcpKeepAlive(self) -> bool:
-        return self._transport.getTcpKeepAlive()
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        self._transport.setTcpKeepAlive(enabled)
