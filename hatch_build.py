@@ -26,11 +26,12 @@ class CompletionsHook(BuildHookInterface[Any]):
         sys.path.insert(0, self.root)
         from echoreply.client import command
         from echoreply.measure import command as measure
+        from echoreply.native.private_names import parser_actions
 
         self._directory = TemporaryDirectory()
         for module in (command, measure):
             parser = module.make_parser()
-            for action in parser._actions:
+            for action in parser_actions(parser):
                 if action.metavar in ("FILE", "FILE.svg", "PATH", ("A.json", "B.json")):
                     action.complete = shtab.FILE  # type: ignore[attr-defined]  # as shtab wants it
             for shell, place in PLACES.items():

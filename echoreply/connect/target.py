@@ -25,6 +25,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from echoreply.connect.udp import DatagramClientEndpoint, DatagramTransport, IDatagramReactor
+from echoreply.native.private_names import unix_path
 from echoreply.net.addresses import format_address, host_and_port
 from echoreply.tls.client import TLSClientEndpoint, TLSClientTransport, client_context
 
@@ -111,7 +112,7 @@ def _described_endpoint(reactor: IClientReactor, description: str) -> IStreamCli
         # An endpoint's parser may be anybody's, and says what it does not take in any way.
         raise ValueError(f"argument --connect: takes a Twisted endpoint, not {description!r}: {error}") from None
     if isinstance(endpoint, UNIXClientEndpoint):
-        _check_path("--connect", endpoint._path)
+        _check_path("--connect", unix_path(endpoint))
     return endpoint
 
 

@@ -11,6 +11,7 @@ from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.python.failure import Failure
 
 from echoreply.native.connections import Connections
+from echoreply.native.private_names import real_address
 from echoreply.native.reactor import NativeReactor
 from echoreply.native.transport import NativeTransport
 
@@ -39,7 +40,7 @@ class ConnectingReactor(NativeReactor):
 
     def attach(self, client: NativeClient, protocol: IProtocol) -> NativeTransport:
         """Let the event loop attach the socket of a connection that was just established. Return its transport."""
-        transport = ClientTransport(self._loop, client.socket, protocol, client.realAddress, 0, self._outgoing)
+        transport = ClientTransport(self._loop, client.socket, protocol, real_address(client), 0, self._outgoing)
         transport.connector = client.connector
         self._loop.create_task(transport.attach())
         return transport

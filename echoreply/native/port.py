@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IProtocol, IReactorCore
 from twisted.python.failure import Failure
 
 from echoreply.native.connections import Connections
+from echoreply.native.private_names import PLAIN_FAMILY, PLAIN_TYPE, accept_descriptor
 from echoreply.native.transport import NativeTransport
 
 
@@ -24,12 +25,12 @@ class PlainSocket(socket.socket):
 
     __slots__ = ()
 
-    family = socket.SocketType.family  # type: ignore[assignment]
-    type = socket.SocketType.type  # type: ignore[assignment]
+    family = PLAIN_FAMILY  # type: ignore[assignment]
+    type = PLAIN_TYPE  # type: ignore[assignment]
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Return the socket of the next connection, and the address of its peer."""
-        descriptor, peer = self._accept()  # type: ignore[attr-defined]
+        descriptor, peer = accept_descriptor(self)
         return PlainSocket(self.family, self.type, self.proto, descriptor), peer
 
 

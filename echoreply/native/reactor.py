@@ -11,6 +11,7 @@ from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from echoreply.native.port import NativePort
+from echoreply.native.private_names import adopt_listening_port, installs_signal_handlers
 
 
 class NativeReactor(AsyncioSelectorReactor):
@@ -37,11 +38,8 @@ class NativeReactor(AsyncioSelectorReactor):
         if addressFamily not in (socket.AF_INET, socket.AF_INET6):
             other = super().adoptStreamPort(fileDescriptor, addressFamily, factory)  # type: ignore[no-untyped-call]
             return cast(IListeningPort, other)
-        # Twisted's adoptStreamPort calls the same method of its own port.
-        port = NativePort._fromListeningDescriptor(  # type: ignore[no-untyped-call]
-            self, fileDescriptor, addressFamily, factory
-        )
-        return cast(NativePort, port).start(self._loop)
+        port = adopt_listening_port(NativePort, self, fileDescriptor, addressFamily, factory)
+        return port.start(self._loop)
 
     def _reap_children_on_sigchld(self) -> None:
         """
@@ -49,7 +47,7 @@ class NativeReactor(AsyncioSelectorReactor):
 
         Twisted's own waits for the descriptor that signals are written to, which uvloop replaces with its own.
         """
-        if self._installSignalHandlers and hasattr(signal, "SIGCHLD"):
+        if installs_signal_handlers(self) and hasattr(signal, "SIGCHLD"):
             from twisted.internet.process import reapAllProcesses  # not on Windows
 
             signal.signal(signal.SIGCHLD, lambda *_: self.callFromThread(reapAllProcesses))  # type: ignore[no-untyped-call]

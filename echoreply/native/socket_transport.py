@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.tcp import _getrealname
+
+from echoreply.native.private_names import with_zone
 
 
 class SocketTransport:
@@ -31,7 +32,7 @@ class SocketTransport:
         name = self._socket.getsockname()
         if len(name) == 4 and name[3]:
             # The socket module omits the zone of a link-local address: RFC 4007, section 11.
-            name = _getrealname(name)
+            name = with_zone(name)
         return _address(name)
 
     def getHandle(self) -> socket.socket:

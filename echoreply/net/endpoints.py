@@ -20,13 +20,13 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from echoreply.native.private_names import parse_endpoint
 from echoreply.net.sockets import BACKLOG, FreshUNIXEndpoint, adopt, listening_sockets
 
 if (passed := os.environ.get("LISTEN_FDS", "")).isdigit():
     # Twisted reads these when its endpoints are imported, and takes no sockets that have no names, as some pass them.
     # sd_listen_fds_with_names(3) says what they are called then.
     os.environ.setdefault("LISTEN_FDNAMES", ":".join(["unknown"] * int(passed)))
-from twisted.internet import endpoints
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 
 _BACKLOG = {"backlog": BACKLOG}
@@ -81,7 +81,7 @@ def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerE
     """
     kind = path = ""
     try:
-        (kind, *positional), named = endpoints._parse(description)
+        (kind, *positional), named = parse_endpoint(description)
         # Who goes on without names says all of it.
         for name, value in _DEFAULTS.get(kind, {}).items() if len(positional) < 3 else ():
             if name not in named:

@@ -10,6 +10,8 @@ from twisted.internet import udp
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
 
+from echoreply.native.private_names import use_bound_socket
+
 AT_ONCE = 256
 """Datagrams that are answered in a turn of the reactor, before others get theirs."""
 
@@ -43,7 +45,7 @@ class DatagramPort(udp.Port):
         host = bound.getsockname()[0]
         super().__init__(None, protocol, interface=host, reactor=reactor)  # type: ignore[no-untyped-call]
         # As one that is adopted.
-        self._preexistingSocket = bound  # type: ignore[assignment]
+        use_bound_socket(self, bound)
         self._asked: list[_Control] = []
         self._control_size = 0
         if host in ("::", "0.0.0.0") and bound.family in _PACKET_INFO:

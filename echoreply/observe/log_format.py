@@ -10,9 +10,10 @@ from enum import Enum
 from math import isfinite
 from typing import Any, cast
 
-from twisted.logger import FileLogObserver, ILogObserver, LogEvent, LogLevel
+from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import provider
 
+from echoreply.native.private_names import log_file_observer
 from echoreply.observe.events import described
 
 _LEVELS = tuple(LogLevel.iterconstants())
@@ -42,10 +43,8 @@ def json_observer(twistd_options: Mapping[str, Any]) -> ILogObserver:
     """Give an observer that writes JSON to where twistd would write text."""
     if twistd_options.get("syslog"):
         return _syslog_observer(twistd_options["prefix"])
-    from twisted.scripts.twistd import _SomeApplicationRunner  # type: ignore[attr-defined]
-
     # The file, and the signal that rotates it, are twistd's own affair; so is that a daemon has no stdout.
-    observer = cast(FileLogObserver, _SomeApplicationRunner.loggerFactory(twistd_options)._getLogObserver())
+    observer = log_file_observer(twistd_options)
     observer.formatEvent = json_line
     return observer
 

@@ -1,6 +1,6 @@
 """
-The PROXY protocol: a proxy says, before anything else, for whom it has connected.
+The PROXY protocol: the header in which a proxy names the client that it has connected for.
 
-L{ProxyFactory <echoreply.proxy.factory.ProxyFactory>} wraps a factory, L{read_header
-<echoreply.proxy.header.read_header>} reads what a proxy says.
+A server wraps its factory in a L{ProxyFactory <echoreply.proxy.factory.ProxyFactory>}; L{parse_header
+<echoreply.proxy.header.parse_header>} parses the header.
 """

@@ -1,4 +1,4 @@
-"""A factory whose clients come through proxies, which say for whom."""
+"""A factory for connections that proxies make for their clients."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from echoreply.proxy.protocol import HeaderProtocol
 @implementer(IProtocolFactory)
 class ProxyFactory:
     """
-    Makes a factory's protocols for the clients that proxies name.
+    Builds a factory's protocols for the clients that proxies name.
 
-    @param clock: where time comes from, such as the reactor.
-    @param trusts: is asked of the peer whether it is such a proxy.
-    @param tell: is told of a connection that nobody is named for: its peer, and why, for people.
+    @param clock: the source of time, such as the reactor.
+    @param is_trusted: tells whether a peer is a proxy whose headers are trusted. Others are disconnected.
+    @param report_failure: is called with the peer and the reason, for people, when a connection has no valid header.
     """
 
     noisy = False
@@ -27,20 +27,20 @@ class ProxyFactory:
         self,
         factory: IProtocolFactory,
         clock: IReactorTime,
-        trusts: Callable[[IAddress], bool],
-        tell: Callable[[IAddress, str], object],
+        is_trusted: Callable[[IAddress], bool],
+        report_failure: Callable[[IAddress, str], object],
     ) -> None:
         self._factory = factory
         self._clock = clock
-        self._trusts = trusts
-        self._tell = tell
+        self._is_trusted = is_trusted
+        self._report_failure = report_failure
         self._waiting: set[HeaderProtocol] = set()
-        self._settled: list[Deferred[None]] = []
+        self._drained: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress) -> HeaderProtocol | None:
-        if not self._trusts(addr):
+        if not self._is_trusted(addr):
             return None
-        protocol = HeaderProtocol(self._factory, self._clock, self._tell, self._named)
+        protocol = HeaderProtocol(self._factory, self._clock, self._report_failure, self._header_done)
         self._waiting.add(protocol)
         return protocol
 
@@ -50,21 +50,22 @@ class ProxyFactory:
     def doStop(self) -> None:
         self._factory.doStop()
 
-    def settle(self) -> Deferred[None]:
+    def drain(self) -> Deferred[None]:
         """
-        Wait until nobody is any more of whom we do not know whether there is a client. Nobody new comes by now.
+        Wait for the headers of connections that have none yet, once the port accepts no more connections.
 
-        @return: fires then, which is soon.
+        @return: fires when the clients of all connections are known, after L{DRAIN_HEADER_TIMEOUT
+            <echoreply.proxy.protocol.DRAIN_HEADER_TIMEOUT>} at the latest.
         """
         if not self._waiting:
             return succeed(None)
-        settled: Deferred[None] = Deferred()
-        self._settled.append(settled)
+        drained: Deferred[None] = Deferred()
+        self._drained.append(drained)
         for protocol in list(self._waiting):
-            protocol.hurry()
-        return settled
+            protocol.shorten_timeout()
+        return drained
 
-    def _named(self, protocol: HeaderProtocol) -> None:
+    def _header_done(self, protocol: HeaderProtocol) -> None:
         self._waiting.discard(protocol)
-        while self._settled and not self._waiting:
-            self._settled.pop().callback(None)
+        while self._drained and not self._waiting:
+            self._drained.pop().callback(None)

@@ -1,14 +1,15 @@
 """
-The header of the PROXY protocol, versions 1 and 2.
+The parser of PROXY headers, versions 1 and 2.
 
-The source of every rule is HAProxy's U{doc/proxy-protocol.txt<https://www.haproxy.org/download/2.6/doc/
-proxy-protocol.txt>}, sections 2.1 and 2.2. A header is taken in whatever pieces it comes, and never partly.
+Every rule is from HAProxy's U{doc/proxy-protocol.txt<https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt>},
+sections 2.1 and 2.2. A header may come in any pieces: it is parsed once it is complete.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
+from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
 from attrs import frozen
@@ -19,23 +20,43 @@ _V1_FAMILIES = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
 
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 _V2_START = struct.Struct("!12sBBH")
-_V2_ADDRESSES = {1: struct.Struct("!4s4sHH"), 2: struct.Struct("!16s16sHH")}
-_V2_FAMILIES = {1: socket.AF_INET, 2: socket.AF_INET6}
-_V2_UNIX, _V2_UNIX_LENGTH = 3, 216
 
 
-class BadHeader(Exception):  # noqa: N818
-    """It is no header, or not a right one. The text says why."""
+class _Command(IntEnum):
+    LOCAL = 0
+    PROXY = 1
+
+
+class _Family(IntEnum):
+    UNSPECIFIED = 0
+    INET = 1
+    INET6 = 2
+    UNIX = 3
+
+
+class _TransportProtocol(IntEnum):
+    UNSPECIFIED = 0
+    STREAM = 1
+    DATAGRAM = 2
+
+
+_V2_ADDRESSES = {_Family.INET: struct.Struct("!4s4sHH"), _Family.INET6: struct.Struct("!16s16sHH")}
+_V2_SOCKET_FAMILIES = {_Family.INET: socket.AF_INET, _Family.INET6: socket.AF_INET6}
+_V2_UNIX_LENGTH = 216
+
+
+class InvalidHeader(Exception):  # noqa: N818
+    """The data does not begin with a valid header. The text says why."""
 
 
 @frozen
 class Header:
     """
-    What a proxy says.
+    A PROXY header.
 
     @ivar length: of the header, in bytes.
-    @ivar source: host and port of the client; nothing if the proxy speaks for itself, or does not say.
-    @ivar destination: where the client has connected to, in the same way.
+    @ivar source: host and port of the client; nothing if the proxy has connected for itself, or does not name a client.
+    @ivar destination: host and port that the client has connected to, in the same way.
     """
 
     length: int
@@ -43,28 +64,28 @@ class Header:
     destination: tuple[str, int] | None = None
 
 
-def read_header(data: bytes) -> Header | None:
+def parse_header(data: bytes) -> Header | None:
     """
-    Read the header that a connection begins with.
+    Parse the header that a connection begins with.
 
     @param data: all that has come so far.
-    @return: nothing if the header goes on.
-    @raise BadHeader: it is none.
+    @return: nothing if the header is not complete.
+    @raise InvalidHeader: it is none.
     """
     if data.startswith(_V2):
-        return _read_v2(data)
+        return _parse_v2(data)
     if data.startswith(_V1):
-        return _read_v1(data)
+        return _parse_v1(data)
     if _V2.startswith(data) or _V1.startswith(data):
         return None
-    raise BadHeader("it does not begin with one")
+    raise InvalidHeader("no PROXY signature")
 
 
-def _read_v1(data: bytes) -> Header | None:
+def _parse_v1(data: bytes) -> Header | None:
     line, end, _ = data[:_V1_LONGEST].partition(b"\r\n")
     if not end:
         if len(data) >= _V1_LONGEST:
-            raise BadHeader(f"its line does not end within {_V1_LONGEST} bytes")
+            raise InvalidHeader(f"the line does not end within {_V1_LONGEST} bytes")
         return None
     length = len(line) + len(end)
     _, family, *words = line.split(b" ")
@@ -72,10 +93,10 @@ def _read_v1(data: bytes) -> Header | None:
         return Header(length)
     address = _V1_FAMILIES.get(family)
     if address is None:
-        raise BadHeader("its protocol is none of TCP4, TCP6 and UNKNOWN")
+        raise InvalidHeader("the protocol is none of TCP4, TCP6 and UNKNOWN")
     try:
         if b"%" in line:
-            # Python takes a zone, RFC 4007, and anything for its name. A proxy's says nothing to us.
+            # Python accepts an IPv6 zone (RFC 4007), with anything as its name. A proxy's zone means nothing here.
             raise ValueError
         source, destination, source_port, destination_port = (word.decode("ascii") for word in words)
         return Header(
@@ -84,7 +105,7 @@ def _read_v1(data: bytes) -> Header | None:
             (str(address(destination)), _port(destination_port)),
         )
     except ValueError:
-        raise BadHeader(f"it has no two addresses and ports of {family.decode()}") from None
+        raise InvalidHeader(f"no two addresses and ports of {family.decode()}") from None
 
 
 def _port(text: str) -> int:
@@ -94,30 +115,30 @@ def _port(text: str) -> int:
     return number
 
 
-def _read_v2(data: bytes) -> Header | None:
+def _parse_v2(data: bytes) -> Header | None:
     if len(data) < _V2_START.size:
         return None
     _, version_and_command, family_and_protocol, rest = _V2_START.unpack_from(data)
     version, command = divmod(version_and_command, 16)
     family, protocol = divmod(family_and_protocol, 16)
-    if version != 2 or command > 1:
-        raise BadHeader(f"its version and command are {version} and {command}")
+    if version != 2 or command > max(_Command):
+        raise InvalidHeader(f"unknown version and command {version} and {command}")
     length = _V2_START.size + rest
-    if command == 0:
+    if command == _Command.LOCAL:
         return Header(length) if len(data) >= length else None
-    if family > _V2_UNIX or protocol > 2:
-        raise BadHeader(f"its address family and protocol are {family} and {protocol}")
-    addresses = _V2_ADDRESSES.get(family)
-    if rest < (addresses.size if addresses else _V2_UNIX_LENGTH if family == _V2_UNIX else 0):
-        raise BadHeader(f"it has no room for its addresses in {rest} bytes")
+    if family > max(_Family) or protocol > max(_TransportProtocol):
+        raise InvalidHeader(f"unknown address family and protocol {family} and {protocol}")
+    addresses = _V2_ADDRESSES.get(_Family(family))
+    if rest < (addresses.size if addresses else _V2_UNIX_LENGTH if family == _Family.UNIX else 0):
+        raise InvalidHeader(f"no room for its addresses in {rest} bytes")
     if len(data) < length:
         return None
     if addresses is None:
         return Header(length)
     source, destination, source_port, destination_port = addresses.unpack_from(data, _V2_START.size)
-    kind = _V2_FAMILIES[family]
+    socket_family = _V2_SOCKET_FAMILIES[_Family(family)]
     return Header(
         length,
-        (socket.inet_ntop(kind, source), source_port),
-        (socket.inet_ntop(kind, destination), destination_port),
+        (socket.inet_ntop(socket_family, source), source_port),
+        (socket.inet_ntop(socket_family, destination), destination_port),
     )

@@ -1,8 +1,9 @@
-"""What waits for the header of a proxied connection, and then makes way for the client's protocol."""
+"""The protocol that waits for a connection's PROXY header, and then hands the connection over to the client's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -13,30 +14,42 @@ from zope.interface import Attribute, directlyProvides, providedBy
 
 from echoreply.net.timer import Timer
 from echoreply.net.transport import IDuplexTransport
-from echoreply.proxy.header import BadHeader, read_header
+from echoreply.proxy.header import Header, InvalidHeader, parse_header
 
-HEADER_SECONDS = 5.0
-"""Seconds that a proxy gets to say for whom it has connected. It knows that when it connects."""
+HEADER_TIMEOUT = 5.0
+"""Seconds after which a connection without a header is closed. A proxy can send it as soon as it has connected."""
 
-HURRIED_SECONDS = 0.2
-"""Seconds that are left of them once the server stops."""
+DRAIN_HEADER_TIMEOUT = 0.2
+"""Seconds that are left for the header once the server stops."""
 
 
 class IReplaceableTransport(IDuplexTransport):
-    """What the transports of sockets are besides: they leave it to others what protocol they are of."""
+    """A socket's transport, whose protocol can be replaced."""
 
-    protocol: IProtocol = Attribute("Whom it tells what happens.")
-    disconnecting: bool = Attribute("Whether it closes.")
+    protocol: IProtocol = Attribute("The protocol that is told what happens on the connection.")
+
+
+class State(Enum):
+    """The state of a connection before it is the client's."""
+
+    WAITING = "waiting"
+    """The header is not complete."""
+    HANDED_OVER = "handed over"
+    """The header was valid, and the client's protocol has the connection, unless its factory did not want it."""
+    CLOSING = "closing"
+    """There is no valid header, and the connection is being closed. What still comes is dropped."""
+    LOST = "lost"
+    """The connection is gone."""
 
 
 class HeaderProtocol(Protocol):
     """
     Reads the header, and leaves the connection to the protocol of the client that it names.
 
-    @param factory: makes that protocol.
-    @param clock: where time comes from, such as the reactor.
-    @param tell: is told of a connection without a right header: its peer, and why, for people.
-    @param done: is told when this protocol no longer waits.
+    @param factory: builds the client's protocol.
+    @param clock: the source of time, such as the reactor.
+    @param report_failure: is called with the peer and the reason, for people, if there is no valid header.
+    @param done: is called with this protocol when it no longer waits.
     """
 
     transport: IReplaceableTransport
@@ -45,77 +58,80 @@ class HeaderProtocol(Protocol):
         self,
         factory: IProtocolFactory,
         clock: IReactorTime,
-        tell: Callable[[IAddress, str], object],
+        report_failure: Callable[[IAddress, str], object],
         done: Callable[[HeaderProtocol], object],
     ) -> None:
         self._factory = factory
         self._clock = clock
-        self._tell = tell
+        self._report_failure = report_failure
         self._done = done
+        self._state = State.WAITING
         self._received = b""
-        self._patience = Timer(clock, HEADER_SECONDS, self._too_late)
+        self._timeout = Timer(clock, HEADER_TIMEOUT, self._timed_out)
 
     def connectionMade(self) -> None:
-        """Begin to wait."""
-        self._patience.start()
+        self._timeout.start()
 
     def dataReceived(self, data: bytes) -> None:
-        """Look for the header in what has come."""
-        if self.transport.disconnecting:
+        if self._state is not State.WAITING:
             return
         self._received += data
         try:
-            header = read_header(self._received)
-        except BadHeader as error:
-            self._fail(f"bad header: {error}")
+            header = parse_header(self._received)
+        except InvalidHeader as error:
+            self._fail(f"invalid header: {error}")
             return
         if header:
-            rest = self._received[header.length :]
-            self._make_way(header.source, header.destination, rest)
+            self._hand_over(header)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Say that there was no header."""
-        self._patience.stop()
-        if not self.transport.disconnecting:
-            self._tell(self.transport.getPeer(), "closed before the end of its header")
+        self._timeout.stop()
+        if self._state is State.WAITING:
+            self._report_failure(self.transport.getPeer(), "closed before the end of the header")
+        self._state = State.LOST
         self._done(self)
 
-    def hurry(self) -> None:
-        """Wait for a moment only."""
-        self._patience.stop()
-        self._patience = Timer(self._clock, HURRIED_SECONDS, self._too_late)
-        self._patience.start()
+    def shorten_timeout(self) -> None:
+        """Leave the header L{DRAIN_HEADER_TIMEOUT} seconds from now on."""
+        if self._state is State.WAITING:
+            self._timeout.stop()
+            self._timeout = Timer(self._clock, DRAIN_HEADER_TIMEOUT, self._timed_out)
+            self._timeout.start()
 
-    def _make_way(self, source: tuple[str, int] | None, destination: tuple[str, int] | None, rest: bytes) -> None:
-        self._patience.stop()
+    def _hand_over(self, header: Header) -> None:
+        self._timeout.stop()
+        self._state = State.HANDED_OVER
         transport = self.transport
-        peer, host = _address(source) or transport.getPeer(), _address(destination) or transport.getHost()
+        peer = _address(header.source) or transport.getPeer()
+        host = _address(header.destination) or transport.getHost()
         protocol = self._factory.buildProtocol(peer)
         if protocol is None:
             transport.loseConnection()
         else:
             transport.protocol = protocol
             protocol.makeConnection(cast(IDuplexTransport, ProxyTransport(transport, peer, host)))
-            if rest:
+            if rest := self._received[header.length :]:
                 protocol.dataReceived(rest)
         self._done(self)
 
-    def _fail(self, why: str) -> None:
-        self._tell(self.transport.getPeer(), why)
+    def _fail(self, reason: str) -> None:
+        self._timeout.stop()
+        self._state = State.CLOSING
+        self._report_failure(self.transport.getPeer(), reason)
         self.transport.loseConnection()
 
-    def _too_late(self) -> None:
+    def _timed_out(self) -> None:
         self._fail("no header in time")
 
 
 class ProxyTransport:
-    """A transport with other addresses: those of a client and where it has connected to."""
+    """A transport with the addresses that the header names: the client's, and the one that it has connected to."""
 
     def __init__(self, transport: IDuplexTransport, peer: IAddress, host: IAddress) -> None:
         self._transport = transport
         self._peer = peer
         self._host = host
-        # What every message needs is not looked for.
+        # Every message is written: an attribute is found faster than by __getattr__.
         self.write = transport.write
         directlyProvides(self, providedBy(transport))
 
@@ -124,7 +140,6 @@ class ProxyTransport:
 
     @property
     def bufferSize(self) -> int:
-        """Bytes that are read at once."""
         return self._transport.bufferSize
 
     @bufferSize.setter
@@ -132,11 +147,9 @@ class ProxyTransport:
         self._transport.bufferSize = size
 
     def getPeer(self) -> IAddress:
-        """Give the client's address."""
         return self._peer
 
     def getHost(self) -> IAddress:
-        """Give the address that the client has connected to."""
         return self._host
 
 

@@ -11,9 +11,9 @@ from functools import partial
 from ssl import SSLContext
 from typing import NamedTuple
 
-from twisted.internet import endpoints
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 
+from echoreply.native.private_names import parse_endpoint
 from echoreply.net.addresses import is_ip_address
 from echoreply.net.listener import Layer
 from echoreply.observe.events import CertificateGenerated, tell
@@ -41,7 +41,7 @@ def described(description: str) -> Described:
     @raise ValueError: that can't be. The text says why, for people.
     """
     # As Twisted takes it apart, with its way to write a colon.
-    (_, *numbers), named = endpoints._parse(description)
+    (_, *numbers), named = parse_endpoint(description)
     if unknown := sorted({*named} - {"port", "privateKey", "certKey", "extraCertChain", "interface"}):
         raise ValueError(f"ssl takes no {unknown[0]}, but privateKey, certKey, extraCertChain and interface")
     port = numbers[0] if numbers else named.get("port", "")

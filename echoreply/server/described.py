@@ -65,7 +65,7 @@ def endpoint_binding(
         factory = proxied = ProxyFactory(
             factory, reactor, trusts_here, lambda peer, why: tell_here(peer, Layer.PROXY, why)
         )
-        settle = proxied.settle
+        settle = proxied.drain
     return Binding(
         description,
         partial(endpoint.listen, factory),

@@ -15,6 +15,7 @@ from typing import TypeVar, cast
 from twisted.internet.defer import Deferred, execute, maybeDeferred
 
 from echoreply.core.conversation import Rules
+from echoreply.native.private_names import close_wakers
 from echoreply.net.endpoints import IServerReactor
 from echoreply.testing.recorder import ReceivedConnection
 from echoreply.testing.server import DEFAULT_TIMEOUT, HOST, Server, serve
@@ -35,9 +36,7 @@ class PrivateReactor(PlatformReactor):
 
     def close(self) -> None:
         """Close what it is woken by, once it has ended."""
-        for reader in list(self._internalReaders):
-            self._removeInternalReader(reader)
-            reader.connectionLost(None)
+        close_wakers(self)
 
 
 class ReactorThread:

@@ -1,7 +1,8 @@
 """
-TLS by Python's own C{ssl} module, for the connections of any endpoint.
+TLS by Python's own C{ssl} module, on the connections of any endpoint.
 
-L{TLSFactory <echoreply.tls.factory.TLSFactory>} wraps a factory, L{server_context
-<echoreply.tls.context.server_context>} makes what it needs of a certificate and its key. The protocol above sees a full
-C{ITCPTransport} that half-closes, as TLS 1.3 does: L{TLSTransport <echoreply.tls.transport.TLSTransport>} says how.
+A server wraps its factory in a L{TLSFactory <echoreply.tls.factory.TLSFactory>}, with a context that L{server_context
+<echoreply.tls.context.server_context>} makes of its certificate. A client wraps its endpoint in a L{TLSClientEndpoint
+<echoreply.tls.client.TLSClientEndpoint>}. The protocol above has a full C{ITCPTransport}, a L{TLSTransport
+<echoreply.tls.transport.TLSTransport>}, which half-closes as TLS 1.3 does.
 """

@@ -1,4 +1,4 @@
-"""Certificates: X.509, RFC 5280."""
+"""X.509 certificates (RFC 5280): checking their dates, naming their subjects, and making self-signed ones."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from echoreply.net.addresses import is_ip_address
 
 VALID_DAYS = 397
-"""Days for which a certificate is valid that is made here. Some clients take none that is valid for longer."""
+"""Days for which a self-signed certificate is valid. Some clients reject certificates that are valid for longer."""
 
 _LONGEST_COMMON_NAME = 64
 
 
 def check_dates(pem: bytes, name: str) -> None:
     """
-    See that certificates are valid now.
+    Check that certificates are valid now.
 
     @param pem: one or more of them.
-    @param name: what people know them by.
+    @param name: the name of their file, for errors.
     @raise ValueError: one has expired, or is not valid yet, or can't be read.
     """
     now = datetime.now(UTC)
@@ -42,34 +42,34 @@ def check_dates(pem: bytes, name: str) -> None:
 
 
 def fingerprint(pem: bytes) -> str:
-    """Give the SHA-256 fingerprint of a certificate, as C{openssl x509 -fingerprint -sha256} writes it."""
+    """Return the SHA-256 fingerprint of a certificate, as C{openssl x509 -fingerprint -sha256} writes it."""
     return x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def subject_of(der: bytes) -> str:
     """
-    Say whose a certificate is: its subject as RFC 4514 writes it, or its fingerprint if it has none that can be read.
+    Return the subject of a certificate as RFC 4514 writes it, or its SHA-256 fingerprint if that can't be read.
 
-    OpenSSL takes certificates that C{cryptography} does not.
+    OpenSSL accepts certificates that C{cryptography} can't read.
     """
     try:
         subject = x509.load_der_x509_certificate(der).subject.rfc4514_string()
     except Exception:
-        # It says so in many ways: ValueError, TypeError, x509.InvalidVersion.
+        # cryptography raises ValueError, TypeError, x509.InvalidVersion, and others.
         subject = ""
     return subject or sha256(der).digest().hex(":").upper()
 
 
 def make_certificate(addresses: Iterable[str] = ()) -> bytes:
     """
-    Make a certificate that signs itself, for this machine by its name, C{localhost} and the addresses of loopback.
+    Return a new self-signed certificate, for this machine's name, C{localhost} and the loopback addresses.
 
-    @param addresses: IP addresses that it is for, too.
+    @param addresses: more IP addresses that it is for.
     @return: the certificate and its key, in PEM.
     """
     hostname = socket.gethostname()[:_LONGEST_COMMON_NAME]
     if not hostname or not hostname.isascii():
-        # A certificate has no room for it.
+        # A common name can't hold it.
         hostname = "localhost"
     names = dict.fromkeys([hostname, "localhost", "127.0.0.1", "::1", *addresses])
     key = ec.generate_private_key(ec.SECP256R1())
@@ -81,7 +81,7 @@ def make_certificate(addresses: Iterable[str] = ()) -> bytes:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # Clocks differ.
+        # The clocks of clients may be behind.
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=VALID_DAYS - 1))
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)

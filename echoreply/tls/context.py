@@ -1,4 +1,4 @@
-"""What a server needs to know for TLS: its certificate and its key, and whose certificates it takes."""
+"""A server's settings for TLS: its certificate and key, and the clients' certificates that it accepts."""
 
 from __future__ import annotations
 
@@ -22,35 +22,36 @@ class ServerSession(SSLObject):
     """
     A server's side of a connection.
 
-    @ivar asked_for: the server that the client wants to speak to, if it has said so: RFC 6066, 3.
+    @ivar server_name: the server name that the client has sent, if it has: RFC 6066, 3.
     """
 
-    asked_for: str | None = None
+    server_name: str | None = None
 
 
-def _note_name(session: SSLObject, name: str | None, _context: SSLContext) -> None:
-    # A context serves sockets, too, whose sessions are others.
+def _keep_server_name(session: SSLObject, name: str | None, _context: SSLContext) -> None:
+    # A context also serves sockets, whose sessions are of another class.
     if isinstance(session, ServerSession):
-        session.asked_for = name
+        session.server_name = name
 
 
 def server_context(
     certificate: str, key: str = "", chain: str = "", *, client_ca: str = "", alpn: Sequence[str] = ()
 ) -> SSLContext:
     """
-    Read the files of a server's certificate.
+    Return a context with a server's certificate and key, which are read from files.
 
-    TLS 1.2 and 1.3 are spoken, with Python's choice of ciphers (L{ssl}), of which the client's first is taken: it is
-    the one whose TLS is looked at. Its sessions are L{ServerSession}s.
+    TLS 1.2 and 1.3 are spoken, with Python's choice of ciphers (L{ssl}). The client's order of preference counts, since
+    it is the client whose TLS is tested. The context's sessions are L{ServerSession}s.
 
-    @param certificate: the path of the certificate in PEM, others of its chain may follow in the file.
-    @param key: the path of the key; if empty, the same.
+    @param certificate: the path of the certificate in PEM; others of its chain may follow in the file.
+    @param key: the path of the key; if empty, the key is in the certificate's file.
     @param chain: the path of more certificates of its chain.
-    @param client_ca: the path of the certificates of which one must have signed that of a client, if it needs one.
-    @param alpn: the protocols to choose from, the best first: RFC 7301. A client that wants none of them gets none.
-    @raise ValueError: they can't be used. The text says which and why, for people.
+    @param client_ca: the path of authorities' certificates. If it is given, clients need a certificate that one of them
+        has signed.
+    @param alpn: the protocols to choose from, the best first: RFC 7301. A client that offers none of them gets none.
+    @raise ValueError: a file can't be used. The text says which and why, for people.
     """
-    # What a client has no use for, and takes ten megabytes.
+    # A client has no use for it, and it takes ten megabytes.
     from echoreply.tls.certificate import check_dates
 
     context = SSLContext(PROTOCOL_TLS_SERVER)
@@ -58,7 +59,7 @@ def server_context(
     context.options |= OP_NO_RENEGOTIATION
     context.options &= ~OP_CIPHER_SERVER_PREFERENCE
     context.sslobject_class = ServerSession
-    context.sni_callback = _note_name
+    context.sni_callback = _keep_server_name
     load_certificate(context, certificate, key, chain)
     for path in filter(None, (certificate, chain)):
         check_dates(read(path), path)
@@ -76,11 +77,11 @@ def server_context(
 
 def context_of_pem(pem: bytes, *, client_ca: str = "", alpn: Sequence[str] = ()) -> SSLContext:
     """
-    Make the same of a certificate and its key that are in no file.
+    Return such a context for a certificate and its key that are not in a file.
 
     @raise ValueError: C{client_ca} can't be used.
     """
-    # Python takes them from files only.
+    # Python reads them from files only.
     with NamedTemporaryFile("wb") as file:
         file.write(pem)
         file.flush()
@@ -89,16 +90,16 @@ def context_of_pem(pem: bytes, *, client_ca: str = "", alpn: Sequence[str] = ())
 
 def load_certificate(context: SSLContext, certificate: str, key: str = "", chain: str = "") -> None:
     """
-    Have a context show a certificate: a server's or a client's, as L{server_context} takes it.
+    Load a server's or a client's certificate into a context. The parameters are those of L{server_context}.
 
-    @raise ValueError: it can't be used. The text says which file and why, for people.
+    @raise ValueError: a file can't be used. The text says which and why, for people.
     """
     key = key or certificate
     texts = {path: read(path) for path in (certificate, key, chain) if path}
     try:
         with NamedTemporaryFile("wb") as whole:
             if chain:
-                # It takes the whole chain from one file.
+                # OpenSSL reads the whole chain from one file.
                 whole.write(texts[certificate] + b"\n" + texts[chain])
                 whole.flush()
             context.load_cert_chain(whole.name if chain else certificate, key, _no_password)
@@ -109,5 +110,5 @@ def load_certificate(context: SSLContext, certificate: str, key: str = "", chain
 
 
 def _no_password() -> str:
-    # Otherwise OpenSSL would ask the terminal.
+    # Without this, OpenSSL would ask for it on the terminal.
     raise ValueError("the key has a password")

@@ -1,4 +1,4 @@
-"""A factory whose clients speak TLS."""
+"""The server's side of TLS: a factory whose connections speak TLS."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ssl import MemoryBIO, SSLContext
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from zope.interface import implementer
 
+from echoreply.tls.records import Records
 from echoreply.tls.transport import TLSTransport
 
 
@@ -16,19 +17,21 @@ class TLSFactory:
     """
     Puts TLS between a factory's protocols and their transports.
 
-    @param tell: is told of connections that fail, those included that never became one: the peer, and why, for people.
-    @ivar context: what those are served with who come from now on: L{server_context
-        <echoreply.tls.context.server_context>} makes one.
+    @param report_failure: is called with the peer and the reason, for people, when a connection fails, in its handshake
+        or later.
+    @ivar context: serves new connections: L{server_context <echoreply.tls.context.server_context>} makes one.
     """
 
     noisy = False
 
-    def __init__(self, factory: IProtocolFactory, context: SSLContext, tell: Callable[[IAddress, str], object]) -> None:
+    def __init__(
+        self, factory: IProtocolFactory, context: SSLContext, report_failure: Callable[[IAddress, str], object]
+    ) -> None:
         self._factory = factory
         self.context = context
-        self._tell = tell
-        # Connections have these one at a time and leave them empty, so one of each for all of them is enough: buffers
-        # of their own would cost each up to 50 KB for as long as it lives.
+        self._report_failure = report_failure
+        # All connections share two buffers, since each uses them for one call and leaves them empty. Buffers of its own
+        # would cost each connection up to 50 KB for as long as it lives.
         self._incoming = MemoryBIO()
         self._outgoing = MemoryBIO()
 
@@ -37,7 +40,7 @@ class TLSFactory:
         if protocol is None:
             return None
         session = self.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        return TLSTransport(protocol, session, self._incoming, self._outgoing, self._tell)
+        return TLSTransport(protocol, Records(session, self._incoming, self._outgoing), self._report_failure)
 
     def doStart(self) -> None:
         self._factory.doStart()

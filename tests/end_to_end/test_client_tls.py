@@ -267,7 +267,7 @@ class TestRefusals:
         assert self.refusal(certificate, "--ca", other.path) == expected, "and these are the only ones then"
 
     def test_self_signed(self, directory: Path, authority: Authority) -> None:
-        assert self.refusal(make_certificate(directory)) == "is self-signed, and none that is trusted"
+        assert self.refusal(make_certificate(directory)) == "is self-signed and not trusted; use --ca FILE"
 
     def test_names_that_would_drive_a_terminal(self, directory: Path) -> None:
         forged = Authority(directory, "\x1b[31m\nFine").sign("127.0.0.1")

@@ -16,8 +16,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from echoreply.tls.client import HandshakeError, TLSClientEndpoint, TLSClientTransport, _what_is_wrong, client_context
+from echoreply.tls.client import HandshakeError, TLSClientEndpoint, TLSClientTransport, client_context
 from echoreply.tls.context import server_context
+from echoreply.tls.verification import rejection_reason
 from tests.support.fake_transports import TCPStringTransport
 from tests.support.tls_peers import make_certificate
 
@@ -133,14 +134,14 @@ def test_a_server_that_is_not_believed_is_told_so_and_left(certificate: tuple[st
     pair = Pair(certificate, client_context())
     pair.tls.dataReceived(pair.answer())
     pair.lower.flush()
-    assert pair.failure() == "the server's certificate is self-signed, and none that is trusted"
+    assert pair.failure() == "the server's certificate is self-signed and not trusted; use --ca FILE"
     with pytest.raises(ssl.SSLError, match="ALERT_UNKNOWN_CA"):
         pair.answer()
     assert pair.upper.made == 0
     assert pair.upper.reason is None, "it was never connected"
 
 
-def test_a_certificate_with_nonsense_in_it_is_refused_in_fewer_words(
+def test_a_certificate_with_nonsense_in_it_is_refused_in_fewer_describe_error(
     certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_error(_transport: TLSClientTransport) -> None:
@@ -150,7 +151,7 @@ def test_a_certificate_with_nonsense_in_it_is_refused_in_fewer_words(
     pair = Pair(certificate, client_context())
     pair.tls.dataReceived(pair.answer())
     pair.lower.flush()
-    assert pair.failure() == "the server's certificate is self-signed, and none that is trusted"
+    assert pair.failure() == "the server's certificate is self-signed and not trusted; use --ca FILE"
 
 
 @pytest.mark.parametrize(
@@ -166,14 +167,14 @@ def test_a_certificate_with_nonsense_in_it_is_refused_in_fewer_words(
 def test_of_what_is_not_known_nothing_is_said(code: int, words: str, pair: Pair) -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code, error.verify_message = code, "invalid CA certificate"
-    assert pair.tls._words(error) == words
+    assert pair.tls._describe_error(error) == words
 
 
 def test_the_addresses_that_a_certificate_is_for_are_told_as_people_write_them() -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code = 64
     names = [("DNS", "a.example"), ("IP Address", "0:0:0:0:0:0:0:1"), ("IP Address", "<invalid>"), ("URI", "x:y")]
-    words = _what_is_wrong(error, "192.0.2.1", [{"subjectAltName": names}])
+    words = rejection_reason(error, "192.0.2.1", [{"subjectAltName": names}])
     assert words == 'the server\'s certificate is not for 192.0.2.1, but for "a.example, ::1, <invalid>"'
 
 
@@ -190,7 +191,7 @@ def test_the_addresses_that_a_certificate_is_for_are_told_as_people_write_them()
 def test_whose_alert_it_was_is_told_and_no_version_that_was_not_spoken(reason: str, words: str, pair: Pair) -> None:
     error = ssl.SSLError()
     error.reason = reason
-    assert pair.tls._words(error) == words
+    assert pair.tls._describe_error(error) == words
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
@@ -21,75 +20,12 @@ from echoreply.core.reasons import RefusalReason
 from echoreply.net.transport import IDuplexTransport, IRecordTransport, ISecureTransport, taken
 from echoreply.protocol import ReplyFactory
 from echoreply.tls.context import server_context
+from echoreply.tls.details import suite_name
 from echoreply.tls.factory import TLSFactory
-from echoreply.tls.transport import TLSTransport, suite_name
-from tests.support.fake_transports import Remembering, TCPStringTransport
 from tests.support.memory_observer import Memory
 from tests.support.sample_scripts import rules_of_toml
+from tests.support.tls_pair import Lines, Pair, Upper, any_server_context
 from tests.support.tls_peers import Authority, Session, client_context, make_certificate
-
-CONTEXTS: list[ssl.SSLContext] = []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> None:
-    CONTEXTS[:] = [server_context(*make_certificate(tmp_path_factory.mktemp("certificate")))]
-
-
-class Upper(Remembering):
-    transport: TLSTransport
-
-    @property
-    def data(self) -> bytes:
-        return b"".join(self.received)
-
-
-class Lower(TCPStringTransport):
-    """Closes as soon as it is asked to, if nothing waits."""
-
-    def loseConnection(self) -> None:
-        self.disconnecting = True
-
-    def loseWriteConnection(self) -> None:
-        self.write_closed = True
-
-
-class Pair:
-    """A client and our end, each with what the other has not been given yet."""
-
-    def __init__(self, upper: Protocol | None = None, factory: TLSFactory | None = None) -> None:
-        self.failures: list[str] = []
-        self.upper = upper or Upper()
-        self.tls = self.build(factory)
-        self.lower = Lower(self.tls)  # type: ignore[arg-type]  # it needs no more of it
-        self.tls.makeConnection(self.lower)
-        self.client = Session(client_context())
-
-    def build(self, factory: TLSFactory | None) -> TLSTransport:
-        plain = Factory.forProtocol(lambda: self.upper)
-        built = (factory or TLSFactory(plain, CONTEXTS[0], lambda _, why: self.failures.append(why))).buildProtocol(
-            IPv4Address("TCP", "192.0.2.1", 4000)
-        )
-        assert built
-        return built
-
-    def shake_hands(self) -> bytes:
-        """Do the whole handshake; give what came along with the end of it."""
-        while not self.client.shake_hands(self.lower.take()):
-            self.tls.dataReceived(self.client.take())
-        self.tls.dataReceived(self.client.take())
-        return self.client.receive(self.lower.take())
-
-    def take(self) -> bytes:
-        return self.client.receive(self.lower.take())
-
-
-class Lines(Upper):
-    """Answers at once."""
-
-    def dataReceived(self, data: bytes) -> None:
-        super().dataReceived(data)
-        self.transport.write(data.upper())
 
 
 def test_the_interfaces_are_there() -> None:
@@ -170,7 +106,7 @@ def test_a_protocol_that_fails_at_the_end_of_the_handshake_leaves_nothing_to_the
         def handshakeCompleted(self) -> None:
             raise RuntimeError
 
-    factory = TLSFactory(Factory.forProtocol(Failing), CONTEXTS[0], lambda *_: None)
+    factory = TLSFactory(Factory.forProtocol(Failing), any_server_context(), lambda *_: None)
     first, second = Pair(factory=factory), Pair(factory=factory)
     with pytest.raises(RuntimeError):
         first.shake_hands()
@@ -178,9 +114,9 @@ def test_a_protocol_that_fails_at_the_end_of_the_handshake_leaves_nothing_to_the
         second.shake_hands()
 
 
-def test_connections_that_share_a_desk_do_not_mix() -> None:
+def test_connections_that_share_buffers_do_not_mix() -> None:
     uppers = iter([first := Lines(), second := Lines()])
-    factory = TLSFactory(Factory.forProtocol(lambda: next(uppers)), CONTEXTS[0], print)
+    factory = TLSFactory(Factory.forProtocol(lambda: next(uppers)), any_server_context(), print)
     one, other = Pair(first, factory), Pair(second, factory)
     one.shake_hands()
     other.shake_hands()
@@ -188,6 +124,7 @@ def test_connections_that_share_a_desk_do_not_mix() -> None:
     for start in range(0, 1100, 7):
         one.tls.dataReceived(half_of_one[start : start + 7])
         other.tls.dataReceived(half_of_other[start : start + 7])
+    assert first.told == second.told == []
     assert (one.take(), other.take()) == (b"A" * 1000, b"B" * 1000)
     one.tls.dataReceived(b"\x17\x03\x03\x00\x20" + bytes(32) + b"junk")
     other.tls.dataReceived(other.client.send(b"c"))
@@ -455,7 +392,7 @@ class TestGreeting:
 
     def pair(self, observer: Memory, refusal: RefusalReason | None = None) -> Pair:
         factory = ReplyFactory(Clock(), rules_of_toml(self.TEXT), refusal=lambda _: refusal, observers=[observer])
-        pair = Pair(factory=TLSFactory(factory, CONTEXTS[0], lambda *_: None))
+        pair = Pair(factory=TLSFactory(factory, any_server_context(), lambda *_: None))
         pair.client = Session(client_context(), "server.test")
         return pair
 

@@ -31,6 +31,7 @@ from twisted.runner.procmon import ProcessMonitor
 
 from echoreply.core.connection_info import Ports
 from echoreply.core.files import read_text
+from echoreply.native.private_names import kill_calls, process_exited
 from echoreply.net.addresses import host_and_port
 from echoreply.net.binding import listening_on
 from echoreply.net.endpoints import IServerReactor
@@ -218,7 +219,7 @@ class Workers(ProcessMonitor):
             return
         for protocol in self.protocols.values():
             protocol.hurry()
-        for deadline in self.murder.values():
+        for deadline in kill_calls(self):
             if deadline.active() and deadline.getTime() > self._clock.seconds() + KILL_SECONDS:
                 deadline.reset(KILL_SECONDS)
 
@@ -290,7 +291,7 @@ class Workers(ProcessMonitor):
         self.table.close(row_prefix(number))
         if self.running or not reason.check(ProcessDone):
             tell(_worker_ended(number, reason, restarts=bool(self.running)))
-        self._monitoredProcessExited(name)
+        process_exited(self, name)
         if self._shared_limits and self.running:
             self._shared_limits.forget(number)
         self._look_whether_stopped()

@@ -8,7 +8,7 @@ import subprocess
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from echoreply.tls.transport import suite_name
+from echoreply.tls.details import suite_name
 
 
 class SuiteNameTests(SynchronousTestCase):

@@ -1,14 +1,10 @@
-"""The PROXY protocol: its header, and the connection after it."""
+"""A connection that begins with a PROXY header."""
 
 from __future__ import annotations
 
-import socket
-import struct
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
@@ -20,105 +16,11 @@ from zope.interface.verify import verifyObject
 
 from echoreply.net.transport import IDuplexTransport
 from echoreply.proxy.factory import ProxyFactory
-from echoreply.proxy.header import BadHeader, Header, read_header
-from echoreply.proxy.protocol import HEADER_SECONDS, HURRIED_SECONDS, HeaderProtocol, ProxyTransport
+from echoreply.proxy.protocol import DRAIN_HEADER_TIMEOUT, HEADER_TIMEOUT, HeaderProtocol, ProxyTransport
+from tests.proxy.test_header import V1_TCP4, V1_TCP6, V2_TCP4, v2
 from tests.support.fake_transports import TCPStringTransport
 
-V2 = b"\r\n\r\n\0\r\nQUIT\n"
 PROXY = IPv4Address("TCP", "192.0.2.254", 40000)
-
-V1_TCP4 = b"PROXY TCP4 192.0.2.7 198.51.100.1 5555 80\r\n"
-V1_TCP6 = b"PROXY TCP6 2001:db8::7 2001:db8::1 65535 0\r\n"
-
-
-def v2(command: int, family: int, addresses: bytes, version: int = 2) -> bytes:
-    return V2 + struct.pack("!BBH", version << 4 | command, family, len(addresses)) + addresses
-
-
-V2_TCP4 = v2(1, 0x11, socket.inet_aton("192.0.2.7") + socket.inet_aton("198.51.100.1") + struct.pack("!HH", 5555, 80))
-V2_TCP6 = v2(
-    1,
-    0x21,
-    socket.inet_pton(socket.AF_INET6, "2001:db8::7")
-    + socket.inet_pton(socket.AF_INET6, "2001:db8::1")
-    + struct.pack("!HH", 65535, 0),
-)
-TLV = b"\x04\x00\x03abc"
-
-TCP4 = (("192.0.2.7", 5555), ("198.51.100.1", 80))
-TCP6 = (("2001:db8::7", 65535), ("2001:db8::1", 0))
-
-GOOD = {
-    V1_TCP4: TCP4,
-    V1_TCP6: TCP6,
-    b"PROXY UNKNOWN\r\n": (None, None),
-    b"PROXY UNKNOWN ffff:f...f:ffff whatever it is\r\n": (None, None),
-    V2_TCP4: TCP4,
-    V2_TCP6: TCP6,
-    v2(1, 0x11, V2_TCP4[16:] + TLV): TCP4,
-    v2(0, 0x00, b""): (None, None),
-    v2(0, 0x11, V2_TCP4[16:] + TLV): (None, None),
-    v2(0, 0xFF, b"anything"): (None, None),
-    v2(1, 0x00, b""): (None, None),
-    v2(1, 0x31, b"/client".ljust(108, b"\0") + b"/server".ljust(108, b"\0")): (None, None),
-}
-
-BAD = {
-    b"GET / HTTP/1.0\r\n\r\n": "does not begin with one",
-    b"hello\n": "does not begin with one",
-    b"proxy TCP4 192.0.2.7 198.51.100.1 5555 80\r\n": "does not begin with one",
-    b"PROXY TCP5 192.0.2.7 198.51.100.1 5555 80\r\n": "none of TCP4, TCP6 and UNKNOWN",
-    b"PROXY \r\n": "none of TCP4, TCP6 and UNKNOWN",
-    b"PROXY TCP4\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 192.0.2.7 198.51.100.1 5555\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 192.0.2.7 198.51.100.1 5555 80 80\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 192.0.2.7  198.51.100.1 5555 80\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 192.0.2.256 198.51.100.1 5555 80\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 2001:db8::7 2001:db8::1 5555 80\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP6 192.0.2.7 198.51.100.1 5555 80\r\n": "no two addresses and ports of TCP6",
-    b"PROXY TCP6 fe80::7%eth0 fe80::1 5555 80\r\n": "no two addresses and ports of TCP6",
-    b"PROXY TCP6 fe80::7%\x1b[2J\nforged fe80::1 5555 80\r\n": "no two addresses and ports of TCP6",
-    b"PROXY TCP4 192.0.2.7 198.51.100.1 65536 80\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 192.0.2.7 198.51.100.1 -1 80\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 192.0.2.7 198.51.100.1 05 80\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 192.0.2.7 198.51.100.1 x 80\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 \xff\xfe 198.51.100.1 5555 80\r\n": "no two addresses and ports of TCP4",
-    b"PROXY TCP4 192.0.2.7 198.51.100.1 5555 80\n".ljust(107, b"x"): "does not end within 107 bytes",
-    v2(1, 0x11, V2_TCP4[16:], version=1): "version and command are 1 and 1",
-    v2(2, 0x11, V2_TCP4[16:]): "version and command are 2 and 2",
-    v2(1, 0x41, bytes(300)): "family and protocol are 4 and 1",
-    v2(1, 0x13, V2_TCP4[16:]): "family and protocol are 1 and 3",
-    v2(1, 0x11, V2_TCP4[16:-1]): "no room for its addresses in 11 bytes",
-    v2(1, 0x21, V2_TCP4[16:]): "no room for its addresses in 12 bytes",
-    v2(1, 0x31, bytes(215)): "no room for its addresses in 215 bytes",
-}
-
-
-@pytest.mark.parametrize(("header", "addresses"), GOOD.items())
-def test_a_header_is_read(header: bytes, addresses: Any) -> None:  # noqa: ANN401
-    assert read_header(header) == Header(len(header), *addresses)
-    assert read_header(header + b"hello\r\n") == Header(len(header), *addresses)
-
-
-@pytest.mark.parametrize("header", GOOD)
-def test_a_header_goes_on_until_its_last_byte(header: bytes) -> None:
-    for end in range(len(header)):
-        assert read_header(header[:end]) is None
-
-
-@pytest.mark.parametrize(("header", "why"), BAD.items())
-def test_what_is_no_right_header_is_told_why(header: bytes, why: str) -> None:
-    with pytest.raises(BadHeader, match=why):
-        read_header(header)
-
-
-@given(st.one_of(st.binary(), st.binary().map(V2.__add__), st.binary().map(b"PROXY TCP4 ".__add__)))
-def test_no_bytes_are_anything_else(data: bytes) -> None:
-    try:
-        header = read_header(data)
-    except BadHeader:
-        return
-    assert header is None or 0 < header.length <= len(data)
 
 
 @implementer(IHalfCloseableProtocol)
@@ -248,14 +150,14 @@ def test_a_bad_header_closes_the_connection_and_what_follows_is_ignored() -> Non
     assert transport.disconnecting
     receive(transport, V1_TCP4)
     assert not setting.server.built
-    assert setting.failures == ["bad header: it does not begin with one"]
+    assert setting.failures == ["invalid header: no PROXY signature"]
 
 
 def test_a_header_that_does_not_come_is_not_waited_for() -> None:
     setting = Setting()
     transport = setting.connect()
     receive(transport, V2_TCP4[:-1])
-    setting.clock.advance(HEADER_SECONDS)
+    setting.clock.advance(HEADER_TIMEOUT)
     assert transport.disconnecting
     assert setting.failures == ["no header in time"]
 
@@ -264,7 +166,7 @@ def test_who_closes_before_its_header_is_told() -> None:
     setting = Setting()
     transport = setting.connect()
     cast(HeaderProtocol, transport.protocol).connectionLost(Failure(ConnectionDone()))
-    assert setting.failures == ["closed before the end of its header"]
+    assert setting.failures == ["closed before the end of the header"]
     assert not setting.clock.getDelayedCalls()
 
 
@@ -274,22 +176,33 @@ def test_who_is_no_proxy_that_is_trusted_is_not_served() -> None:
     assert setting.failures == []
 
 
-class TestSettling:
-    """What happens when the server stops, to those whose header is on its way."""
+class TestDraining:
+    """When the server stops, headers that are on their way are waited for."""
 
     def test_there_is_nothing_to_wait_for_without_them(self) -> None:
         setting = Setting()
         receive(setting.connect(), V1_TCP4)
-        assert setting.factory.settle().called
+        assert setting.factory.drain().called
 
     def test_they_are_waited_for_a_moment(self) -> None:
         setting = Setting()
         first, second = setting.connect(), setting.connect()
-        settled = setting.factory.settle()
+        drained = setting.factory.drain()
         receive(first, V1_TCP4)
-        assert not settled.called
-        setting.clock.advance(HURRIED_SECONDS)
+        assert not drained.called
+        setting.clock.advance(DRAIN_HEADER_TIMEOUT)
         assert second.disconnecting
         cast(HeaderProtocol, second.protocol).connectionLost(Failure(ConnectionDone()))
-        assert settled.called
+        assert drained.called
         assert len(setting.server.built) == 1
+
+    def test_a_connection_that_has_failed_is_not_reported_again(self) -> None:
+        setting = Setting()
+        transport = setting.connect()
+        receive(transport, b"hello\n")
+        drained = setting.factory.drain()
+        setting.clock.advance(HEADER_TIMEOUT)
+        assert setting.failures == ["invalid header: no PROXY signature"]
+        cast(HeaderProtocol, transport.protocol).connectionLost(Failure(ConnectionDone()))
+        assert drained.called
+        assert setting.failures == ["invalid header: no PROXY signature"]
