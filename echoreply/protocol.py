@@ -36,7 +36,7 @@ from echoreply.net.addresses import plain_address
 from echoreply.net.listener import Listener
 from echoreply.net.timer import Timer
 from echoreply.net.transport import IDuplexTransport, ISecureTransport, at_end, is_secure, taken, unread, unsent
-from echoreply.observe.observer import Connection, IReplyObserver
+from echoreply.observe.observer import Connection, ReplyObserver
 from echoreply.observe.publisher import Publisher
 from echoreply.observe.sampling import SamplingClock
 from echoreply.observe.statistics import TotalsObserver
@@ -386,7 +386,7 @@ class ReplyFactory(ServerFactory):
         idle_timeout: float = DEFAULT_IDLE_TIMEOUT,
         permits: Callable[[IAddress], bool] = lambda _peer: True,
         refusal: Callable[[IAddress], RefusalReason | None] = lambda _peer: None,
-        observers: Iterable[IReplyObserver] = (),
+        observers: Iterable[ReplyObserver] = (),
         sampling_clock: SamplingClock | None = None,
     ) -> None:
         self._clock = clock
@@ -403,7 +403,7 @@ class ReplyFactory(ServerFactory):
         self.arrived = 0
         self._empty: list[Deferred[None]] = []
         self.counts = TotalsObserver()
-        self.observer: IReplyObserver = Publisher([self.counts, *observers])
+        self.observer: ReplyObserver = Publisher([self.counts, *observers])
         self.protocols: set[ReplyProtocol] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> ReplyProtocol | None:  # type: ignore[override]

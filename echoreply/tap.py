@@ -17,7 +17,7 @@ from echoreply.observe.events import EngineChosen, tell
 from echoreply.observe.log import LogObserver
 from echoreply.observe.log_format import LogFormat, json_observer
 from echoreply.observe.loop_lag import LoopLag
-from echoreply.observe.observer import IReplyObserver
+from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
 from echoreply.observe.statistics import ProcessStatistics, Statistics
 from echoreply.observe.totals import Histogram
@@ -59,7 +59,7 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         return TwistdService(reactor, workers, watchers, log_observer)
     room = connections_allowed(reactor, settings.max_connections, others=MOST_LOOKING if settings.web else 0)
     limits = ConnectionLimits(room, settings.max_per_host)
-    observers: list[IReplyObserver] = [limits, LogObserver(reactor, settings.log_messages)]
+    observers: list[ReplyObserver] = [limits, LogObserver(reactor, settings.log_messages)]
     process, table = ProcessStatistics(limits.full), ConnectionTable(perf_counter, time)
     if settings.web:
         observers += [process, table]

@@ -18,10 +18,10 @@ from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT
 from echoreply.core.framing import Framing
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.core.replies import Replies
-from echoreply.observe.observer import IReplyObserver, NoObserver
+from echoreply.observe.observer import ReplyObserver
 from echoreply.protocol import LINGER_SECONDS, LINGERING_REFUSED, ReplyFactory, ReplyProtocol
 from tests.support.fake_transports import SocketStringTransport, TCPStringTransport, built, receive_queue
-from tests.support.memory_observer import Memory
+from tests.support.memory_observer import Memory, verify_observer
 from tests.support.sample_scripts import rules_of_toml
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
@@ -78,8 +78,8 @@ class InterfaceTests(ProtocolTestCase):
         verifyObject(IPushProducer, self.protocol)
 
     def test_an_observer_is_optional(self) -> None:
-        verifyObject(IReplyObserver, NoObserver())
-        verifyObject(IReplyObserver, self.observer)
+        verify_observer(ReplyObserver())
+        verify_observer(self.observer)
         self.factory = ReplyFactory(self.clock)
         protocol, transport = self.connect()
         protocol.dataReceived(b"hello\n")

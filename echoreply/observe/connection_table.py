@@ -8,7 +8,7 @@ from typing import Protocol, TypedDict
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.reasons import EndReason
 from echoreply.net.addresses import format_address
-from echoreply.observe.observer import Connection, NoObserver
+from echoreply.observe.observer import Connection, ReplyObserver
 
 MOST_ROWS = 10_000
 """Connections that are in the table, at most: those who came first."""
@@ -68,7 +68,7 @@ def no_changes() -> Changes:
     }
 
 
-class ConnectionTable(NoObserver):
+class ConnectionTable(ReplyObserver):
     """
     The L{Table} of the connections of one process. It has to observe its server, to know.
 

@@ -16,7 +16,7 @@ from echoreply.net.listener import Layer, Listener
 from echoreply.net.timer import Timer
 from echoreply.observe import events
 from echoreply.observe.events import LONGEST_SHOWN, tell
-from echoreply.observe.observer import Connection, NoObserver, Peer
+from echoreply.observe.observer import Connection, Peer, ReplyObserver
 from echoreply.observe.totals import Totals
 
 CONNECTIONS_PER_SECOND = 100
@@ -67,7 +67,7 @@ class RateLimit:
             self._tell(untold)
 
 
-class LogObserver(NoObserver):
+class LogObserver(ReplyObserver):
     """
     Logs connections and messages.
 

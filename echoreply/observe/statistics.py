@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IAddress
 
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.observer import Connection, NoObserver, Peer
+from echoreply.observe.observer import Connection, Peer, ReplyObserver
 from echoreply.observe.totals import Histogram, Totals
 
 
@@ -55,7 +55,7 @@ class Statistics(Protocol):
         """Give the processes that run now."""
 
 
-class ProcessStatistics(NoObserver):
+class ProcessStatistics(ReplyObserver):
     """
     The L{Statistics} of a server in one process. It has to observe the server, to know.
 
@@ -122,7 +122,7 @@ class ProcessStatistics(NoObserver):
         self._counts[listener].dropped(listener, peer, message, reason)
 
 
-class TotalsObserver(NoObserver):
+class TotalsObserver(ReplyObserver):
     """
     TotalsObserver. It adds up when it is asked, so a message on a connection costs nothing.
 

@@ -23,7 +23,7 @@ from echoreply.core.reasons import DropReason
 from echoreply.net.addresses import plain_address, unmapped
 from echoreply.net.listener import Listener
 from echoreply.net.udp_port import DatagramPort
-from echoreply.observe.observer import IReplyObserver
+from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
 
 ANSWERING_PORTS = frozenset({7, 13, 17, 19})
@@ -88,7 +88,7 @@ class ReplyDatagrams(DatagramProtocol):
         self,
         clock: IReactorTime,
         rules: Callable[[], Rules],
-        observer: IReplyObserver,
+        observer: ReplyObserver,
         listener: Listener,
         *,
         rate: int,

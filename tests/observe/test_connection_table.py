@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.reasons import EndReason
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.connection_table import Changes, ConnectionTable, MergedTable, Row, no_changes
-from echoreply.observe.observer import Connection, IReplyObserver
+from echoreply.observe.observer import Connection
+from tests.support.memory_observer import verify_observer
 
 HOST = IPv4Address("TCP", "192.0.2.9", 8088)
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
@@ -69,7 +69,7 @@ class TableTestCase(SynchronousTestCase):
 
 class ConnectionTableTests(TableTestCase):
     def test_it_is_an_observer(self) -> None:
-        verifyObject(IReplyObserver, self.process_table())
+        verify_observer(self.process_table())
 
     def test_a_row_tells_who_is_connected_how_and_since_when(self) -> None:
         process_table = self.process_table(prefix="2.")

@@ -1,16 +1,17 @@
-"""One observer that is several."""
+"""One observer that passes every event on to several."""
+
+from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Listener
-from echoreply.observe.observer import Connection, IReplyObserver, NoObserver
+from echoreply.observe.observer import Connection, ReplyObserver
 from echoreply.observe.publisher import Publisher
 from echoreply.observe.totals import Totals
-from tests.support.memory_observer import Memory
+from tests.support.memory_observer import Memory, verify_observer
 
 ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
 LISTENER = Listener(host=ADDRESS)
@@ -20,7 +21,7 @@ class Fault(Exception):
     """A disk is full, say."""
 
 
-class Faulty(NoObserver):
+class Faulty(ReplyObserver):
     """An observer with a bug."""
 
     def answered(self, connection: Connection, messages: Block) -> None:
@@ -34,7 +35,7 @@ class PublisherTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.connection = Connection(1, ADDRESS, ADDRESS)
 
-    def tell_all(self, observer: IReplyObserver) -> None:
+    def tell_all(self, observer: ReplyObserver) -> None:
         observer.listening(LISTENER)
         observer.refused(LISTENER, ADDRESS, RefusalReason.TOO_MANY)
         observer.opened(self.connection)
@@ -58,9 +59,9 @@ class PublisherTests(SynchronousTestCase):
         self.assertTrue(memory.has_stopped)
 
     def test_it_is_an_observer(self) -> None:
-        verifyObject(IReplyObserver, Publisher([]))
-        verifyObject(IReplyObserver, NoObserver())
-        verifyObject(IReplyObserver, Memory())
+        verify_observer(Publisher([]))
+        verify_observer(ReplyObserver())
+        verify_observer(Memory())
 
     def test_everything_is_told_to_all(self) -> None:
         memories = [Memory(), Memory()]
@@ -82,8 +83,33 @@ class PublisherTests(SynchronousTestCase):
         self.tell_all(Publisher([Faulty(), Faulty()]))
         self.assertEqual(len(self.flushLoggedErrors(Fault)), 2)
 
+    def test_another_method_in_the_interface_needs_no_other_change(self) -> None:
+        def renamed(self: ReplyObserver, connection: Connection, *, name: str) -> None:
+            """Handle an event that there is not."""
+
+        class Listening(ReplyObserver):
+            def __init__(self) -> None:
+                self.names: list[str] = []
+
+            def renamed(self, connection: Connection, *, name: str) -> None:
+                self.names.append(name)
+
+        class Raising(ReplyObserver):
+            def renamed(self, connection: Connection, *, name: str) -> None:
+                raise Fault
+
+        ReplyObserver.renamed = renamed  # type: ignore[attr-defined]
+        self.addCleanup(delattr, ReplyObserver, "renamed")
+        listening, memory = Listening(), Memory()
+        publisher: Any = Publisher([memory, Raising(), listening])
+        publisher.renamed(self.connection, name="alice")
+        self.assertEqual(listening.names, ["alice"])
+        self.assertEqual(len(self.flushLoggedErrors(Fault)), 1)
+        self.tell_all(publisher)
+        self.assert_all_told(memory)
+
     def test_nothing_worse_than_an_exception_is_held_back(self) -> None:
-        class Leaving(NoObserver):
+        class Leaving(ReplyObserver):
             def opened(self, connection: Connection) -> None:
                 raise KeyboardInterrupt
 

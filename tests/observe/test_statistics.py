@@ -5,14 +5,14 @@ import os
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.loop_lag import INTERVAL, LoopLag
-from echoreply.observe.observer import Connection, IReplyObserver
+from echoreply.observe.observer import Connection
 from echoreply.observe.statistics import Condition, Process, ProcessStatistics
 from echoreply.observe.totals import BOUNDS, Histogram
+from tests.support.memory_observer import verify_observer
 
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
 
@@ -44,7 +44,7 @@ class ProcessStatisticsTests(SynchronousTestCase):
         return connection
 
     def test_it_is_an_observer(self) -> None:
-        verifyObject(IReplyObserver, self.statistics)
+        verify_observer(self.statistics)
 
     def test_listeners_are_told_apart_also_those_to_whom_nobody_comes(self) -> None:
         self.statistics.listening(self.plain)

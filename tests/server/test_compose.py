@@ -11,23 +11,22 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoreply.core.connection_info import Ports
 from echoreply.net.errors import CannotStart
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.observer import IReplyObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.server.compose import PortsObserver, reply_factory
 from echoreply.server.reload import Reload
 from echoreply.server.settings import Settings
+from tests.support.memory_observer import verify_observer
 from tests.support.sample_scripts import BY_TCP
 
 
 class PortsTests(SynchronousTestCase):
     def test_the_first_port_of_each_kind_is_kept(self) -> None:
         observer = PortsObserver()
-        verifyObject(IReplyObserver, observer)
+        verify_observer(observer)
         ports = observer.ports
         self.assertEqual(ports, Ports())
         observer.listening(Listener((), UNIXAddress("/run/echoreply.sock")))

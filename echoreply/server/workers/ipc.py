@@ -20,11 +20,11 @@ from zope.interface import implementer
 from echoreply.net.listener import Listener
 from echoreply.observe.connection_table import Changes
 from echoreply.observe.events import Event, WorkerOutput, described, tell
-from echoreply.observe.observer import NoObserver
+from echoreply.observe.observer import ReplyObserver
 
 
 @implementer(ILogObserver)
-class Sender(NoObserver):
+class Sender(ReplyObserver):
     """
     The worker's side: an observer of its log, and of its server.
 

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IAddress
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import host_of
 from echoreply.observe.events import SharedLimitsFault, tell
-from echoreply.observe.observer import Connection, NoObserver
+from echoreply.observe.observer import Connection, ReplyObserver
 
 try:
     import fcntl
@@ -108,7 +108,7 @@ class LimitsDatabase:
         return float(count)
 
 
-class SharedLimits(NoObserver):
+class SharedLimits(ReplyObserver):
     """
     Bounds how many connections there are at once, in several processes together.
 

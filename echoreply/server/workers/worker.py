@@ -32,7 +32,7 @@ from echoreply.net.sockets import AdoptedServerEndpoint
 from echoreply.observe.connection_table import MOST_ROWS, ConnectionTable
 from echoreply.observe.log import LogObserver
 from echoreply.observe.loop_lag import LoopLag
-from echoreply.observe.observer import IReplyObserver
+from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
 from echoreply.observe.totals import Totals
 from echoreply.server.accepting import connections_allowed
@@ -126,7 +126,7 @@ def _service(
     log = WorkerLogObserver(reactor, settings.log_messages, part=(number, settings.workers))
     listeners = tcp_listeners(settings)
     board = SharedTotals(BOARD, [listener for _, listener in listeners])
-    observers: list[IReplyObserver] = [own, board, sender, log]
+    observers: list[ReplyObserver] = [own, board, sender, log]
     heed: dict[bytes, Callable[[], object]] = {}
     watchers = []
     if sampling_clock:
