@@ -39,7 +39,7 @@ from echoreply.net.transport import IDuplexTransport, ISecureTransport, at_end, 
 from echoreply.observe.observer import Connection, ReplyObserver
 from echoreply.observe.publisher import Publisher
 from echoreply.observe.sampling import SamplingClock
-from echoreply.observe.statistics import TotalsObserver
+from echoreply.observe.totals_observer import TotalsObserver
 
 LINGER_SECONDS = 2.0
 """Seconds of quiet, once our side is closed and the client has taken everything, after which we close altogether."""
@@ -126,8 +126,8 @@ class ReplyProtocol(Protocol):
         connection.received += len(data)
         sampling_clock = self._sampling_clock
         # As _time() does, which is not called, since this is every read.
-        if sampling_clock and sampling_clock.left:
-            self._since = connection.heard = sampling_clock.look()
+        if sampling_clock and sampling_clock.remaining:
+            self._since = connection.heard = sampling_clock.sample()
         elif self._since:
             self._since = 0.0
         if not (self._blocked or self._draining or self.closing) and (batch := self._conversation.answer(data)):
@@ -326,8 +326,8 @@ class ReplyProtocol(Protocol):
 
     def _time(self) -> None:
         """Take note that what comes next is complete from now on, if it is to be known how long it takes."""
-        if self._sampling_clock and self._sampling_clock.left:
-            self._since = self.connection.heard = self._sampling_clock.look()
+        if self._sampling_clock and self._sampling_clock.remaining:
+            self._since = self.connection.heard = self._sampling_clock.sample()
         else:
             self._since = 0.0
 

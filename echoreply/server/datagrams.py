@@ -110,7 +110,7 @@ class ReplyDatagrams(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401  # as the socket module has it
         """Answer a datagram, unless there is a reason not to."""
-        since = self._sampling_clock.look() if self._sampling_clock and self._sampling_clock.left else 0.0
+        since = self._sampling_clock.sample() if self._sampling_clock and self._sampling_clock.remaining else 0.0
         host, port = unmapped(addr[0]), addr[1]
         rules = self._rules()
         reason = self._objection(rules, datagram, host, port)

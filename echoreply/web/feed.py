@@ -115,7 +115,7 @@ class Feed(Service):
 
     def _sample(self) -> None:
         self._state = None
-        self._by_listener = self._statistics.totals()
+        self._by_listener = self._statistics.totals_by_listener()
         self._totals = totals = sum(self._by_listener.values(), Totals())
         self._time = round(self._unix_time(), 2)
         self._history.append((self._time, totals.messages, totals.received, totals.sent, totals.open))
@@ -137,11 +137,11 @@ class Feed(Service):
         totals = self._totals
         return {
             "time": self._time,
-            "condition": self._statistics.condition().value,
+            "server_state": self._statistics.state().value,
             "totals": _numbers(totals) | {"ended": totals.endings.total(), "dropped": totals.drops.total()},
-            "refusals": {reason.value: count for reason, count in totals.refusals.items()},
-            "endings": {reason.value: count for reason, count in totals.endings.items()},
-            "drops": {reason.value: count for reason, count in totals.drops.items()},
+            "refusals": {reason.label: count for reason, count in totals.refusals.items()},
+            "endings": {reason.label: count for reason, count in totals.endings.items()},
+            "drops": {reason.label: count for reason, count in totals.drops.items()},
             "failures": {layer.value: count for layer, count in totals.failures.items()},
             "listed": len(self._table),
             "listeners": [

@@ -27,7 +27,7 @@ import echoreply
 import twisted
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.statistics import Condition, Process, Statistics
+from echoreply.observe.statistics import Process, ServerState, Statistics
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 
 _OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -75,8 +75,8 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give all of them as they are now."""
         yield InfoMetricFamily("echoreply_build", "What runs here.", self._build)
-        yield _condition(self._statistics.condition())
-        yield from _traffic(self._statistics.totals())
+        yield _state(self._statistics.state())
+        yield from _traffic(self._statistics.totals_by_listener())
         processes = self._statistics.processes()
         yield self._lag(processes)
         yield from self._resources(processes)
@@ -113,12 +113,12 @@ def format_for(accept: str) -> str:
     return _OPENMETRICS if _OPENMETRICS in accept.replace(" ", "") else ""
 
 
-def _condition(now: Condition) -> Metric:
+def _state(now: ServerState) -> Metric:
     family = GaugeMetricFamily(
-        "echoreply_condition", "What awaits a client who connects now: 1 for what does.", labels=["condition"]
+        "echoreply_server_state", "Server state: 1 for the current one, 0 for the others.", labels=["state"]
     )
-    for condition in Condition:
-        family.add_metric([condition.value], condition is now)
+    for state in ServerState:
+        family.add_metric([state.value], state is now)
     return family
 
 
@@ -183,7 +183,7 @@ def _by_address(totals: Mapping[Listener, Totals]) -> dict[Listener, Totals]:
 
 
 def _named(counts: Mapping[Any, int]) -> dict[str, int]:
-    return {reason.value: count for reason, count in counts.items()}
+    return {reason.label: count for reason, count in counts.items()}
 
 
 def _add_each(family: CounterMetricFamily, where: Iterable[str], counts: Mapping[str, int]) -> None:

@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
-from echoreply.observe.statistics import Condition, Statistics
+from echoreply.observe.statistics import ServerState, Statistics
 from echoreply.web.feed import Feed
 from echoreply.web.http import PATIENCE, PLAIN, LookingRequest, QuietSite
 from echoreply.web.metrics import Metrics, format_for
@@ -39,8 +39,8 @@ def site(reactor: IReactorTime, statistics: Statistics, feed: Feed, metrics: Met
             root.putChild(path.encode(), Answer(partial(_part_of_page, kind, file.read_bytes())))
     root.putChild(b"events", Events(feed))
     root.putChild(b"metrics", Answer(partial(_metrics, OncePerTurn(reactor, metrics.exposition))))
-    root.putChild(b"healthz", Answer(partial(_health, statistics, {Condition.ACCEPTING, Condition.FULL})))
-    root.putChild(b"readyz", Answer(partial(_health, statistics, {Condition.ACCEPTING})))
+    root.putChild(b"healthz", Answer(partial(_health, statistics, {ServerState.ACCEPTING, ServerState.FULL})))
+    root.putChild(b"readyz", Answer(partial(_health, statistics, {ServerState.ACCEPTING})))
     return QuietSite(  # type: ignore[no-untyped-call]
         root, requestFactory=LookingRequest, timeout=PATIENCE, reactor=reactor
     )
@@ -79,8 +79,8 @@ def _metrics(exposition: Callable[[str], tuple[bytes, str]], request: Request) -
     return Given(OK, kind, text)
 
 
-def _health(statistics: Statistics, good: set[Condition], _request: Request) -> Given:
-    condition = statistics.condition()
+def _health(statistics: Statistics, good: set[ServerState], _request: Request) -> Given:
+    condition = statistics.state()
     return Given(OK if condition in good else SERVICE_UNAVAILABLE, PLAIN, f"{condition.value}\n".encode())
 
 

@@ -126,7 +126,7 @@ class TestHealth:
             assert [get(server, path)[0].status for path in ("/healthz", "/readyz")] == [200, 200]
             with viewer(server) as page:
                 server.process.send_signal(signal.SIGTERM)
-                page.wait_until(lambda page: page.last["condition"] == "draining")
+                page.wait_until(lambda page: page.last["server_state"] == "draining")
                 for path in ("/healthz", "/readyz"):
                     response, body = get(server, path)
                     assert (response.status, body) == (503, b"draining\n")

@@ -14,8 +14,8 @@ from echoreply.net.listener import Layer, Listener
 from echoreply.observe.events import LONGEST_SHOWN, described
 from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observe.observer import Connection
-from echoreply.observe.statistics import TotalsObserver
 from echoreply.observe.totals import Totals
+from echoreply.observe.totals_observer import TotalsObserver
 from tests.support.memory_observer import verify_observer
 
 STOPPED = "stopped: accepted 0, open 0, ended 0, refused 0, messages 0, bytes in 0, bytes out 0"

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.statistics import Condition, Process
+from echoreply.observe.statistics import Process, ServerState
 from echoreply.observe.totals import Histogram, Totals
 from echoreply.web.metrics import Metrics
 
@@ -32,14 +32,14 @@ ALL_LISTENERS = (
 class MadeUp:
     """The statistics of a server that is none."""
 
-    is_so: Condition = Condition.ACCEPTING
+    is_so: ServerState = ServerState.ACCEPTING
     there_has_been: dict[Listener, Totals] = Factory(lambda: {listener: Totals() for listener in ALL_LISTENERS})
     there_are: list[Process] = Factory(lambda: [Process(0, os.getpid(), Histogram())])
 
-    def condition(self) -> Condition:
+    def state(self) -> ServerState:
         return self.is_so
 
-    def totals(self) -> dict[Listener, Totals]:
+    def totals_by_listener(self) -> dict[Listener, Totals]:
         return self.there_has_been
 
     def processes(self) -> list[Process]:

@@ -81,7 +81,7 @@ class FeedTests(SynchronousTestCase):
         kind, beat = viewer.told[-1]
         self.assertEqual(kind, "beat")
         self.assertEqual(beat["changed"], {"id": ["1"], "messages": [2], "received": [4], "sent": [30]})
-        self.assertEqual((beat["time"], beat["condition"], beat["listed"]), (1001.0, "accepting", 1))
+        self.assertEqual((beat["time"], beat["server_state"], beat["listed"]), (1001.0, "accepting", 1))
         totals = {"accepted": 1, "open": 1, "refused": 0, "failed": 0, "messages": 2, "received": 4, "sent": 30}
         self.assertEqual(beat["totals"], {**totals, "ended": 0, "dropped": 0})
         self.assertEqual(beat["listeners"], [{"listener": "192.0.2.9:8088", "transport": "tcp", **totals}])

@@ -21,7 +21,7 @@ import echoreply
 import twisted
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.statistics import Condition, Process
+from echoreply.observe.statistics import Process, ServerState
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 from echoreply.web.metrics import Metrics
 from tests.support.sample_metrics import ALL_LISTENERS, OPENMETRICS, MadeUp, asked, labels_of, served
@@ -32,12 +32,12 @@ EXPECTED = """\
 # HELP echoreply_build_info What runs here.
 # TYPE echoreply_build_info gauge
 echoreply_build_info{engine="uvloop",python="PYTHON",twisted="TWISTED",version="VERSION"} 1.0
-# HELP echoreply_condition What awaits a client who connects now: 1 for what does.
-# TYPE echoreply_condition gauge
-echoreply_condition{condition="starting"} 0.0
-echoreply_condition{condition="accepting"} 0.0
-echoreply_condition{condition="full"} 1.0
-echoreply_condition{condition="draining"} 0.0
+# HELP echoreply_server_state Server state: 1 for the current one, 0 for the others.
+# TYPE echoreply_server_state gauge
+echoreply_server_state{state="starting"} 0.0
+echoreply_server_state{state="accepting"} 0.0
+echoreply_server_state{state="full"} 1.0
+echoreply_server_state{state="draining"} 0.0
 # HELP echoreply_connections_open Connections that are open.
 # TYPE echoreply_connections_open gauge
 echoreply_connections_open{listener="10.0.0.1:8443",transport="tls"} 6.0
@@ -133,7 +133,7 @@ class ExpositionTests(SynchronousTestCase):
             service=histogram((0.0005, 2), (12.0, 1)),
         )
         there = {Listener((Layer.TLS,), IPv4Address("TCP", "10.0.0.1", 8443)): totals}
-        text, content_type = Metrics(MadeUp(Condition.FULL, there, []), "uvloop", False).exposition("text/html, */*")
+        text, content_type = Metrics(MadeUp(ServerState.FULL, there, []), "uvloop", False).exposition("text/html, */*")
         expected = EXPECTED.replace("PYTHON", platform.python_version())
         expected = expected.replace("TWISTED", twisted.__version__).replace("VERSION", echoreply.__version__)
         self.assertEqual(text.decode(), expected)
@@ -190,12 +190,12 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(samples(parse(plain.decode())), samples(parse_openmetrics(rich.decode())))
 
     def test_it_is_as_things_are_when_it_is_asked_for(self) -> None:
-        statistics = MadeUp(Condition.STARTING)
+        statistics = MadeUp(ServerState.STARTING)
         metrics = Metrics(statistics, "twisted", False)
-        self.assertIn(b'echoreply_condition{condition="starting"} 1.0\n', metrics.exposition()[0])
-        statistics.is_so = Condition.DRAINING
-        self.assertIn(b'echoreply_condition{condition="starting"} 0.0\n', metrics.exposition()[0])
-        self.assertIn(b'echoreply_condition{condition="draining"} 1.0\n', metrics.exposition()[0])
+        self.assertIn(b'echoreply_server_state{state="starting"} 1.0\n', metrics.exposition()[0])
+        statistics.is_so = ServerState.DRAINING
+        self.assertIn(b'echoreply_server_state{state="starting"} 0.0\n', metrics.exposition()[0])
+        self.assertIn(b'echoreply_server_state{state="draining"} 1.0\n', metrics.exposition()[0])
 
 
 class WhatIsThereFromTheStartTests(SynchronousTestCase):
@@ -321,7 +321,7 @@ class PageTests(SynchronousTestCase):
             self.assertEqual(set(listed), set(values(found[name], "reason")))
         for label, name in {
             "transport": "echoreply_messages_answered",
-            "condition": "echoreply_condition",
+            "state": "echoreply_server_state",
             "layer": "echoreply_connections_failed",
         }.items():
             self.assertEqual(set(values(found[name], label)) - set(re.findall("`(.*?)`", rows[label])), set())

@@ -56,7 +56,7 @@ def new_shared_totals(listeners: int) -> int:
 
 class SharedTotals(ReplyObserver):
     """
-    Counts by listener, as L{TotalsObserver <echoreply.observe.statistics.TotalsObserver>} does, for another process.
+    Counts by listener, as a L{TotalsObserver <echoreply.observe.totals_observer.TotalsObserver>}, for another process.
 
     @param descriptor: what L{new_shared_totals} gave.
     @param listeners: the worker's; the same, in the same order, on both sides.

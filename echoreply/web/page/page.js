@@ -44,7 +44,7 @@ function takeBeat(beat) {
 }
 
 function take(beat) {
-  if (page.beat && page.beat.condition !== beat.condition) announce(`The server is ${beat.condition}.`);
+  if (page.beat && page.beat.server_state !== beat.server_state) announce(`The server is ${beat.server_state}.`);
   page.beat = beat;
   page.heard = seconds();
   page.fresh = true;
@@ -54,7 +54,7 @@ function take(beat) {
 
 function tellLink(link) {
   if (link === "gone") announce("The server is gone. Trying again.");
-  else if (link === "live") announce(`Live. ${page.another ? "Another" : "The"} server is ${page.beat.condition}.`);
+  else if (link === "live") announce(`Live. ${page.another ? "Another" : "The"} server is ${page.beat.server_state}.`);
   requestFrame();
 }
 
@@ -85,9 +85,9 @@ function drawServer(server, beat) {
 function drawSigns() {
   const gone = feed.link === "gone";
   const since = gone ? ` since ${timeOfDay(feed.since)} (${duration(seconds() - feed.since)}), trying again` : "";
-  const condition = page.beat?.condition ?? "…";
-  setText(element("condition"), gone && page.beat ? `was ${condition}` : condition);
-  setAttribute(element("condition"), "data-is", gone ? "" : condition);
+  const state = page.beat?.server_state ?? "…";
+  setText(element("server-state"), gone && page.beat ? `was ${state}` : state);
+  setAttribute(element("server-state"), "data-is", gone ? "" : state);
   setText(element("link"), feed.link + since);
   setAttribute(element("link"), "data-is", feed.link);
   document.body.classList.toggle("gone", gone);
