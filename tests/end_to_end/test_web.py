@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from echoreply.web.event_stream import MAX_STREAMS
 from echoreply.web.http import HEADERS
-from echoreply.web.site import MOST_VIEWERS
 from tests.end_to_end.conftest import Start, installed, on_linux
 from tests.support import wire_contract as wire
 from tests.support.processes import Server, free_port, serve_as_daemon, stop_and_count, twistd
@@ -181,7 +181,7 @@ class TestFeed:
             os.kill(pids[0], signal.SIGKILL)
             page.wait_until(lambda page: page.last["totals"]["ended"] == first)
             page.wait_until(lambda page: len(page.rows) == 20 - first)
-            assert page.last["endings"] == ({"worker process died": first} if first else {})
+            assert page.last["endings"] == ({"worker": first} if first else {})
 
     def test_who_does_not_read_harms_nobody(self, start: Start) -> None:
         server = start(WEB)
@@ -201,10 +201,10 @@ class TestFeed:
         server = start_as_told(WEB)
         port = web_port(server.log)
         with ExitStack() as stack:
-            for _ in range(MOST_VIEWERS):
+            for _ in range(MAX_STREAMS):
                 stack.callback(Viewer(port).close)
             response, body = get(server, "/events")
-            assert (response.status, body) == (503, b"too many look at this already\n")
+            assert (response.status, body) == (503, b"too many viewers\n")
 
     def test_ten_viewers_are_told_the_same(self, start_as_told: Start) -> None:
         server = start_as_told(WEB)

@@ -241,7 +241,7 @@ class TestRaces:
                         assert late.read_all() == b"server error: too many connections\n"
                     for page in pages:
                         page.wait_until(lambda page: page.last["server_state"] == "full" and len(page.rows) == 3)
-                        page.wait_until(lambda page: page.last["refusals"] == {"too many connections": times})  # noqa: B023
+                        page.wait_until(lambda page: page.last["refusals"] == {"too_many": times})  # noqa: B023
                 for page in pages:
                     page.wait_until(lambda page: page.last["server_state"] == "accepting" and not page.rows)
         stop_and_count(server)

@@ -36,9 +36,10 @@ from echoreply.net.binding import listening_on
 from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
 from echoreply.net.sockets import listening_sockets
-from echoreply.observe.connection_table import Changes, MergedTable
+from echoreply.observe.connection_table import Changes
 from echoreply.observe.events import WorkerEnded, WorkerStarted, tell
 from echoreply.observe.log import LogObserver
+from echoreply.observe.merged_table import MergedTable
 from echoreply.observe.totals import Totals
 from echoreply.server.compose import tcp_listeners
 from echoreply.server.reload import Reload
@@ -120,15 +121,15 @@ class WorkersTable(MergedTable):
         super().__init__(time)
         self._tell = tell
 
-    def look(self) -> Changes:
+    def take_changes(self) -> Changes:
         """Give what has changed between the last looks but one, and ask for more."""
         self._tell(LOOK)
-        return super().look()
+        return super().take_changes()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin anew, and have the workers do so."""
         self._tell(FORGET)
-        super().forget()
+        super().reset()
 
 
 class Workers(ProcessMonitor):
