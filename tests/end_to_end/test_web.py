@@ -1,4 +1,4 @@
-"""What a server shows of itself by HTTP."""
+"""The monitoring site of a real server: its responses, health checks and feed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,10 @@ def stays_deaf(server: Server) -> Wire:
     except BlockingIOError:
         deaf.socket.settimeout(PATIENCE)
     return deaf
+
+
+def counts_of(row: dict[str, Any]) -> tuple[int, int, int]:
+    return row["messages"], row["received"], row["sent"]
 
 
 class TestSite:
@@ -154,15 +159,13 @@ class TestFeed:
                 for client in (plain, secure):
                     client.send(b"a\nb\n")
                     client.expect(b"server reply:a\nserver reply:b\n")
-                page.wait_until(lambda page: [row[7:] for row in page.rows.values()] == [[2, 4, 30]] * 2)
-                rows = {row[3]: row for row in page.rows.values()}
-                assert rows["tcp"][1:3] == [
-                    f"127.0.0.1:{plain.socket.getsockname()[1]}",
-                    f"127.0.0.1:{server.port}",
-                ]
-                assert re.fullmatch(r"TLSv1\.3 TLS_\w+", rows["tls"][4])
+                page.wait_until(lambda page: [counts_of(row) for row in page.rows.values()] == [(2, 4, 30)] * 2)
+                rows = {row["transport"]: row for row in page.rows.values()}
+                assert rows["tcp"]["client"] == f"127.0.0.1:{plain.socket.getsockname()[1]}"
+                assert rows["tcp"]["server"] == f"127.0.0.1:{server.port}"
+                assert re.fullmatch(r"TLSv1\.3 TLS_\w+", rows["tls"]["tls"])
                 plain.send(b"c\n")
-                page.wait_until(lambda page: page.rows[rows["tcp"][0]][7] == 3)
+                page.wait_until(lambda page: page.rows[rows["tcp"]["id"]]["messages"] == 3)
             page.wait_until(lambda page: not page.rows)
             page.wait_until(lambda page: page.last["totals"]["ended"] == 2)
             totals = page.last["totals"]
