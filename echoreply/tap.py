@@ -13,7 +13,8 @@ from twisted.application.service import IService
 from echoreply.net.endpoints import IServerReactor
 from echoreply.net.file_limits import MOST_LOOKING
 from echoreply.observe.connection_table import ConnectionTable, Table
-from echoreply.observe.events import EngineChosen, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import EngineChosen
 from echoreply.observe.log import LogObserver
 from echoreply.observe.log_format import LogFormat, json_observer
 from echoreply.observe.loop_lag import LoopLag
@@ -40,7 +41,7 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
     if reactor is None:
         # Who supervises processes has to hear of their ends, of which uvloop's event loop lets nobody else hear.
         reactor = start_engine(Engine.TWISTED if several else options.engine)
-    tell(EngineChosen(engine=options.engine.value))
+    log_event(EngineChosen(engine=options.engine.value))
     if isinstance(sys.stdout, TextIOWrapper):
         # A log line with a character that the terminal's encoding lacks would be lost.
         sys.stdout.reconfigure(errors="backslashreplace")

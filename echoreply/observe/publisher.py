@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from inspect import isfunction
 
 from echoreply.core.framing import Block
-from echoreply.observe.events import ObserverFault, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import ObserverFault
 from echoreply.observe.observer import Connection, ReplyObserver
 
 Methods = list[tuple[ReplyObserver, Callable[..., None]]]
@@ -66,4 +67,4 @@ class Publisher(ReplyObserver):
     def _report(self, observer: ReplyObserver) -> None:
         if observer not in self._faulty:
             self._faulty.append(observer)
-            tell(ObserverFault(observer=type(observer).__name__))
+            log_event(ObserverFault(observer=type(observer).__name__))

@@ -20,7 +20,8 @@ from echoreply.net.errors import CannotStart
 from echoreply.net.listener import Layer, Listener
 from echoreply.net.sockets import datagram_socket
 from echoreply.net.udp_port import DatagramPort
-from echoreply.observe.events import ScriptFault, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import ScriptFault
 from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
 from echoreply.protocol import ListenerFactory, ReplyFactory
@@ -71,7 +72,7 @@ def reply_factory(
 
 
 def _report(fault: str) -> None:
-    tell(ScriptFault(fault=fault.encode(errors="backslashreplace")))
+    log_event(ScriptFault(fault=fault.encode(errors="backslashreplace")))
 
 
 def tcp_listeners(settings: Settings) -> list[tuple[int, Listener]]:

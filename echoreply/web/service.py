@@ -18,7 +18,8 @@ from echoreply.net.endpoints import IServerReactor, stream_endpoint
 from echoreply.net.sockets import mind_file
 from echoreply.net.transport import prepare
 from echoreply.observe.connection_table import Table
-from echoreply.observe.events import WebListening, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import WebListening
 from echoreply.observe.statistics import Statistics
 from echoreply.web.feed import Feed
 from echoreply.web.metrics import Metrics
@@ -102,4 +103,4 @@ class WebService(MultiService):
 
     def _log(self) -> None:
         host = self._binding.listener.name
-        tell(WebListening(url=host if host.startswith("unix:") else f"http://{host}/"))
+        log_event(WebListening(url=host if host.startswith("unix:") else f"http://{host}/"))

@@ -15,9 +15,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from attrs import fields
 
-from echoreply.core.reasons import DropReason, EndReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.observe import events
-from echoreply.observe.events import Event, Fault
+from echoreply.observe.event import Event, Fault
 from tests.end_to_end.conftest import Start, installed
 from tests.support import wire_contract as wire
 from tests.support.json_logs import FIELDS, PAGE, read, rows, words
@@ -98,7 +98,7 @@ def test_a_field_is_of_one_type_in_all_events() -> None:
 
 def test_it_has_every_reason() -> None:
     written = [(words(name)[0], meaning) for name, meaning in rows("Reasons")]
-    assert written == [(reason.name.lower(), reason.value) for reason in (*EndReason, *DropReason)]
+    assert written == [(reason.label, reason.value) for reason in (*EndReason, *RefusalReason, *DropReason)]
 
 
 def test_an_event_has_one_name() -> None:

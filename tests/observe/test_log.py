@@ -11,7 +11,8 @@ from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.events import LONGEST_SHOWN, described
+from echoreply.observe.event import name_and_fields
+from echoreply.observe.events import LONGEST_SHOWN
 from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observe.observer import Connection
 from echoreply.observe.totals import Totals
@@ -109,7 +110,7 @@ class FieldsTests(LogTestCase):
     """What there is for machines."""
 
     def fields(self) -> list[tuple[str, dict[str, Any]]]:
-        return [described(event) for event in self.events]
+        return [name_and_fields(event) for event in self.events]
 
     def setUp(self) -> None:
         super().setUp()

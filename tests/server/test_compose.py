@@ -65,7 +65,7 @@ class ScriptTests(SynchronousTestCase):
         self.path.write_text("reply = 'new {{ ports.tcp }}'")
         with capturedLogs() as events:
             reload.attempt()
-        self.assertEqual([formatEvent(event) for event in events], [f"script {self.path} was read again"])
+        self.assertEqual([formatEvent(event) for event in events], [f"script {self.path} reloaded"])
         self.assertEqual(self.said(factory), [b"new 8088"])
 
     def test_one_that_can_not_be_used_changes_nothing(self) -> None:
@@ -76,11 +76,12 @@ class ScriptTests(SynchronousTestCase):
             reload.attempt()
             self.path.unlink()
             reload.attempt()
+        kept = f"script {self.path}: reload failed, keeping the previous one"
         self.assertEqual(
             [formatEvent(event) for event in events],
             [
-                f"script {self.path} goes on as it was: {self.path}, line 2: reply: takes a text, not 1",
-                f"script {self.path} goes on as it was: {self.path}: No such file or directory",
+                f"{kept}: {self.path}, line 2: reply: takes a text, not 1",
+                f"{kept}: {self.path}: No such file or directory",
             ],
         )
         self.assertIs(factory.rules, before)
@@ -102,7 +103,7 @@ class ScriptTests(SynchronousTestCase):
         faults = [event for event in events if event["log_level"] is LogLevel.error]
         self.assertEqual(len(faults), 2)
         line = formatEvent(faults[0])
-        self.assertTrue(line.startswith('script: no reply by "reply: '), line)
+        self.assertTrue(line.startswith('script made no reply: "reply: '), line)
         self.assertTrue(line.isprintable())
 
     def test_without_a_file_there_is_nothing_to_read_again(self) -> None:

@@ -37,7 +37,8 @@ from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
 from echoreply.net.sockets import listening_sockets
 from echoreply.observe.connection_table import Changes
-from echoreply.observe.events import WorkerEnded, WorkerStarted, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import WorkerEnded, WorkerStarted
 from echoreply.observe.log import LogObserver
 from echoreply.observe.merged_table import MergedTable
 from echoreply.observe.totals import Totals
@@ -272,7 +273,7 @@ class Workers(ProcessMonitor):
                 raise
             self.ended(number, Failure())
         else:
-            tell(WorkerStarted(worker=number, pid=process.pid))
+            log_event(WorkerStarted(worker=number, pid=process.pid))
 
     def serves(self, number: int) -> None:
         """Take note that a worker serves; when all do for the first time, that is told. For its protocol to call."""
@@ -290,7 +291,7 @@ class Workers(ProcessMonitor):
         self.boards.ended(number)
         self.table.close(row_prefix(number))
         if self.running or not reason.check(ProcessDone):
-            tell(_worker_ended(number, reason, restarts=bool(self.running)))
+            log_event(_worker_ended(number, reason, restarts=bool(self.running)))
         self._monitoredProcessExited(name)
         if self._shared_limits and self.running:
             self._shared_limits.forget(number)
