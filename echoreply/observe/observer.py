@@ -56,14 +56,14 @@ class ReplyObserver:
     Each method stands for one kind of event, is called while the event happens, and does nothing here. A subclass
     overrides those that it needs. They should return quickly: the server waits for them.
 
-    A new kind of event is a method here and its caller. L{Publisher <echoreply.observe.publisher.Publisher>} passes
-    on every public method of this class, whatever its name and arguments.
+    A new kind of event is a new method here, and its callers. L{Publisher <echoreply.observe.publisher.Publisher>}
+    passes on every method of this class, whatever its name and its positional arguments.
     """
 
-    def listening(self, listener: Listener) -> None:
+    def listening(self, listener: Listener, /) -> None:
         """Handle that the server has started to listen on an address."""
 
-    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
+    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str, /) -> None:
         """
         Handle that a layer below the messages failed, such as a TLS handshake.
 
@@ -71,22 +71,22 @@ class ReplyObserver:
         @param why: the reason, as text for people.
         """
 
-    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason, /) -> None:
         """Handle that a client was refused. No other method is called for its connection."""
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: Connection, /) -> None:
         """Handle that a connection was accepted."""
 
-    def secured(self, connection: Connection, details: TLSDetails) -> None:
+    def secured(self, connection: Connection, details: TLSDetails, /) -> None:
         """Handle that a TLS handshake completed. C{connection.tls} is set already."""
 
-    def answered(self, connection: Connection, messages: Block) -> None:
+    def answered(self, connection: Connection, messages: Block, /) -> None:
         """Handle that messages were answered. The connection's totals include them already."""
 
-    def closed(self, connection: Connection, reason: EndReason) -> None:
+    def closed(self, connection: Connection, reason: EndReason, /) -> None:
         """Handle that an accepted connection ended."""
 
-    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, /) -> None:
         """
         Handle that a datagram was answered.
 
@@ -94,20 +94,20 @@ class ReplyObserver:
         @param sent: bytes of the reply.
         """
 
-    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
+    def timed(self, listener: Listener, messages: int, seconds: float, /) -> None:
         """
         Handle the service time of messages: from when they were complete until their replies were written.
 
         Called only for messages that the L{sampling clock <echoreply.observe.sampling.SamplingClock>} samples.
         """
 
-    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason, /) -> None:
         """Handle that a datagram was not answered."""
 
     def stopping(self) -> None:
         """Handle that the server has stopped listening and drains its connections."""
 
-    def stopped(self, totals: Totals) -> None:
+    def stopped(self, totals: Totals, /) -> None:
         """
         Handle that the server has stopped. No other method is called afterwards.
 

@@ -22,43 +22,37 @@ class Publisher(ReplyObserver):
     log. The observer is still called afterwards: totals and limits that miss an event would stay wrong for good.
 
     Its methods are made from those of L{ReplyObserver}, each for those observers that override it. One that no
-    observer overrides stays what it is there and does nothing.
+    observer overrides stays as it is there and does nothing.
     """
 
     def __init__(self, observers: Iterable[ReplyObserver]) -> None:
         self._faulty: list[ReplyObserver] = []
+        self._answered: Methods = []
         observers = list(observers)
         for name, default in vars(ReplyObserver).items():
             if isfunction(default):
                 methods = [(each, getattr(each, name)) for each in observers if getattr(type(each), name) != default]
-                if methods:
-                    make_caller = self._caller_for_answered if name == "answered" else self._caller
-                    setattr(self, name, make_caller(methods))
+                if name == "answered":
+                    self._answered = methods
+                elif methods:
+                    setattr(self, name, self._caller(methods))
+
+    def answered(self, connection: Connection, messages: Block, /) -> None:
+        # Written out, since it is called for every message: 97 ns instead of 145 ns for what _caller() returns, of
+        # some 1,000 ns that a short message takes in all (CPython 3.11, one observer, CPU time).
+        for observer, method in self._answered:
+            try:
+                method(connection, messages)
+            except Exception:
+                self._report(observer)
 
     def _caller(self, methods: Methods) -> Callable[..., None]:
-        """Return a function that calls the methods with its own arguments."""
+        """Return a function that calls methods with its own arguments."""
 
-        def call(*facts: object, **named: object) -> None:
+        def call(*arguments: object) -> None:
             for observer, method in methods:
                 try:
-                    method(*facts, **named)
-                except Exception:
-                    self._report(observer)
-
-        return call
-
-    def _caller_for_answered(self, methods: Methods) -> Callable[[Connection, Block], None]:
-        """
-        Return what L{_caller} does, with the arguments written out.
-
-        C{answered} is the only event of every message. Packing its arguments into a tuple and out of it takes 35 of
-        145 ns, or 3 % of all the CPU time of a short message (Python 3.11).
-        """
-
-        def call(connection: Connection, messages: Block) -> None:
-            for observer, method in methods:
-                try:
-                    method(connection, messages)
+                    method(*arguments)
                 except Exception:
                     self._report(observer)
 

@@ -127,7 +127,7 @@ def test_what_it_says_of_jq_works(jq: str, start: Start, tmp_path: Path) -> None
     log = server.log.all()
     read(jq, log)
     fault = b'{"time":"2026-11-23T07:32:09.123456Z","level":"error","event":"script_fault","fault":"x"}\n'
-    (tmp_path / "echoreply.observe.log").write_bytes(log + fault)
+    (tmp_path / "echoreply.log").write_bytes(log + fault)
     told = []
     for command in EXAMPLES:
         assert shlex.split(command)[0] == "jq"

@@ -1,4 +1,4 @@
-"""An observer that keeps what it was told, and a check that an object is an observer."""
+"""An observer that keeps its events for a test to look at, and a check that an object is an observer."""
 
 from inspect import isfunction, signature
 
@@ -21,7 +21,7 @@ def verify_observer(candidate: object) -> None:
 
 
 class Memory(ReplyObserver):
-    """Keeps what it was told."""
+    """Keeps its events."""
 
     def __init__(self) -> None:
         self.hosts: list[IAddress] = []
