@@ -58,10 +58,10 @@ from echoreply.net.listener import Listener
 from echoreply.net.refusal import RefusalProtocol
 from echoreply.net.timer import Timer
 from echoreply.net.transport import IDuplexTransport, ISecureTransport, at_end, is_secure, taken, unread, unsent
-from echoreply.observe.observer import Connection, IReplyObserver
+from echoreply.observe.observer import Connection, ReplyObserver
 from echoreply.observe.publisher import Publisher
 from echoreply.observe.sampling import SamplingClock
-from echoreply.observe.statistics import TotalsObserver
+from echoreply.observe.totals_observer import TotalsObserver
 
 LINGER_SECONDS = 2.0
 """Seconds without bytes from the client, after our sending side is closed, until the connection is closed."""
@@ -135,8 +135,8 @@ class ReplyProtocol(Protocol):
         connection.received += len(data)
         sampling_clock = self._sampling_clock
         # As _sample() does, which is not called, since this is done for every read.
-        if sampling_clock and sampling_clock.left:
-            self._complete_at = connection.heard = sampling_clock.look()
+        if sampling_clock and sampling_clock.remaining:
+            self._complete_at = connection.heard = sampling_clock.sample()
         elif self._complete_at:
             self._complete_at = 0.0
         if self.state is OPEN and not self._blocked and (block := self._conversation.answer(data)):
@@ -299,8 +299,8 @@ class ReplyProtocol(Protocol):
 
     def _sample(self) -> None:
         """Note the time at which the next messages are complete, if it is to be sampled."""
-        if self._sampling_clock and self._sampling_clock.left:
-            self._complete_at = self.connection.heard = self._sampling_clock.look()
+        if self._sampling_clock and self._sampling_clock.remaining:
+            self._complete_at = self.connection.heard = self._sampling_clock.sample()
         else:
             self._complete_at = 0.0
 
@@ -386,7 +386,7 @@ class ReplyFactory(ServerFactory):
         idle_timeout: float = DEFAULT_IDLE_TIMEOUT,
         permits: Callable[[IAddress], bool] = lambda _peer: True,
         refusal: Callable[[IAddress], RefusalReason | None] = lambda _peer: None,
-        observers: Iterable[IReplyObserver] = (),
+        observers: Iterable[ReplyObserver] = (),
         sampling_clock: SamplingClock | None = None,
     ) -> None:
         self.clock = clock
@@ -402,7 +402,7 @@ class ReplyFactory(ServerFactory):
         self._last_number = 0
         self._waiting_for_end: list[Deferred[None]] = []
         self.counts = TotalsObserver()
-        self.observer: IReplyObserver = Publisher([self.counts, *observers])
+        self.observer: ReplyObserver = Publisher([self.counts, *observers])
         self.protocols: set[ReplyProtocol] = set()
         self.refusing: set[RefusalProtocol] = set()
 

@@ -13,11 +13,12 @@ from twisted.application.service import IService
 from echoreply.net.endpoints import IServerReactor
 from echoreply.net.file_limits import MOST_LOOKING
 from echoreply.observe.connection_table import ConnectionTable, Table
-from echoreply.observe.events import EngineChosen, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import EngineChosen
 from echoreply.observe.log import LogObserver
 from echoreply.observe.log_format import LogFormat, json_observer
 from echoreply.observe.loop_lag import LoopLag
-from echoreply.observe.observer import IReplyObserver
+from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
 from echoreply.observe.statistics import ProcessStatistics, Statistics
 from echoreply.observe.totals import Histogram
@@ -40,7 +41,7 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
     if reactor is None:
         # Who supervises processes has to hear of their ends, of which uvloop's event loop lets nobody else hear.
         reactor = start_engine(Engine.TWISTED if several else options.engine)
-    tell(EngineChosen(engine=options.engine.value))
+    log_event(EngineChosen(engine=options.engine.value))
     if isinstance(sys.stdout, TextIOWrapper):
         # A log line with a character that the terminal's encoding lacks would be lost.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -59,7 +60,7 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
         return TwistdService(reactor, workers, watchers, log_observer)
     room = connections_allowed(reactor, settings.max_connections, others=MOST_LOOKING if settings.web else 0)
     limits = ConnectionLimits(room, settings.max_per_host)
-    observers: list[IReplyObserver] = [limits, LogObserver(reactor, settings.log_messages)]
+    observers: list[ReplyObserver] = [limits, LogObserver(reactor, settings.log_messages)]
     process, table = ProcessStatistics(limits.full), ConnectionTable(perf_counter, time)
     if settings.web:
         observers += [process, table]

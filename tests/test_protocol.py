@@ -20,10 +20,10 @@ from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.core.replies import Replies
 from echoreply.net import idle_watch as idle_watch_module
 from echoreply.net.refusal import RefusalProtocol
-from echoreply.observe.observer import IReplyObserver, NoObserver
+from echoreply.observe.observer import ReplyObserver
 from echoreply.protocol import LINGER_SECONDS, REFUSALS_AT_ONCE, ReplyFactory, ReplyProtocol
 from tests.support.fake_transports import SocketStringTransport, TCPStringTransport, built, receive_queue
-from tests.support.memory_observer import Memory
+from tests.support.memory_observer import Memory, verify_observer
 from tests.support.sample_scripts import rules_of_toml
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
@@ -85,8 +85,8 @@ class InterfaceTests(ProtocolTestCase):
         verifyObject(IPushProducer, self.protocol)
 
     def test_an_observer_is_optional(self) -> None:
-        verifyObject(IReplyObserver, NoObserver())
-        verifyObject(IReplyObserver, self.observer)
+        verify_observer(ReplyObserver())
+        verify_observer(self.observer)
         self.factory = ReplyFactory(self.clock)
         protocol, transport = self.connect()
         protocol.dataReceived(b"hello\n")

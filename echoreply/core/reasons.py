@@ -1,13 +1,15 @@
 """
-Why a client was refused, why a connection ended, and why a datagram was not answered.
+The reasons for which clients are refused, connections end, and datagrams are not answered.
 
-Each reason has a C{label}, which logs in JSON and metrics use and which stays as it is, and a C{value}: its text for
-people, which may change.
+Each reason has a C{label}, the name that JSON logs, metrics and the page's feed use, which stays the same; and a
+C{value}, its text for people, which may change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from typing import TypeVar
 
 
 class Reason(Enum):
@@ -15,12 +17,20 @@ class Reason(Enum):
 
     @property
     def label(self) -> str:
-        """The name for machines."""
+        """The name for machines, such as C{too_many}."""
         return self.name.lower()
 
 
+_AnyReason = TypeVar("_AnyReason", bound=Reason)
+
+
+def by_label(counts: Mapping[_AnyReason, int]) -> dict[str, int]:
+    """Return counts of reasons by the reasons' labels."""
+    return {reason.label: count for reason, count in counts.items()}
+
+
 class RefusalReason(Reason):
-    """Why a connection was refused: the client got no reply on it."""
+    """The reason for which a connection was refused: it was closed without a reply to any message."""
 
     TOO_MANY = "too many connections"
     TOO_MANY_FROM_HOST = "too many connections from one host"
@@ -29,14 +39,14 @@ class RefusalReason(Reason):
 
 
 class EndReason(Reason):
-    """Why an accepted connection ended."""
+    """The reason for which an accepted connection ended."""
 
     CLIENT = "closed by the client"
     FAREWELL = "farewell"
     RULE = "closed by a rule"
     TOO_LONG = "message too long"
     IDLE = "idle"
-    """No message was completed and no byte taken for the whole idle timeout."""
+    """No message was completed, and no byte of a reply taken, for the whole idle timeout."""
     SHUTDOWN = "server shutting down"
     ABORTED = "aborted: drain timeout"
     RESET = "connection reset or lost"
@@ -44,7 +54,7 @@ class EndReason(Reason):
 
 
 class DropReason(Reason):
-    """Why a datagram was not answered."""
+    """The reason for which a datagram was not answered."""
 
     DENIED = "denied by address"
     ANSWERING_PORT = "from a port that answers"

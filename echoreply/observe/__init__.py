@@ -1,1 +1,1 @@
-"""A part of the house."""
+"""Observers of the server: the interface that they implement, and the log, the totals and the tables that do."""

@@ -1,264 +1,210 @@
-"""The connections that are open, as rows of a table, and what has changed of them since somebody last looked."""
+"""The open connections as the rows of a table, and what has changed in it since it was last read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypedDict
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.reasons import EndReason
 from echoreply.net.addresses import format_address
-from echoreply.observe.observer import Connection, NoObserver
+from echoreply.observe.observer import Connection, ReplyObserver
 
-MOST_ROWS = 10_000
-"""Connections that are in the table, at most: those who came first."""
-
-Row = tuple[str, str, str, str, str, float, float, int, int, int]
-"""
-Which connection it is, the client's address, ours, the transport, what TLS has come to, when it was accepted and when
-it was last heard of, in Unix seconds; how many messages, bytes that were read, and bytes that were written.
-"""
+MAX_ROWS = 10_000
+"""Rows in the table, at most: those of the connections that have been open for longest."""
 
 
-class Columns(TypedDict):
-    """The totals of several connections."""
+class Row(NamedTuple):
+    """
+    One connection. Each field is a column of the table, and has the column's name in JSON.
 
-    id: list[str]
-    messages: list[int]
-    received: list[int]
-    sent: list[int]
+    @ivar id: the connection's number, after the table's prefix.
+    @ivar client: the client's address.
+    @ivar server: the server's address.
+    @ivar transport: C{tcp}, C{tls} or C{unix}.
+    @ivar tls: the result of the TLS handshake, as one text; empty before it and without TLS.
+    @ivar opened: when the connection was accepted, in Unix seconds.
+    @ivar active: when the client last sent something, in Unix seconds.
+    @ivar messages: messages answered.
+    @ivar received: bytes read.
+    @ivar sent: bytes of replies.
+    """
+
+    id: str
+    client: str
+    server: str
+    transport: str
+    tls: str
+    opened: float
+    active: float
+    messages: int
+    received: int
+    sent: int
+
+
+COUNTS = ("messages", "received", "sent")
+"""The columns that change while a connection is open. L{Connection} has attributes of the same names."""
+
+Counts = tuple[int, ...]
+"""The values of L{COUNTS}."""
+
+_counts_of: Callable[[Connection], Counts] = attrgetter(*COUNTS)
 
 
 class Changes(TypedDict):
     """
-    What is new: first rows are taken away, then others come, then totals change. It can be written as JSON.
+    The difference between two states of a table, which JSON can carry: some rows go, others come, then counts change.
 
-    @ivar anew: whether all that was told before is void.
+    @ivar reset: whether the table is empty before the rows of C{opened} come.
+    @ivar closed: the ids of rows that go.
+    @ivar changed: columns of one length: C{id}, and each of L{COUNTS}.
     """
 
-    anew: bool
+    reset: bool
     closed: list[str]
     opened: list[Row]
-    changed: Columns
+    changed: dict[str, list[Any]]
 
 
 class Table(Protocol):
-    """The rows, for whoever shows them."""
+    """
+    A table of connections, which is read once a second by whatever shows it.
 
-    def look(self) -> Changes:
-        """Give what has changed since the last look."""
+    Between two calls of L{take_changes}, C{len()} and L{rows} stay as they were at the first.
+    """
+
+    def take_changes(self) -> Changes:
+        """Return what has changed since the last call."""
 
     def rows(self) -> list[Row]:
-        """Give all of them, as they were at the last look."""
+        """Return all rows, as they were at the last call of L{take_changes}."""
 
-    def forget(self) -> None:
-        """Begin anew: nobody has looked, or looks any more. The next look gives all rows that there are."""
+    def reset(self) -> None:
+        """Empty the table. The next call of L{take_changes} returns all open connections as new rows."""
 
     def __len__(self) -> int:
-        """Tell how many rows there were at the last look."""
+        """Return how many rows there were at the last call of L{take_changes}."""
 
 
-def no_changes() -> Changes:
-    """Give changes that are none, for others to be added."""
-    return {
-        "anew": False,
-        "closed": [],
-        "opened": [],
-        "changed": {"id": [], "messages": [], "received": [], "sent": []},
-    }
-
-
-class ConnectionTable(NoObserver):
+def make_changes(
+    *,
+    reset: bool = False,
+    closed: list[str] | None = None,
+    opened: list[Row] | None = None,
+    changed: Mapping[str, Counts] | None = None,
+) -> Changes:
     """
-    The L{Table} of the connections of one process. It has to observe its server, to know.
+    Return changes of a table.
 
-    A message costs it nothing: it looks at the connections only when it is looked at.
+    @param changed: the new counts of rows, by their ids.
+    """
+    counts = changed or {}
+    columns = {name: [each[index] for each in counts.values()] for index, name in enumerate(COUNTS)}
+    return {"reset": reset, "closed": closed or [], "opened": opened or [], "changed": {"id": [*counts], **columns}}
 
-    @param now: gives the time as the sampling_clock of the server's factory does.
-    @param unix_time: gives seconds since 1970.
-    @param most: how many rows there are, at most.
-    @param prefix: what the names of rows begin with.
+
+def named(counts: Counts) -> dict[str, Any]:
+    """Return counts by the names of their columns."""
+    return dict(zip(COUNTS, counts, strict=True))
+
+
+class ConnectionTable(ReplyObserver):
+    """
+    The L{Table} of one process, of whose server it has to be an observer.
+
+    A message costs it nothing: it compares the counts of all connections when it is read.
+
+    @param now: the clock by which connections know their times, such as a sampling clock's C{now}.
+    @param unix_time: returns seconds since 1970.
+    @param max_rows: rows, at most.
+    @param prefix: what the ids of rows begin with.
     """
 
     def __init__(
         self,
         now: Callable[[], float],
         unix_time: Callable[[], float],
-        most: int = MOST_ROWS,
+        max_rows: int = MAX_ROWS,
         prefix: str = "",
     ) -> None:
         self._now = now
         self._unix_time = unix_time
-        self._most = most
+        self._max_rows = max_rows
         self._prefix = prefix
-        self._told: dict[Connection, tuple[int, int, int]] = {}
-        # Those without a row of which anybody knows; a dictionary, for its order.
-        self._untold: dict[Connection, None] = {}
-        # Those that were open at the last look.
-        self._closed: dict[Connection, tuple[int, int, int]] = {}
-        self._anew = True
+        # The connections in the table, with the counts that were last returned.
+        self._shown: dict[Connection, Counts] = {}
+        # Those that have closed since, with the same.
+        self._closed: dict[Connection, Counts] = {}
+        # Those that have opened since, or have found no room in the table: an ordered set.
+        self._waiting: dict[Connection, None] = {}
+        self._reset = True
 
     def __len__(self) -> int:
-        """Tell how many rows there were at the last look."""
-        return len(self._told) + len(self._closed)
+        return len(self._shown) + len(self._closed)
 
-    def look(self) -> Changes:
-        """Give what has changed since the last look."""
-        changes = no_changes()
-        changes["anew"], self._anew = self._anew, False
-        changes["closed"] = [self._id(connection) for connection in self._closed]
-        self._closed = {}
-        changed = changes["changed"]
-        told = self._told
-        for connection, before in told.items():
-            now = connection.messages, connection.received, connection.sent
+    def take_changes(self) -> Changes:
+        reset, self._reset = self._reset, False
+        closed, self._closed = [self._id(connection) for connection in self._closed], {}
+        changed: dict[str, Counts] = {}
+        shown = self._shown
+        for connection, before in shown.items():
+            now = _counts_of(connection)
             if now != before:
-                told[connection] = now
-                changed["id"].append(self._id(connection))
-                changed["messages"].append(now[0])
-                changed["received"].append(now[1])
-                changed["sent"].append(now[2])
-        room = self._most - len(told)
-        new = [connection for connection, _ in zip(self._untold, range(room), strict=False)]
-        for connection in new:
-            del self._untold[connection]
-            told[connection] = connection.messages, connection.received, connection.sent
-        changes["opened"] = self._rows({connection: told[connection] for connection in new})
-        return changes
+                shown[connection] = changed[self._id(connection)] = now
+        room = range(self._max_rows - len(shown))
+        opened = {connection: _counts_of(connection) for connection, _ in zip(self._waiting, room, strict=False)}
+        for connection in opened:
+            del self._waiting[connection]
+        shown.update(opened)
+        return make_changes(reset=reset, closed=closed, opened=self._rows(opened), changed=changed)
 
     def rows(self) -> list[Row]:
-        """Give all rows, as they were at the last look."""
-        return self._rows({**self._closed, **self._told})
+        return self._rows({**self._closed, **self._shown})
 
-    def forget(self) -> None:
-        """Begin anew."""
-        self._untold = {**dict.fromkeys(self._told), **self._untold}
-        self._told = {}
+    def reset(self) -> None:
+        self._waiting = {**dict.fromkeys(self._shown), **self._waiting}
+        self._shown = {}
         self._closed = {}
-        self._anew = True
-
-    # What observers are told.
+        self._reset = True
 
     def opened(self, connection: Connection) -> None:
-        """Take note of it."""
-        self._untold[connection] = None
+        self._waiting[connection] = None
 
     def secured(self, connection: Connection, details: TLSDetails) -> None:
-        """Have its row told again, if it was told."""
-        if connection in self._told:
-            self._take_away(connection)
-            self.opened(connection)
+        # Its row is replaced by one with the result of the handshake.
+        if connection in self._shown:
+            self._remove(connection)
+            self._waiting[connection] = None
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
-        """Take note of it."""
-        self._take_away(connection)
+        self._remove(connection)
 
-    def _take_away(self, connection: Connection) -> None:
-        if told := self._told.pop(connection, None):
-            self._closed[connection] = told
+    def _remove(self, connection: Connection) -> None:
+        if counts := self._shown.pop(connection, None):
+            self._closed[connection] = counts
         else:
-            del self._untold[connection]
+            del self._waiting[connection]
 
     def _id(self, connection: Connection) -> str:
         return f"{self._prefix}{connection.number}"
 
-    def _rows(self, connections: Mapping[Connection, tuple[int, int, int]]) -> list[Row]:
-        ahead = self._unix_time() - self._now()
+    def _rows(self, connections: Mapping[Connection, Counts]) -> list[Row]:
+        offset = self._unix_time() - self._now()
         return [
-            (
-                self._id(connection),
-                format_address(connection.peer),
-                format_address(connection.host),
-                connection.listener.transport,
-                _words(connection.tls),
-                round(connection.opened + ahead, 1),
-                round(connection.heard + ahead, 1),
-                *told,
+            Row(
+                id=self._id(connection),
+                client=format_address(connection.peer),
+                server=format_address(connection.host),
+                transport=connection.listener.transport,
+                tls=_format_tls(connection.tls),
+                opened=round(connection.opened + offset, 1),
+                active=round(connection.heard + offset, 1),
+                **named(counts),
             )
-            for connection, told in connections.items()
+            for connection, counts in connections.items()
         ]
 
 
-def _words(tls: TLSDetails | None) -> str:
+def _format_tls(tls: TLSDetails | None) -> str:
     return " ".join(filter(None, (tls.version, tls.cipher, tls.server_name, tls.alpn, tls.client))) if tls else ""
-
-
-class MergedTable:
-    """
-    A L{Table} of what several others tell.
-
-    @param unix_time: gives seconds since 1970.
-    """
-
-    def __init__(self, unix_time: Callable[[], float]) -> None:
-        self._unix_time = unix_time
-        self._rows: dict[str, Row] = {}
-        self._opened: dict[str, None] = {}
-        self._changed: dict[str, None] = {}
-        # Those that were there at the last look.
-        self._closed: dict[str, Row] = {}
-
-    def __len__(self) -> int:
-        """Tell how many rows there were at the last look."""
-        return len(self._rows) - len(self._opened) + len(self._closed)
-
-    def add(self, prefix: str, changes: Changes) -> None:
-        """
-        Take what one of them has told.
-
-        @param prefix: what the names of its rows begin with, and no others.
-        """
-        if changes["anew"]:
-            self.close(prefix)
-        for row_id in changes["closed"]:
-            self._close(row_id)
-        for row in changes["opened"]:
-            self._rows[row[0]] = row
-            self._opened[row[0]] = None
-        now = round(self._unix_time(), 1)
-        changed = changes["changed"]
-        columns = (changed["id"], changed["messages"], changed["received"], changed["sent"])
-        for row_id, messages, received, sent in zip(*columns, strict=True):
-            # What was asked for before everything was forgotten may come after it.
-            if before := self._rows.get(row_id):
-                heard = now if received != before[8] else before[6]
-                self._rows[row_id] = (*before[:6], heard, messages, received, sent)
-                self._changed[row_id] = None
-
-    def close(self, prefix: str) -> None:
-        """Take away the rows whose names begin so: nobody tells of them any more."""
-        for row_id in [row_id for row_id in self._rows if row_id.startswith(prefix)]:
-            self._close(row_id)
-
-    def look(self) -> Changes:
-        """Give what has changed since the last look."""
-        changes = no_changes()
-        changes["closed"] = list(self._closed)
-        changes["opened"] = [self._rows[row_id] for row_id in self._opened]
-        changed = [self._rows[row_id] for row_id in self._changed if row_id not in self._opened]
-        changes["changed"] = {
-            "id": [row[0] for row in changed],
-            "messages": [row[7] for row in changed],
-            "received": [row[8] for row in changed],
-            "sent": [row[9] for row in changed],
-        }
-        self._opened, self._changed, self._closed = {}, {}, {}
-        return changes
-
-    def rows(self) -> list[Row]:
-        """Give all rows that there were at the last look."""
-        return [*self._closed.values(), *(row for row_id, row in self._rows.items() if row_id not in self._opened)]
-
-    def forget(self) -> None:
-        """Begin anew. Those who tell have to begin anew as well."""
-        self._rows, self._opened, self._changed, self._closed = {}, {}, {}, {}
-
-    def _close(self, row_id: str) -> None:
-        row = self._rows.pop(row_id, None)
-        if row is None:
-            return
-        self._changed.pop(row_id, None)
-        if row_id in self._opened:
-            del self._opened[row_id]
-        else:
-            self._closed[row_id] = row

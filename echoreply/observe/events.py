@@ -1,8 +1,4 @@
-"""
-What can be logged: a class for each event, with its fields as a machine is to have them, and its words for people.
-
-Each is told in C{docs/logging.md}.
-"""
+"""Every event that the server logs: its fields for machines, and its text for people. docs/logging.md lists them."""
 
 from __future__ import annotations
 
@@ -10,72 +6,20 @@ import builtins
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import fields, frozen
-from twisted.logger import LogEvent, Logger, LogLevel, eventAsText
-from twisted.python.failure import Failure
+from attrs import frozen
+from twisted.logger import LogLevel
 
-from echoreply.core.quoting import escape, quote
-from echoreply.core.reasons import DropReason, EndReason, Reason, RefusalReason
+from echoreply.core.quoting import quote
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.observe.event import Event, Fault
 
 LONGEST_SHOWN = 256
-"""Bytes of a message that are shown."""
-
-_log = Logger("echoreply")
-
-
-class Event:
-    """
-    An event: C{str()} of it is its text. One without a text is for machines only.
-
-    A field that is bytes has what a peer or a file has said: in JSON, and in texts, those are escaped.
-
-    @ivar name: stays what it is, whatever becomes of the text.
-    @ivar level: how much it matters, one of L{LogLevel}'s.
-    """
-
-    name: str
-    level: Any = LogLevel.info
-
-    def fields(self) -> dict[str, Any]:
-        """Give its fields by their names, as JSON has them. One that is C{None} is none."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(type(self)))  # type: ignore[arg-type]
-        return {name: _plain(value) for name, value in values if value is not None}
-
-
-class Fault(Event):
-    """A fault of this program, told where its exception is handled: with its traceback."""
-
-    level = LogLevel.critical
-
-
-def tell(event: Event, log: Logger = _log) -> None:
-    """Log an event."""
-    if isinstance(event, Fault):
-        log.emit(event.level, "{told}", told=event, log_failure=Failure())
-    else:
-        log.emit(event.level, "{told}", told=event)
-
-
-def described(logged: LogEvent) -> tuple[str, dict[str, Any]]:
-    """Give the name and the fields of whatever was logged, also by others."""
-    told = logged.get("told")
-    if isinstance(told, Event):
-        name, facts = told.name, told.fields()
-    else:
-        text = eventAsText(logged, includeTraceback=False, includeTimestamp=False, includeSystem=False)
-        name, facts = "log", {"namespace": str(logged.get("log_namespace", "-")), "text": text}
-    if "log_failure" in logged:
-        traceback = eventAsText({"log_failure": logged["log_failure"]}, includeTimestamp=False, includeSystem=False)
-        facts["traceback"] = traceback.removeprefix("\n")
-    return name, facts
-
-
-# The server itself.
+"""Bytes of a message, or of a certificate's subject, that are logged."""
 
 
 @frozen(kw_only=True)
 class EngineChosen(Event):
-    """What moves the bytes."""
+    """The server starts, with an I/O engine."""
 
     name = "engine"
     engine: str
@@ -86,7 +30,7 @@ class EngineChosen(Event):
 
 @frozen(kw_only=True)
 class ConnectionsAllowed(Event):
-    """How many connections there is room for."""
+    """The limit on open files was read, or raised, and bounds the connections."""
 
     name = "connections_allowed"
     allowed: int
@@ -99,53 +43,53 @@ class ConnectionsAllowed(Event):
 
 @frozen(kw_only=True)
 class TooManyWanted(Event):
-    """There is no room for as many connections as were asked for."""
+    """C{--max-connections} is more than the limit on open files allows."""
 
     name = "too_many_wanted"
     level = LogLevel.warn
     wanted: int
 
     def __str__(self) -> str:
-        return f"--max-connections {self.wanted} is more than the limit on open files has room for"
+        return f"--max-connections {self.wanted} is more than the limit on open files allows"
 
 
 @frozen(kw_only=True)
 class NoDescriptors(Event):
-    """Clients wait, since there is no descriptor for them."""
+    """The server pauses to accept connections, since there are no file descriptors for them."""
 
     name = "no_descriptors"
     level = LogLevel.warn
     why: str
 
     def __str__(self) -> str:
-        return f"connections wait to be accepted until there are descriptors: {self.why}"
+        return f"out of file descriptors, connections wait to be accepted: {self.why}"
 
 
 @frozen(kw_only=True)
 class CertificateGenerated(Event):
-    """There is a certificate for this run alone."""
+    """A self-signed certificate was generated at start-up."""
 
-    name = "certificate_made"
+    name = "certificate_generated"
     fingerprint: str
 
     def __str__(self) -> str:
-        return f"made a certificate for this run, SHA-256 fingerprint {self.fingerprint}"
+        return f"self-signed certificate generated at start-up, SHA-256 fingerprint {self.fingerprint}"
 
 
 @frozen(kw_only=True)
 class Reloaded(Event):
-    """Files have been read again."""
+    """A file was read again, and is used from now on."""
 
     name = "reloaded"
     what: str
 
     def __str__(self) -> str:
-        return f"{self.what} was read again"
+        return f"{self.what} reloaded"
 
 
 @frozen(kw_only=True)
 class ReloadFailed(Event):
-    """Files have been read again, and could not be used."""
+    """A file was read again and could not be used."""
 
     name = "reload_failed"
     level = LogLevel.error
@@ -153,12 +97,12 @@ class ReloadFailed(Event):
     why: str
 
     def __str__(self) -> str:
-        return f"{self.what} goes on as it was: {self.why}"
+        return f"{self.what}: reload failed, keeping the previous one: {self.why}"
 
 
 @frozen(kw_only=True)
-class Stopped(Event):
-    """The server has stopped, and this is what there was."""
+class ServerStopped(Event):
+    """The server has stopped. The fields are its totals."""
 
     name = "stopped"
     accepted: int
@@ -176,20 +120,17 @@ class Stopped(Event):
     dropped_by: Mapping[DropReason, int]
 
     def __str__(self) -> str:
-        dropped = f", dropped {self.dropped}{_each(self.dropped_by)}" if self.dropped_by else ""
+        dropped = f", dropped {self.dropped}{_by_text(self.dropped_by)}" if self.dropped_by else ""
         return (
-            f"stopped: accepted {self.accepted}, open {self.open}, ended {self.ended}{_each(self.ended_by)}, "
-            f"refused {self.refused}{_each(self.refused_by)}, "
+            f"stopped: accepted {self.accepted}, open {self.open}, ended {self.ended}{_by_text(self.ended_by)}, "
+            f"refused {self.refused}{_by_text(self.refused_by)}, "
             f"messages {self.messages}, bytes in {self.received}, bytes out {self.sent}{dropped}"
         )
 
 
-# Clients. C{host} is the address on our side that they came to.
-
-
 @frozen(kw_only=True)
-class Listening(Event):
-    """Clients can come."""
+class ServerListening(Event):
+    """The server listens on an address, over layers such as C{TLS}."""
 
     name = "listening"
     host: str
@@ -202,7 +143,7 @@ class Listening(Event):
 
 @frozen(kw_only=True)
 class WebListening(Event):
-    """There is a page to look at."""
+    """The monitoring site is served."""
 
     name = "web_listening"
     url: str
@@ -213,7 +154,12 @@ class WebListening(Event):
 
 @frozen(kw_only=True)
 class ClientEvent(Event):
-    """What happens with one client."""
+    """
+    An event of one client.
+
+    @ivar peer: the client's address.
+    @ivar host: the server's address; of a client without a connection, the listener's.
+    """
 
     peer: str
     host: str
@@ -221,8 +167,8 @@ class ClientEvent(Event):
 
 
 @frozen(kw_only=True)
-class Failed(ClientEvent):
-    """A client was not understood, below messages."""
+class ConnectionFailed(ClientEvent):
+    """A layer below the messages failed, such as a TLS handshake."""
 
     name = "failed"
     layer: str
@@ -233,7 +179,7 @@ class Failed(ClientEvent):
 
 
 @frozen(kw_only=True)
-class Refused(ClientEvent):
+class ConnectionRefused(ClientEvent):
     """A client was refused."""
 
     name = "refused"
@@ -244,8 +190,8 @@ class Refused(ClientEvent):
 
 
 @frozen(kw_only=True)
-class Connected(ClientEvent):
-    """A client has a connection."""
+class ConnectionAccepted(ClientEvent):
+    """A connection was accepted."""
 
     name = "connected"
     connection: int
@@ -255,8 +201,8 @@ class Connected(ClientEvent):
 
 
 @frozen(kw_only=True)
-class Secured(ClientEvent):
-    """A client has shaken hands by TLS."""
+class HandshakeCompleted(ClientEvent):
+    """A TLS handshake completed. Only a client certificate is worth a text."""
 
     name = "secured"
     connection: int
@@ -271,8 +217,13 @@ class Secured(ClientEvent):
 
 
 @frozen(kw_only=True)
-class Message(ClientEvent):
-    """A client has sent a message, and was answered. A datagram has no connection."""
+class MessageAnswered(ClientEvent):
+    """
+    A message was answered. One that came as a datagram has no connection.
+
+    @ivar message: the first L{LONGEST_SHOWN} bytes, without the terminator.
+    @ivar bytes: the length of the whole message.
+    """
 
     name = "message"
     connection: int | None = None
@@ -285,8 +236,12 @@ class Message(ClientEvent):
 
 
 @frozen(kw_only=True)
-class Ended(ClientEvent):
-    """A connection has ended."""
+class ConnectionEnded(ClientEvent):
+    """
+    A connection ended.
+
+    @ivar idle: seconds without progress, if that was the reason.
+    """
 
     name = "ended"
     connection: int
@@ -303,7 +258,7 @@ class Ended(ClientEvent):
 
 
 @frozen(kw_only=True)
-class Dropped(ClientEvent):
+class DatagramDropped(ClientEvent):
     """A datagram was not answered."""
 
     name = "dropped"
@@ -315,19 +270,16 @@ class Dropped(ClientEvent):
 
 
 @frozen(kw_only=True)
-class NotLogged(Event):
-    """So many things have happened that could not be logged in the second before."""
+class EventsNotLogged(Event):
+    """Events of the last second were over the log's rate limit."""
 
     name = "not_logged"
     what: str
     count: int
 
     def __str__(self) -> str:
-        # Those have no text themselves.
+        # Handshakes themselves have no text.
         return f"{self.what} not logged: {self.count}" if self.what != "handshakes" else ""
-
-
-# Worker processes, by their numbers.
 
 
 @frozen(kw_only=True)
@@ -344,7 +296,7 @@ class WorkerStarted(Event):
 
 @frozen(kw_only=True)
 class WorkerEnded(Event):
-    """A worker process has ended: with a status, or by a signal; or it could not be started."""
+    """A worker process ended, with a status or by a signal, or could not be started."""
 
     name = "worker_ended"
     level = LogLevel.warn
@@ -366,7 +318,7 @@ class WorkerEnded(Event):
 
 @frozen(kw_only=True)
 class WorkerOutput(Event):
-    """A worker process has written something past its log, a line of it."""
+    """A worker process wrote a line to its standard output or standard error."""
 
     name = "worker_output"
     level = LogLevel.warn
@@ -377,53 +329,39 @@ class WorkerOutput(Event):
         return f"worker {self.worker}: {self.text}"
 
 
-# Faults: of a script, and of this program.
-
-
 @frozen(kw_only=True)
 class ScriptFault(Event):
-    """A reply script could not make a reply."""
+    """A reply script failed to make a reply."""
 
     name = "script_fault"
     level = LogLevel.error
     fault: bytes
 
     def __str__(self) -> str:
-        return f"script: no reply by {quote(self.fault)}; told once"
+        return f"script made no reply: {quote(self.fault)}; logged once"
 
 
 @frozen(kw_only=True)
 class ObserverFault(Fault):
-    """An observer has raised an exception."""
+    """An observer raised an exception, its first."""
 
     name = "observer_fault"
     observer: str
 
     def __str__(self) -> str:
-        return f"a fault in {self.observer}, of which no more will be logged"
+        return f"{self.observer} raised an exception; no more of its exceptions will be logged"
 
 
 @frozen(kw_only=True)
 class SharedLimitsFault(Fault):
-    """What the workers hold together could not be asked for."""
+    """The limits that the workers share could not be read."""
 
     name = "shared_limits_fault"
 
     def __str__(self) -> str:
-        return "a client is refused, since it is not known how many there are"
+        return "a client is refused, since the shared limits could not be read"
 
 
-def _plain(value: object) -> object:
-    """Write a value as JSON can have it."""
-    if isinstance(value, Reason):
-        return value.label
-    if isinstance(value, bytes):
-        return escape(value)
-    if isinstance(value, Mapping):
-        return {_plain(key): count for key, count in value.items()}
-    return value
-
-
-def _each(counts: Mapping[Any, int]) -> str:
+def _by_text(counts: Mapping[Any, int]) -> str:
     each = "; ".join(f"{reason.value}: {count}" for reason, count in counts.items())
     return f" ({each})" if each else ""

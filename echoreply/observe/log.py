@@ -1,4 +1,4 @@
-"""What happens, told in a log: a line each, up to a rate that a person can read."""
+"""The observer that logs: one line for each event, within rate limits."""
 
 from __future__ import annotations
 
@@ -15,40 +15,38 @@ from echoreply.net.addresses import format_address, host_and_port
 from echoreply.net.listener import Layer, Listener
 from echoreply.net.timer import Timer
 from echoreply.observe import events
-from echoreply.observe.events import LONGEST_SHOWN, tell
-from echoreply.observe.observer import Connection, NoObserver, Peer
+from echoreply.observe.event import Event, log_event
+from echoreply.observe.events import LONGEST_SHOWN
+from echoreply.observe.observer import Connection, Peer, ReplyObserver
 from echoreply.observe.totals import Totals
 
 CONNECTIONS_PER_SECOND = 100
-"""How many connections are logged a second as they begin, at most, and how many as they end."""
+"""Logged events a second, at most: of accepted connections, of ended ones, and of handshakes, each."""
 
 REFUSALS_PER_SECOND = 10
-"""
-How many refusals are logged a second, at most, how many failures, and how many datagrams that are not answered: all of
-them are for anybody to cause.
-"""
+"""Logged events a second, at most: of refusals, of failures, and of dropped datagrams, each. Anyone can cause them."""
 
 
 class RateLimit:
     """
-    So many log lines a second; the rest is counted, and the count is told when the second is over.
+    A limit on events a second. The number of events over it is reported when the second is over.
 
-    @param clock: where time comes from, such as the reactor.
-    @param per_second: lines a second, at most.
-    @param tell: is called with the C{count}, if there is one.
-    @ivar taken: how many there were in this second.
-    @ivar left: how many may be told yet.
+    @param clock: measures the seconds, such as the reactor.
+    @param per_second: events a second, at most.
+    @param report: called with the number of events over the limit, unless there are none.
+    @ivar taken: events in this second, those over the limit included.
+    @ivar left: events that are still within the limit.
     """
 
-    def __init__(self, clock: IReactorTime, per_second: int, tell: Callable[[int], object]) -> None:
+    def __init__(self, clock: IReactorTime, per_second: int, report: Callable[[int], object]) -> None:
         self._per_second = per_second
-        self._tell = tell
+        self._report = report
         self._second = Timer(clock, 1.0, self.settle)
         self.taken = 0
         self.left = per_second
 
     def take(self, count: int = 1) -> int:
-        """Take note of so many things; give how many of them, at most, may be told: what was C{left}."""
+        """Count events. Return how many were C{left} before: as many of these are within the limit, at most."""
         left = self.left
         if not self.taken:
             self._second.start()
@@ -58,23 +56,22 @@ class RateLimit:
         return left
 
     def settle(self) -> None:
-        """Tell what has been counted, and begin anew."""
+        """End the second: report the number of events over the limit, and start again from 0."""
         self._second.stop()
-        untold = self.taken - self._per_second
+        over = self.taken - self._per_second
         self.taken = 0
         self.left = self._per_second
-        if untold > 0:
-            self._tell(untold)
+        if over > 0:
+            self._report(over)
 
 
-class LogObserver(NoObserver):
+class LogObserver(ReplyObserver):
     """
-    Logs connections and messages.
+    Logs events, each kind within a rate limit.
 
-    @param clock: where time comes from, such as the reactor.
-    @param messages_per_second: how many messages are logged a second, at most. The rest are counted, and the count is
-        logged. If 0, messages are neither logged nor counted.
-    @param part: which one this is of how many that share what is logged a second, such as C{(1, 4)}.
+    @param clock: measures the rates, such as the reactor.
+    @param messages_per_second: logged messages a second, at most. If 0, messages are neither logged nor counted.
+    @param part: the number of this observer, from 1, and how many observers, in as many processes, share the rates.
     """
 
     def __init__(
@@ -86,51 +83,47 @@ class LogObserver(NoObserver):
         part: tuple[int, int] = (1, 1),
     ) -> None:
         self._log = log or Logger("echoreply")
-
         self._rate_limits: list[RateLimit] = []
 
-        def allow(per_second: int, what: str) -> RateLimit:
-            def tell_rest(count: int) -> None:
-                self._tell(events.NotLogged(what=what, count=count))
+        def limit(per_second: int, what: str) -> RateLimit:
+            def report(count: int) -> None:
+                self._log_event(events.EventsNotLogged(what=what, count=count))
 
-            self._rate_limits.append(RateLimit(clock, _part_of(per_second, part), tell_rest))
+            self._rate_limits.append(RateLimit(clock, _part_of(per_second, part), report))
             return self._rate_limits[-1]
 
-        self._messages = allow(messages_per_second, "messages")
-        self._connections = allow(CONNECTIONS_PER_SECOND, "connections")
-        self._identities = allow(CONNECTIONS_PER_SECOND, "identities")
-        self._handshakes = allow(CONNECTIONS_PER_SECOND, "handshakes")
-        self._ends = allow(CONNECTIONS_PER_SECOND, "ends")
-        self._refusals = allow(REFUSALS_PER_SECOND, "refusals")
-        self._failures = allow(REFUSALS_PER_SECOND, "failures")
-        self._drops = allow(REFUSALS_PER_SECOND, "drops")
-        self._tells_messages = messages_per_second > 0
+        self._messages = limit(messages_per_second, "messages")
+        self._connections = limit(CONNECTIONS_PER_SECOND, "connections")
+        self._identities = limit(CONNECTIONS_PER_SECOND, "identities")
+        self._handshakes = limit(CONNECTIONS_PER_SECOND, "handshakes")
+        self._ends = limit(CONNECTIONS_PER_SECOND, "ends")
+        self._refusals = limit(REFUSALS_PER_SECOND, "refusals")
+        self._failures = limit(REFUSALS_PER_SECOND, "failures")
+        self._drops = limit(REFUSALS_PER_SECOND, "drops")
+        self._logs_messages = messages_per_second > 0
 
     def listening(self, listener: Listener) -> None:
-        """Log where clients can come, and how."""
-        self._tell(events.Listening(host=listener.name, transport=listener.transport, over=listener.over))
+        self._log_event(events.ServerListening(host=listener.name, transport=listener.transport, over=listener.over))
 
     def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
-        """Log what was not understood, as long as the second has room for it."""
         if self._failures.take():
-            self._tell(events.Failed(**_of_client(listener, format_address(peer)), layer=layer.value, why=why))
+            client = _of_client(listener, format_address(peer))
+            self._log_event(events.ConnectionFailed(**client, layer=layer.value, why=why))
 
     def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
-        """Log whom we refused, as long as the second has room for it."""
         if self._refusals.take():
-            self._tell(events.Refused(**_of_client(listener, format_address(peer)), reason=reason))
+            client = _of_client(listener, format_address(peer))
+            self._log_event(events.ConnectionRefused(**client, reason=reason))
 
     def opened(self, connection: Connection) -> None:
-        """Log where a client comes from, as long as the second has room for it."""
         if self._connections.take():
-            self._tell(events.Connected(**_of_connection(connection)))
+            self._log_event(events.ConnectionAccepted(**_of_connection(connection)))
 
     def secured(self, connection: Connection, details: TLSDetails) -> None:
-        """Log what TLS has come to, and whom a client's certificate names, as long as the second has room for it."""
         rate_limit = self._identities if details.client else self._handshakes
         if rate_limit.take():
-            self._tell(
-                events.Secured(
+            self._log_event(
+                events.HandshakeCompleted(
                     **_of_connection(connection),
                     version=details.version,
                     cipher=details.cipher,
@@ -141,23 +134,21 @@ class LogObserver(NoObserver):
             )
 
     def answered(self, connection: Connection, messages: Block) -> None:
-        """Log messages, as long as the second has room for them."""
-        if not self._tells_messages:
+        if not self._logs_messages:
             return
         rate_limit = self._messages
         if rate_limit.taken and not rate_limit.left:
-            # All that take() would do, written out, since it is nearly every message's.
+            # What take() would do, without the call: most messages of a busy server come here.
             rate_limit.taken += messages.count
         elif left := rate_limit.take(messages.count):
             client = _of_connection(connection)
             for body in messages.bodies(left):
-                self._tell(_message(client, body))
+                self._log_event(_message(client, body))
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
-        """Log why a connection ended, and what there was of it, as long as the second has room for it."""
         if self._ends.take():
-            self._tell(
-                events.Ended(
+            self._log_event(
+                events.ConnectionEnded(
                     **_of_connection(connection),
                     reason=reason,
                     idle=connection.idle if reason is EndReason.IDLE else None,
@@ -168,22 +159,20 @@ class LogObserver(NoObserver):
             )
 
     def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
-        """Log the message, as long as the second has room for it."""
-        if not self._tells_messages:
+        if not self._logs_messages:
             return
         if self._messages.take():
-            self._tell(_message(_of_client(listener, host_and_port(*peer)), Block.split(message)[0]))
+            self._log_event(_message(_of_client(listener, host_and_port(*peer)), Block.split(message)[0]))
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
-        """Log whom we did not answer, as long as the second has room for it."""
         if self._drops.take():
-            self._tell(events.Dropped(**_of_client(listener, host_and_port(*peer)), reason=reason, bytes=len(message)))
+            client = _of_client(listener, host_and_port(*peer))
+            self._log_event(events.DatagramDropped(**client, reason=reason, bytes=len(message)))
 
     def stopped(self, totals: Totals) -> None:
-        """Log what has been counted and not been told yet, and what there was in all."""
         self.settle()
-        self._tell(
-            events.Stopped(
+        self._log_event(
+            events.ServerStopped(
                 accepted=totals.accepted,
                 open=totals.open,
                 ended=totals.endings.total(),
@@ -201,12 +190,12 @@ class LogObserver(NoObserver):
         )
 
     def settle(self) -> None:
-        """Log what has been counted and not been told yet."""
+        """Log now how many events of this second were over the rate limits."""
         for rate_limit in self._rate_limits:
             rate_limit.settle()
 
-    def _tell(self, event: events.Event) -> None:
-        tell(event, self._log)
+    def _log_event(self, event: Event) -> None:
+        log_event(event, self._log)
 
 
 def _of_connection(connection: Connection) -> dict[str, Any]:
@@ -222,11 +211,11 @@ def _of_client(listener: Listener, peer: str) -> dict[str, Any]:
     return {"peer": peer, "host": listener.name, "transport": listener.transport}
 
 
-def _message(client: dict[str, Any], body: bytes) -> events.Message:
-    return events.Message(**client, message=body[:LONGEST_SHOWN], bytes=len(body))
+def _message(client: dict[str, Any], body: bytes) -> events.MessageAnswered:
+    return events.MessageAnswered(**client, message=body[:LONGEST_SHOWN], bytes=len(body))
 
 
 def _part_of(number: int, part: tuple[int, int]) -> int:
-    """Divide a number so that all parts together are the whole."""
+    """Return one part of a number, such that all parts together make the number."""
     which, of = part
     return number * which // of - number * (which - 1) // of

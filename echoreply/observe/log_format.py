@@ -1,4 +1,4 @@
-"""How the log is written where twistd's options say: as lines for people, or as JSON."""
+"""The log's format, text or JSON. Where the log goes is up to twistd's options in either format."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import provider
 
 from echoreply.native.private_names import log_file_observer
-from echoreply.observe.events import described
+from echoreply.observe.event import name_and_fields
 
 _LEVELS = tuple(LogLevel.iterconstants())
 
 
 class LogFormat(Enum):
-    """How a log is written."""
+    """A format of the log."""
 
     TEXT = "text"
-    """As twistd writes it."""
+    """Lines for people, as twistd writes them."""
     JSON = "json"
-    """An object a line: L{json_line}."""
+    """Lines for machines, an object each: L{json_line}."""
 
 
 def json_line(event: LogEvent) -> str:
     """
-    Write whatever was logged as an object of JSON (RFC 8259), in ASCII, on a line of its own.
+    Return a log entry, also one by another program, as a line with an object of JSON (RFC 8259), in ASCII.
 
-    There is nothing in it that a strict parser refuses: no lone surrogate, no number that is none.
+    Strict parsers accept it: it has no lone surrogate, no NaN and no infinity.
     """
-    name, fields = described(event)
+    name, fields = name_and_fields(event)
     record = {"time": _rfc3339(event.get("log_time")), "level": _level(event), "event": name, **fields}
     return json.dumps(_strict(record), allow_nan=False, separators=(",", ":")) + "\n"
 
 
 def json_observer(twistd_options: Mapping[str, Any]) -> ILogObserver:
-    """Give an observer that writes JSON to where twistd would write text."""
+    """Return a log observer that writes JSON to where twistd would write text."""
     if twistd_options.get("syslog"):
         return _syslog_observer(twistd_options["prefix"])
-    # The file, and the signal that rotates it, are twistd's own affair; so is that a daemon has no stdout.
+    # twistd knows the file, rotates it at a signal, and does not write to stdout as a daemon.
     observer = log_file_observer(twistd_options)
     observer.formatEvent = json_line
     return observer
@@ -74,7 +74,7 @@ def _level(event: LogEvent) -> str:
 
 
 def _rfc3339(seconds: object) -> str:
-    """Write a time as RFC 3339 has it, in UTC, to the microsecond; the time that it is, if it is none."""
+    """Return a time as RFC 3339 writes it, in UTC, to the microsecond; the current time if it is no valid time."""
     try:
         when = datetime.fromtimestamp(seconds, UTC)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError, OSError):
@@ -83,6 +83,7 @@ def _rfc3339(seconds: object) -> str:
 
 
 def _strict(value: object) -> object:
+    """Return a value as strict JSON can have it: as text, if there is no other way."""
     match value:
         case str():
             return value.encode(errors="backslashreplace").decode()

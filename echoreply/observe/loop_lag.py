@@ -1,4 +1,4 @@
-"""By how much an event loop is late: how long whoever has something to do waits for others to be done."""
+"""The lag of an event loop: how long whatever is due has to wait because the loop is busy."""
 
 from __future__ import annotations
 
@@ -11,39 +11,37 @@ from twisted.internet.interfaces import IReactorTime
 from echoreply.net.timer import Timer
 
 INTERVAL = 0.1
-"""Seconds between looks."""
+"""Seconds between two measurements."""
 
 
 class LoopLag(Service):
     """
-    Looks ten times a second whether it is called when it should be.
+    Measures ten times a second how late a timer fires.
 
-    @param clock: the reactor whose loop it is.
-    @param now: gives seconds since whenever.
-    @param lagged: is told each time by how many seconds it was called too late.
+    @param clock: the reactor whose loop is measured.
+    @param now: a monotonic clock, in seconds.
+    @param record: called with each lag, in seconds.
     """
 
-    def __init__(self, clock: IReactorTime, now: Callable[[], float], lagged: Callable[[float], object]) -> None:
-        self._timer = Timer(clock, INTERVAL, self._called)
+    def __init__(self, clock: IReactorTime, now: Callable[[], float], record: Callable[[float], object]) -> None:
+        self._timer = Timer(clock, INTERVAL, self._measure)
         self._now = now
-        self._lagged = lagged
+        self._record = record
         self._due = 0.0
 
     def startService(self) -> None:
-        """Look from now on."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._wait()
+        self._start_timer()
 
     def stopService(self) -> Deferred[None] | None:
-        """Look no longer."""
         self._timer.stop()
         return super().stopService()  # type: ignore[no-untyped-call, no-any-return]
 
-    def _wait(self) -> None:
+    def _start_timer(self) -> None:
         self._due = self._now() + INTERVAL
         self._timer.start()
 
-    def _called(self) -> None:
-        # A timer may be early by the clock's resolution.
-        self._lagged(max(self._now() - self._due, 0.0))
-        self._wait()
+    def _measure(self) -> None:
+        # A timer can fire early, by the clock's resolution.
+        self._record(max(self._now() - self._due, 0.0))
+        self._start_timer()

@@ -1,10 +1,9 @@
-"""What a server tells about its connections, to whoever wants to know: a log, counters, a page."""
+"""The interface through which the server tells observers what happens: to a log, to totals, to the live page."""
 
 from __future__ import annotations
 
 from attrs import Factory, define
 from twisted.internet.interfaces import IAddress
-from zope.interface import Interface, implementer
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
@@ -13,7 +12,7 @@ from echoreply.net.listener import Layer, Listener
 from echoreply.observe.totals import Totals
 
 Peer = tuple[str, int]
-"""Who sent a datagram: the IP address, an IPv4-mapped one as IPv4, and the port."""
+"""The sender of a datagram: the IP address, an IPv4-mapped one as IPv4, and the port."""
 
 
 @define(eq=False)
@@ -23,17 +22,18 @@ class Connection:
 
     @ivar number: counts the connections of a factory, from 1.
     @ivar peer: the client's address.
-    @ivar host: our own.
-    @ivar listener: where it came in.
-    @ivar tls: what its handshake has led to, if it has had one.
-    @ivar messages: how many have been answered.
-    @ivar received: bytes that were read.
-    @ivar sent: bytes of replies that were handed to the transport.
-    @ivar idle: for how many seconds there had been no progress when somebody last looked, as happens now and then;
-        at most the idle timeout.
-    @ivar opened: when it was accepted, by the sampling_clock of its factory. Without one, 0; so is the next.
-    @ivar heard: when it was last heard of: bytes, an end of what it sends, or the silence that ends a message. Where
-        much is going on, it may be that this was some seconds earlier: L{echoreply.observe.sampling}.
+    @ivar host: the server's address.
+    @ivar listener: the listener that accepted the connection.
+    @ivar tls: the result of the TLS handshake, once there was one.
+    @ivar messages: messages answered.
+    @ivar received: bytes read.
+    @ivar sent: bytes of replies handed to the transport.
+    @ivar idle: seconds without progress at the last check, at most the idle timeout. Checks happen several times per
+        idle timeout.
+    @ivar opened: when the connection was accepted, by the factory's sampling clock. 0 without a sampling clock.
+    @ivar heard: when the client last sent bytes or closed its sending side, or when a pause completed a message, by
+        the sampling clock. Up to a window of L{echoreply.observe.sampling} too early on a busy server. 0 without a
+        sampling clock.
     """
 
     number: int
@@ -49,96 +49,67 @@ class Connection:
     heard: float = 0.0
 
 
-class IReplyObserver(Interface):
-    """Somebody who wants to know what happens. Called as it happens, so it should be quick."""
+class ReplyObserver:
+    """
+    An observer of the server: the interface, and the base class of observers.
 
-    def listening(listener: Listener) -> None:
-        """Tell that the server listens."""
+    Each method stands for one kind of event, is called while the event happens, and does nothing here. A subclass
+    overrides those that it needs. They should return quickly: the server waits for them.
 
-    def failed(listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
+    A new kind of event is a new method here, and its callers. L{Publisher <echoreply.observe.publisher.Publisher>}
+    passes on every method of this class, whatever its name and its positional arguments.
+    """
+
+    def listening(self, listener: Listener, /) -> None:
+        """Handle that the server has started to listen on an address."""
+
+    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str, /) -> None:
         """
-        Tell that a client and the server did not understand each other, below messages.
+        Handle that a layer below the messages failed, such as a TLS handshake.
 
-        @param layer: where, such as C{TLS}.
-        @param why: for people.
-        """
-
-    def refused(listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
-        """Tell that a client was refused. Nothing else is told about it."""
-
-    def opened(connection: Connection) -> None:
-        """Tell that a connection was accepted."""
-
-    def secured(connection: Connection, details: TLSDetails) -> None:
-        """Tell that a client and the server have shaken hands by TLS; the connection knows the details as well."""
-
-    def answered(connection: Connection, messages: Block) -> None:
-        """Tell that these messages were answered; the connection's totals include them."""
-
-    def closed(connection: Connection, reason: EndReason) -> None:
-        """Tell that an accepted connection has ended."""
-
-    def answered_datagram(listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
-        """
-        Tell that a datagram was answered.
-
-        @param message: all of it.
-        @param sent: the length of the reply, in bytes.
+        @param layer: the layer that failed.
+        @param why: the reason, as text for people.
         """
 
-    def timed(listener: Listener, messages: int, seconds: float) -> None:
+    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason, /) -> None:
+        """Handle that a client was refused. No other method is called for its connection."""
+
+    def opened(self, connection: Connection, /) -> None:
+        """Handle that a connection was accepted."""
+
+    def secured(self, connection: Connection, details: TLSDetails, /) -> None:
+        """Handle that a TLS handshake completed. C{connection.tls} is set already."""
+
+    def answered(self, connection: Connection, messages: Block, /) -> None:
+        """Handle that messages were answered. The connection's totals include them already."""
+
+    def closed(self, connection: Connection, reason: EndReason, /) -> None:
+        """Handle that an accepted connection ended."""
+
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int, /) -> None:
         """
-        Tell how long messages took, from when they were complete until their replies were written.
+        Handle that a datagram was answered.
 
-        Only the messages that the server's L{sampling clock <echoreply.observe.sampling.SamplingClock>} samples.
+        @param message: the whole datagram.
+        @param sent: bytes of the reply.
         """
 
-    def dropped(listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
-        """Tell that a datagram was not answered."""
+    def timed(self, listener: Listener, messages: int, seconds: float, /) -> None:
+        """
+        Handle the service time of messages: from when they were complete until their replies were written.
 
-    def stopping() -> None:
-        """Tell that the server listens no longer, and lets its clients go."""
+        Called only for messages that the L{sampling clock <echoreply.observe.sampling.SamplingClock>} samples.
+        """
 
-    def stopped(totals: Totals) -> None:
-        """Tell that the server has stopped, and nothing follows; what there was in all."""
-
-
-@implementer(IReplyObserver)
-class NoObserver:
-    """An observer that does not look; for others to begin with."""
-
-    def listening(self, listener: Listener) -> None:
-        """Ignore it."""
-
-    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
-        """Ignore it."""
-
-    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
-        """Ignore it."""
-
-    def opened(self, connection: Connection) -> None:
-        """Ignore it."""
-
-    def secured(self, connection: Connection, details: TLSDetails) -> None:
-        """Ignore it."""
-
-    def answered(self, connection: Connection, messages: Block) -> None:
-        """Ignore it."""
-
-    def closed(self, connection: Connection, reason: EndReason) -> None:
-        """Ignore it."""
-
-    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
-        """Ignore it."""
-
-    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
-        """Ignore it."""
-
-    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
-        """Ignore it."""
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason, /) -> None:
+        """Handle that a datagram was not answered."""
 
     def stopping(self) -> None:
-        """Ignore it."""
+        """Handle that the server has stopped listening and drains its connections."""
 
-    def stopped(self, totals: Totals) -> None:
-        """Ignore it."""
+    def stopped(self, totals: Totals, /) -> None:
+        """
+        Handle that the server has stopped. No other method is called afterwards.
+
+        @param totals: the server's totals since it was started.
+        """

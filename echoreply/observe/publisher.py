@@ -1,95 +1,64 @@
-"""One observer that is several, and that no fault of theirs can harm."""
+"""One observer that passes every event on to several, and keeps their faults from each other and from the server."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from inspect import isfunction
 
-from twisted.internet.interfaces import IAddress
-from zope.interface import implementer
-
-from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
-from echoreply.core.reasons import DropReason, EndReason, RefusalReason
-from echoreply.net.listener import Layer, Listener
-from echoreply.observe.events import ObserverFault, tell
-from echoreply.observe.observer import Connection, IReplyObserver, NoObserver, Peer
-from echoreply.observe.totals import Totals
+from echoreply.observe.event import log_event
+from echoreply.observe.events import ObserverFault
+from echoreply.observe.observer import Connection, ReplyObserver
+
+Methods = list[tuple[ReplyObserver, Callable[..., None]]]
+"""Observers, each with its method for one kind of event."""
 
 
-@implementer(IReplyObserver)
-class Publisher:
+class Publisher(ReplyObserver):
     """
-    Tells several observers. One that raises an exception harms neither the others nor the server.
+    Passes every event on to all observers, in their order. One that raises harms neither the others nor the server.
 
-    The first fault of each is logged, with its traceback, since a fault that is met at every message would fill the
-    log with itself.
+    The first exception of each observer is logged with its traceback; an exception at every message would fill the
+    log. The observer is still called afterwards: totals and limits that miss an event would stay wrong for good.
+
+    Its methods are made from those of L{ReplyObserver}, each for those observers that override it. One that no
+    observer overrides stays as it is there and does nothing.
     """
 
-    def __init__(self, observers: Iterable[IReplyObserver]) -> None:
-        self._observers = list(observers)
-        self._faulty: list[object] = []
-        self._listeners = {event: self._who_hear(event) for event in IReplyObserver.names()}
-        self._answered = self._listeners["answered"]
+    def __init__(self, observers: Iterable[ReplyObserver]) -> None:
+        self._faulty: list[ReplyObserver] = []
+        self._answered: Methods = []
+        observers = list(observers)
+        for name, default in vars(ReplyObserver).items():
+            if isfunction(default):
+                methods = [(each, getattr(each, name)) for each in observers if getattr(type(each), name) != default]
+                if name == "answered":
+                    self._answered = methods
+                elif methods:
+                    setattr(self, name, self._caller(methods))
 
-    def listening(self, listener: Listener) -> None:
-        self._tell("listening", listener)
-
-    def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
-        self._tell("failed", listener, peer, layer, why)
-
-    def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
-        self._tell("refused", listener, peer, reason)
-
-    def opened(self, connection: Connection) -> None:
-        self._tell("opened", connection)
-
-    def secured(self, connection: Connection, details: TLSDetails) -> None:
-        self._tell("secured", connection, details)
-
-    def answered(self, connection: Connection, messages: Block) -> None:
-        # Unrolled, since it is every message's: what _tell does.
-        for observer, hear in self._answered:
+    def answered(self, connection: Connection, messages: Block, /) -> None:
+        # Written out, since it is called for every message: 97 ns instead of 145 ns for what _caller() returns, of
+        # some 1,000 ns that a short message takes in all (CPython 3.11, one observer, CPU time).
+        for observer, method in self._answered:
             try:
-                hear(connection, messages)
+                method(connection, messages)
             except Exception:
-                self._found_faulty(observer)
+                self._report(observer)
 
-    def closed(self, connection: Connection, reason: EndReason) -> None:
-        self._tell("closed", connection, reason)
+    def _caller(self, methods: Methods) -> Callable[..., None]:
+        """Return a function that calls methods with its own arguments."""
 
-    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
-        self._tell("answered_datagram", listener, peer, message, sent)
+        def call(*arguments: object) -> None:
+            for observer, method in methods:
+                try:
+                    method(*arguments)
+                except Exception:
+                    self._report(observer)
 
-    def timed(self, listener: Listener, messages: int, seconds: float) -> None:
-        self._tell("timed", listener, messages, seconds)
+        return call
 
-    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
-        self._tell("dropped", listener, peer, message, reason)
-
-    def stopping(self) -> None:
-        self._tell("stopping")
-
-    def stopped(self, totals: Totals) -> None:
-        self._tell("stopped", totals)
-
-    def _who_hear(self, event: str) -> list[tuple[object, Callable[..., object]]]:
-        """Give the observers that do not ignore an event, each with its method for it."""
-        ignore = getattr(NoObserver, event)
-        return [
-            (observer, getattr(observer, event))
-            for observer in self._observers
-            if getattr(type(observer), event, None) is not ignore
-        ]
-
-    def _tell(self, event: str, *facts: Any) -> None:  # noqa: ANN401
-        for observer, hear in self._listeners[event]:
-            try:
-                hear(*facts)
-            except Exception:
-                self._found_faulty(observer)
-
-    def _found_faulty(self, observer: object) -> None:
+    def _report(self, observer: ReplyObserver) -> None:
         if observer not in self._faulty:
             self._faulty.append(observer)
-            tell(ObserverFault(observer=type(observer).__name__))
+            log_event(ObserverFault(observer=type(observer).__name__))

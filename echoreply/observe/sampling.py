@@ -1,4 +1,8 @@
-"""A clock at which so many looks a second are taken that nobody notices: to time a reply is a twentieth of it."""
+"""
+A clock that can be read only so often in each window of time.
+
+Reading a clock for every message would take a twentieth of its CPU time. A sample of them shows their times too.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from echoreply.net.timer import Timer
 
-LOOKS = 250
-"""How often it is looked at, at most, within one C{WINDOW}."""
+SAMPLES = 250
+"""Readings in each window, at most."""
 
 WINDOW = 0.1
 """Seconds."""
@@ -18,26 +22,26 @@ WINDOW = 0.1
 
 class SamplingClock:
     """
-    Tells the time to whoever wants to know how long something took.
+    A clock with a budget of L{SAMPLES} readings in each L{WINDOW}.
 
-    @param clock: whose time the windows are of, such as the reactor.
-    @ivar now: gives seconds since whenever.
-    @ivar left: how often it may be looked at yet in this window.
+    @param clock: schedules the windows, such as the reactor.
+    @ivar now: the clock that is read, in seconds. Calling it directly costs nothing of the budget.
+    @ivar remaining: readings left in this window. Whoever calls L{sample} checks it first.
     """
 
-    __slots__ = ("_window", "left", "now")
+    __slots__ = ("_window", "now", "remaining")
 
     def __init__(self, clock: IReactorTime, now: Callable[[], float] = perf_counter) -> None:
         self.now = now
-        self.left = LOOKS
-        self._window = Timer(clock, WINDOW, self._open)
+        self.remaining = SAMPLES
+        self._window = Timer(clock, WINDOW, self._refill)
 
-    def look(self) -> float:
-        """Give the time. Whoever looks asks first whether there is a look left."""
-        if self.left == LOOKS:
+    def sample(self) -> float:
+        """Return the time, in seconds, and take one reading from the budget."""
+        if self.remaining == SAMPLES:
             self._window.start()
-        self.left -= 1
+        self.remaining -= 1
         return self.now()
 
-    def _open(self) -> None:
-        self.left = LOOKS
+    def _refill(self) -> None:
+        self.remaining = SAMPLES

@@ -1,4 +1,4 @@
-"""What there has been of connections, messages and bytes: sums, which can be added."""
+"""Sums of what a server did, which can be added up: connections, messages, bytes, and a histogram of seconds."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ BOUNDS = (
     *(0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005),
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-"""Seconds: each bucket has what took at most so long, and more than the one before; the last of all has no bound."""
+"""The upper bounds of a histogram's buckets, in seconds, each inclusive. One more bucket, the last, has no bound."""
 
 
 class Histogram:
     """
-    How often something took how long.
+    Durations, counted by length.
 
-    @ivar buckets: how often, for each of L{BOUNDS}, and for what took longer.
-    @ivar seconds: all of it.
+    @ivar buckets: how many durations fell into each bucket: one for each of L{BOUNDS}, and one for longer ones.
+    @ivar seconds: the sum of all durations.
     """
 
     __slots__ = ("buckets", "seconds")
@@ -33,7 +33,7 @@ class Histogram:
         self.seconds = 0.0
 
     def observe(self, seconds: float, times: int = 1) -> None:
-        """Count what took so long, so many times."""
+        """Count a duration, once or several times."""
         self.buckets[bisect_left(BOUNDS, seconds)] += times
         self.seconds += seconds * times
 
@@ -47,18 +47,18 @@ class Histogram:
 @define
 class Totals:
     """
-    What an operator asks first.
+    What a server, or one of its listeners, did since it was started.
 
-    @ivar accepted: connections that were taken.
-    @ivar refusals: how many were not, by reason.
-    @ivar failures: how many clients and the server did not understand each other, by the layer.
-    @ivar endings: how many connections of those accepted have ended, by reason.
-    @ivar drops: how many datagrams were not answered, by reason.
-    @ivar messages: how many were answered.
-    @ivar received: bytes that were read.
-    @ivar sent: bytes of replies that were handed to transports or, as datagrams, to the kernel.
-    @ivar service: how long messages took, from when they were complete until their reply was written. Empty if nobody
-        has looked.
+    @ivar accepted: connections accepted.
+    @ivar refusals: connections refused, by reason.
+    @ivar failures: failures of a layer below the messages, such as TLS handshakes, by layer.
+    @ivar endings: accepted connections that have ended, by reason.
+    @ivar drops: datagrams not answered, by reason.
+    @ivar messages: messages answered, datagrams included.
+    @ivar received: bytes read.
+    @ivar sent: bytes of replies handed to transports or, as datagrams, to the kernel.
+    @ivar service: the service time of messages: from when they were complete until their replies were written. Empty
+        without a sampling clock.
     """
 
     accepted: int = 0
@@ -73,7 +73,7 @@ class Totals:
 
     @property
     def open(self) -> int:
-        """How many connections have been accepted and have not ended."""
+        """Accepted connections that have not ended."""
         return self.accepted - self.endings.total()
 
     def __add__(self, other: Self) -> Self:

@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.selectreactor import SelectReactor
 
 from echoreply.net.file_limits import SELECTABLE, connections_within, set_limit
-from echoreply.observe.events import ConnectionsAllowed, NoDescriptors, TooManyWanted, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import ConnectionsAllowed, NoDescriptors, TooManyWanted
 
 try:
     import resource
@@ -46,9 +47,9 @@ def connections_allowed(reactor: object, wanted: int, others: int = 0) -> int:
         return wanted
     room = connections_within(limit, others)
     allowed = min(wanted, room) if wanted else room
-    tell(ConnectionsAllowed(allowed=allowed, limit=limit, before=before))
+    log_event(ConnectionsAllowed(allowed=allowed, limit=limit, before=before))
     if wanted > room:
-        tell(TooManyWanted(wanted=wanted))
+        log_event(TooManyWanted(wanted=wanted))
     return allowed
 
 
@@ -92,7 +93,7 @@ class PatientSocket:
         now = self._clock.seconds()
         if now >= self._logged + LOG_SECONDS:
             self._logged = now
-            tell(NoDescriptors(why=error.strerror or str(error)))
+            log_event(NoDescriptors(why=error.strerror or str(error)))
         self._port.pauseProducing()
         # A port that has been closed meanwhile does nothing.
         self._clock.callLater(RETRY_SECONDS, self._port.resumeProducing)

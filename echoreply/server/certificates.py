@@ -16,7 +16,8 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from echoreply.native.private_names import parse_endpoint
 from echoreply.net.addresses import is_ip_address
 from echoreply.net.listener import Layer
-from echoreply.observe.events import CertificateGenerated, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import CertificateGenerated
 from echoreply.server.reload import Reload
 from echoreply.tls.certificate import fingerprint, make_certificate
 from echoreply.tls.context import context_of_pem, server_context
@@ -63,7 +64,7 @@ def self_signed_certificate(interface: str) -> bytes:
     @return: both in PEM.
     """
     pem = make_certificate([interface] if interface else [])
-    tell(CertificateGenerated(fingerprint=fingerprint(pem)))
+    log_event(CertificateGenerated(fingerprint=fingerprint(pem)))
     return pem
 
 

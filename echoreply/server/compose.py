@@ -20,8 +20,9 @@ from echoreply.net.errors import CannotStart
 from echoreply.net.listener import Layer, Listener
 from echoreply.net.sockets import datagram_socket
 from echoreply.net.udp_port import DatagramPort
-from echoreply.observe.events import ScriptFault, tell
-from echoreply.observe.observer import IReplyObserver, NoObserver
+from echoreply.observe.event import log_event
+from echoreply.observe.events import ScriptFault
+from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
 from echoreply.protocol import ListenerFactory, ReplyFactory
 from echoreply.server.datagrams import ReplyDatagrams
@@ -35,7 +36,7 @@ def reply_factory(
     reactor: IServerReactor,
     settings: Settings,
     refusal: Callable[[IAddress], RefusalReason | None],
-    observers: Iterable[IReplyObserver],
+    observers: Iterable[ReplyObserver],
     read: Callable[[str], str] = read_text,
     sampling_clock: SamplingClock | None = None,
 ) -> tuple[ReplyFactory, list[Reload]]:
@@ -71,7 +72,7 @@ def reply_factory(
 
 
 def _report(fault: str) -> None:
-    tell(ScriptFault(fault=fault.encode(errors="backslashreplace")))
+    log_event(ScriptFault(fault=fault.encode(errors="backslashreplace")))
 
 
 def tcp_listeners(settings: Settings) -> list[tuple[int, Listener]]:
@@ -149,7 +150,7 @@ def _listen_for_datagrams(
     return port
 
 
-def _trusts(settings: Settings, observer: IReplyObserver, listener: Listener, peer: IAddress) -> bool:
+def _trusts(settings: Settings, observer: ReplyObserver, listener: Listener, peer: IAddress) -> bool:
     """Tell whether a peer may say for whom it has connected. Who may connect to a UNIX socket, its file says."""
     host = host_of(peer)
     if not host or within(host, settings.trust_proxy):
@@ -158,7 +159,7 @@ def _trusts(settings: Settings, observer: IReplyObserver, listener: Listener, pe
     return False
 
 
-class PortsObserver(NoObserver):
+class PortsObserver(ReplyObserver):
     """
     Takes note of the ports that are listened on.
 

@@ -23,7 +23,7 @@ from echoreply.core.reasons import DropReason
 from echoreply.net.addresses import plain_address, unmapped
 from echoreply.net.listener import Listener
 from echoreply.net.udp_port import DatagramPort
-from echoreply.observe.observer import IReplyObserver
+from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
 
 ANSWERING_PORTS = frozenset({7, 13, 17, 19})
@@ -88,7 +88,7 @@ class ReplyDatagrams(DatagramProtocol):
         self,
         clock: IReactorTime,
         rules: Callable[[], Rules],
-        observer: IReplyObserver,
+        observer: ReplyObserver,
         listener: Listener,
         *,
         rate: int,
@@ -110,7 +110,7 @@ class ReplyDatagrams(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401  # as the socket module has it
         """Answer a datagram, unless there is a reason not to."""
-        since = self._sampling_clock.look() if self._sampling_clock and self._sampling_clock.left else 0.0
+        since = self._sampling_clock.sample() if self._sampling_clock and self._sampling_clock.remaining else 0.0
         host, port = unmapped(addr[0]), addr[1]
         rules = self._rules()
         reason = self._objection(rules, datagram, host, port)

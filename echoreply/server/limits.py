@@ -8,10 +8,10 @@ from twisted.internet.interfaces import IAddress
 
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import host_of
-from echoreply.observe.observer import Connection, NoObserver
+from echoreply.observe.observer import Connection, ReplyObserver
 
 
-class ConnectionLimits(NoObserver):
+class ConnectionLimits(ReplyObserver):
     """
     Bounds how many connections there are at once. It has to observe them, to know.
 

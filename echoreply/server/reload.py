@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from echoreply.observe.events import Reloaded, ReloadFailed, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import Reloaded, ReloadFailed
 
 
 @frozen
@@ -26,7 +27,7 @@ class Reload:
         try:
             self.read_again()
         except ValueError as error:
-            tell(ReloadFailed(what=self.what, why=str(error)))
+            log_event(ReloadFailed(what=self.what, why=str(error)))
             return False
-        tell(Reloaded(what=self.what))
+        log_event(Reloaded(what=self.what))
         return True

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 from twisted.internet.address import IPv4Address
-from zope.interface import implementer
 
 from echoreply.core.framing import Block
 from echoreply.core.reasons import EndReason
-from echoreply.observe.observer import Connection, IReplyObserver, NoObserver
+from echoreply.observe.observer import Connection, ReplyObserver
 
 
 @frozen
@@ -36,8 +35,7 @@ class _Entry:
     ended: EndReason | None = None
 
 
-@implementer(IReplyObserver)
-class Recorder(NoObserver):
+class Recorder(ReplyObserver):
     """
     Keeps all that came from clients on TCP over IPv4.
 

@@ -1,1 +1,1 @@
-"""What a server shows of itself by HTTP."""
+"""The monitoring site of the server: the live page, its feed of events, metrics for Prometheus, and health checks."""

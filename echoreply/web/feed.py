@@ -1,4 +1,4 @@
-"""What the live page is told: each second what is new, and on arrival all there is."""
+"""The feed of the live page: server-sent events, one with everything to begin with, then one each second of changes."""
 
 from __future__ import annotations
 
@@ -11,38 +11,42 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from echoreply.core.reasons import DropReason, EndReason, Reason, RefusalReason, by_label
 from echoreply.net.listener import Listener
 from echoreply.net.timer import Timer
-from echoreply.observe.connection_table import Table
+from echoreply.observe.connection_table import Row, Table
 from echoreply.observe.statistics import Statistics
 from echoreply.observe.totals import Totals
 
-BEAT = 1.0
-"""Seconds from one time that viewers are told to the next."""
+INTERVAL = 1.0
+"""Seconds from one event to the next."""
 
-KEPT = 601
-"""Samples that are kept: those of ten minutes, with both ends."""
+HISTORY_LENGTH = 601
+"""Samples of the totals that are kept: those of ten minutes, with both ends."""
+
+REASONS: Mapping[str, type[Reason]] = {"refusals": RefusalReason, "endings": EndReason, "drops": DropReason}
+"""The reasons that events count, by the key of their counts."""
 
 
-class Viewer(Protocol):
-    """Somebody who looks at the page."""
+class Subscriber(Protocol):
+    """A receiver of the feed's events."""
 
-    def tell(self, event: bytes) -> bool:
-        """Send an event, or tell that it is not: others still wait to be taken."""
+    def send(self, event: bytes) -> bool:
+        """Send an event, or return C{False} and drop it, if earlier ones have not been taken yet."""
 
-    def end(self) -> None:
-        """Send nothing any more."""
+    def close(self) -> None:
+        """End the stream of events."""
 
 
 class Feed(Service):
     """
-    Tells viewers what a server knows of itself, as server-sent events: docs/web.md.
+    Sends the state of a server to subscribers once a second. docs/web.md describes the events.
 
-    While there are none, nothing is done but that once a second totals are kept, for the charts of whoever comes.
+    Without subscribers it only samples the totals once a second, for the charts of whoever subscribes later.
 
-    @param clock: where time comes from, such as the reactor.
-    @param unix_time: gives seconds since 1970.
-    @param about: what is said of the server, whatever happens to it.
+    @param clock: schedules the events, such as the reactor.
+    @param unix_time: returns seconds since 1970.
+    @param about: facts about the server that do not change.
     """
 
     def __init__(
@@ -53,105 +57,105 @@ class Feed(Service):
         table: Table,
         about: Mapping[str, object],
     ) -> None:
-        self._timer = Timer(clock, BEAT, self._beat)
+        self._timer = Timer(clock, INTERVAL, self._tick)
         self._unix_time = unix_time
         self._statistics = statistics
         self._table = table
         self._about = about
-        self._history: deque[tuple[float, int, int, int, int]] = deque(maxlen=KEPT)
+        self._history: deque[tuple[float, int, int, int, int]] = deque(maxlen=HISTORY_LENGTH)
         self._by_listener: dict[Listener, Totals] = {}
         self._totals = Totals()
         self._time = 0.0
+        # The event `state` as all who subscribe until the next tick get it, once one has.
         self._state: bytes | None = None
-        # Whether the table follows what there is, as it does from when somebody comes to the beat at which nobody is
-        # there. So no number of viewers who come and go has it begin anew more than once a beat.
-        self._follows = False
-        # Whether each of them has missed something.
-        self._viewers: dict[Viewer, bool] = {}
+        # Whether the table is being read. It is from a subscription until the first tick without subscribers, so that
+        # any number of subscriptions resets it at most once a second.
+        self._reads_table = False
+        # Each subscriber, with whether it has missed an event.
+        self._subscribers: dict[Subscriber, bool] = {}
 
     def startService(self) -> None:
-        """Begin to keep totals."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._beat()
+        self._tick()
 
     def stopService(self) -> Deferred[None] | None:
-        """Let the viewers go."""
         self._timer.stop()
-        for viewer in list(self._viewers):
-            viewer.end()
+        for subscriber in list(self._subscribers):
+            subscriber.close()
         return super().stopService()  # type: ignore[no-untyped-call, no-any-return]
 
     @property
-    def viewers(self) -> int:
-        """How many there are."""
-        return len(self._viewers)
+    def subscribers(self) -> int:
+        """How many subscribers there are."""
+        return len(self._subscribers)
 
-    def join(self, viewer: Viewer) -> None:
-        """Tell a viewer all there is, and from now on what is new."""
-        if not self._follows:
-            self._follows = True
-            self._table.forget()
-            self._table.look()
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Send a subscriber the event C{state} now, and C{beat} every second."""
+        if not self._reads_table:
+            self._reads_table = True
+            self._table.reset()
+            self._table.take_changes()
             self._state = None
-        self._viewers[viewer] = not viewer.tell(self._all())
+        self._subscribers[subscriber] = not subscriber.send(self._whole_state())
 
-    def leave(self, viewer: Viewer) -> None:
-        """Tell a viewer nothing any more."""
-        del self._viewers[viewer]
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Send a subscriber nothing any more."""
+        del self._subscribers[subscriber]
 
-    def _beat(self) -> None:
+    def _tick(self) -> None:
         self._timer.start()
         self._sample()
-        if not self._viewers:
-            if self._follows:
-                self._follows = False
-                self._table.forget()
+        if not self._subscribers:
+            if self._reads_table:
+                self._reads_table = False
+                self._table.reset()
             return
-        changes = self._table.look()
+        changes = self._table.take_changes()
         rows = {"closed": changes["closed"], "opened": changes["opened"], "changed": changes["changed"]}
-        beat = _event("beat", {**self._present(), **rows})
-        for viewer, behind in list(self._viewers.items()):
-            self._viewers[viewer] = not viewer.tell(self._all() if behind else beat)
+        beat = _event("beat", {**self._current(), **rows})
+        for subscriber, has_missed in list(self._subscribers.items()):
+            self._subscribers[subscriber] = not subscriber.send(self._whole_state() if has_missed else beat)
 
     def _sample(self) -> None:
         self._state = None
-        self._by_listener = self._statistics.totals()
+        self._by_listener = self._statistics.totals_by_listener()
         self._totals = totals = sum(self._by_listener.values(), Totals())
         self._time = round(self._unix_time(), 2)
         self._history.append((self._time, totals.messages, totals.received, totals.sent, totals.open))
 
-    def _all(self) -> bytes:
-        """Give the event that all begins with. Who comes until the next second gets the same."""
+    def _whole_state(self) -> bytes:
         if self._state is None:
             names = ("time", "messages", "received", "sent", "open")
             state = {
                 "server": self._about,
+                "reasons": {key: {each.label: each.value for each in reasons} for key, reasons in REASONS.items()},
+                "columns": Row._fields,
                 "history": dict(zip(names, zip(*self._history, strict=True), strict=True)),
                 "connections": self._table.rows(),
-                "beat": self._present(),
+                "beat": self._current(),
             }
             self._state = _event("state", state)
         return self._state
 
-    def _present(self) -> dict[str, object]:
+    def _current(self) -> dict[str, object]:
         totals = self._totals
         return {
             "time": self._time,
-            "condition": self._statistics.condition().value,
-            "totals": _numbers(totals) | {"ended": totals.endings.total(), "dropped": totals.drops.total()},
-            "refusals": {reason.value: count for reason, count in totals.refusals.items()},
-            "endings": {reason.value: count for reason, count in totals.endings.items()},
-            "drops": {reason.value: count for reason, count in totals.drops.items()},
+            "server_state": self._statistics.state().value,
+            "totals": _sums(totals) | {"ended": totals.endings.total(), "dropped": totals.drops.total()},
+            "refusals": by_label(totals.refusals),
+            "endings": by_label(totals.endings),
+            "drops": by_label(totals.drops),
             "failures": {layer.value: count for layer, count in totals.failures.items()},
             "listed": len(self._table),
             "listeners": [
-                {"listener": listener.name, "transport": listener.transport, **_numbers(counted)}
+                {"listener": listener.name, "transport": listener.transport, **_sums(counted)}
                 for listener, counted in self._by_listener.items()
             ],
         }
 
 
-def _numbers(totals: Totals) -> dict[str, int]:
+def _sums(totals: Totals) -> dict[str, int]:
     return {
         "accepted": totals.accepted,
         "open": totals.open,
@@ -164,6 +168,6 @@ def _numbers(totals: Totals) -> dict[str, int]:
 
 
 def _event(name: str, data: Mapping[str, Any]) -> bytes:
-    """Write an event: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
+    """Return an event as U{https://html.spec.whatwg.org/multipage/server-sent-events.html} defines it."""
     text = json.dumps(data, separators=(",", ":"))
     return f"event: {name}\ndata: {text}\n\n".encode("ascii")

@@ -1,4 +1,4 @@
-"""HTTP as the web site speaks it: a request a connection, in time, to look at something; with headers that protect."""
+"""The HTTP server of the monitoring site: one read-only request a connection, with a timeout and security headers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from twisted.web.server import Request, Site
 
 from echoreply.net.file_limits import MOST_LOOKING
 
-PATIENCE = 60
-"""Seconds in which a request has to be whole, and as many in which its answer has to be read."""
+REQUEST_TIMEOUT = 60
+"""Seconds within which a request has to be complete, and as many within which its response has to be read."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -25,94 +25,91 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 """
-Those of every answer: what a peer has chosen, such as the name in its certificate, is shown on the page and is no
-markup, and if it were, it could do nothing (https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/trusted-types/).
+The headers of every response.
+
+The page shows text that peers choose, such as the names in their certificates. The page never makes markup of it; if
+it did, these headers would keep scripts from running (https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/trusted-types/).
 """
 
-PLAIN = "text/plain; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
 
 
-class OneRequest(HTTPChannel):
+class OneRequestChannel(HTTPChannel):
     """
-    A connection of the site, which ends with the answer to its first request, and if that takes too long.
+    A connection to the site, which is closed after the response to its first request, or when that takes too long.
 
-    So nobody holds more than a connection, for longer than that, or has much done at once.
+    So no client can hold a connection for longer, or have the server do much at once.
     """
 
-    site: QuietSite
+    site: MonitoringSite
     transport: ITCPTransport
 
     def connectionMade(self) -> None:
-        """Count it."""
         self.site.connections += 1
         super().connectionMade()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Count it no longer."""
         self.site.connections -= 1
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def headerReceived(self, line: bytes) -> bool:
-        """Take a header."""
         try:
             return super().headerReceived(line)  # type: ignore[no-untyped-call, no-any-return]
         except ValueError:
-            # A length of more digits than Python makes an integer of.
+            # A Content-Length of more digits than Python converts to an integer.
             self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             self.loseConnection()
             return False
 
     def checkPersistence(self, request: Request, _version: bytes) -> bool:
-        """Tell that there is no second request."""
+        """Announce that the connection is closed after the response."""
         request.setHeader("Connection", "close")
         return False
 
     def resetTimeout(self) -> None:
-        """Do nothing: who sends a byte now and then has no more time than others."""
+        """Keep the timeout running: Twisted would restart it with each byte."""
 
     def loseConnection(self) -> None:
-        """Close, once all is written, if that is soon."""
+        """Close when the response has been written, or when the timeout expires."""
         super().loseConnection()  # type: ignore[no-untyped-call]
-        self.setTimeout(PATIENCE)  # type: ignore[no-untyped-call]
+        self.setTimeout(REQUEST_TIMEOUT)  # type: ignore[no-untyped-call]
 
     def timeoutConnection(self) -> None:
-        """Close now."""
         self.transport.abortConnection()
 
 
-class QuietSite(Site):
+class MonitoringSite(Site):
     """
-    A site whose visits are not logged: there is one a second from whoever asks for health.
+    A site with a limit on its connections and without an access log, which health checks would fill.
 
-    @ivar connections: how many there are.
+    @ivar connections: open connections.
     """
 
     noisy = False
-    protocol = OneRequest  # type: ignore[assignment]  # for Twisted, it could be HTTP/2 as well
+    protocol = OneRequestChannel  # type: ignore[assignment]  # Twisted allows for HTTP/2 here
     connections = 0
 
     def buildProtocol(self, addr: IAddress | None) -> HTTPChannel | None:  # type: ignore[override]
-        """Make what serves a connection, or nothing for one too many, which is closed."""
+        """Return the protocol of a connection, or C{None}, which closes it, if there are too many."""
         if self.connections >= MOST_LOOKING:
             return None
         return super().buildProtocol(addr)  # type: ignore[no-untyped-call, no-any-return]
 
     def log(self, request: object) -> None:
-        """Do nothing."""
+        """Write no access log."""
 
 
-class LookingRequest(Request):
-    """A request to look at something: a body is read and dropped, and anything but GET and HEAD is refused."""
+class ReadOnlyRequest(Request):
+    """A request that drops its body, and is refused unless its method is GET or HEAD."""
 
     def gotLength(self, length: int | None) -> None:
-        # Twisted would keep a long one in a file.
+        # Twisted would create a temporary file for a long body.
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Drop it."""
+        """Drop a part of the body."""
 
     def process(self) -> None:
-        """Answer, with the headers that all answers have."""
         for name, value in HEADERS.items():
             self.setHeader(name, value)  # type: ignore[no-untyped-call]
         if self.method in (b"GET", b"HEAD"):
@@ -120,6 +117,6 @@ class LookingRequest(Request):
             return
         self.setResponseCode(NOT_ALLOWED)
         self.setHeader("Allow", "GET, HEAD")  # type: ignore[no-untyped-call]
-        self.setHeader("Content-Type", PLAIN)  # type: ignore[no-untyped-call]
+        self.setHeader("Content-Type", TEXT)  # type: ignore[no-untyped-call]
         self.write(b"GET and HEAD only\n")  # type: ignore[no-untyped-call]
         self.finish()  # type: ignore[no-untyped-call]

@@ -1,8 +1,8 @@
 """
-What a server knows of itself, for Prometheus to read. Nothing is done before somebody asks.
+The server's metrics, in the formats that Prometheus reads. They are collected when they are asked for.
 
-Names, units and labels are as U{https://prometheus.io/docs/practices/naming/} has them, and what can happen is there
-before it happens, with 0: U{https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics}.
+Names, units and labels follow U{https://prometheus.io/docs/practices/naming/}. Every label value that can occur has a
+sample from the start, of 0: U{https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
-from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -25,16 +24,17 @@ from prometheus_client.registry import Collector
 
 import echoreply
 import twisted
-from echoreply.core.reasons import DropReason, EndReason, RefusalReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason, by_label
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.statistics import Condition, Process, Statistics
+from echoreply.observe.statistics import Process, ServerState, Statistics
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 
 _OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
-_OF_PROXIES = RefusalReason.UNTRUSTED
+_PROXY_REASON = RefusalReason.UNTRUSTED
+"""Occurs only where proxies connect."""
 
-_WHERE = ("listener", "transport")
+_LISTENER_LABELS = ("listener", "transport")
 _BOUNDS = (*map(str, BOUNDS), "+Inf")
 
 
@@ -42,9 +42,9 @@ class Metrics(Collector):
     """
     The metrics of a server.
 
-    @param statistics: where they come from.
-    @param engine: what moves the bytes.
-    @param several: whether worker processes serve; if so, what is of one process has its number as a label.
+    @param statistics: what the metrics are made from.
+    @param engine: the name of the I/O engine.
+    @param several: whether there are worker processes. Metrics of one process then have the label C{worker}.
     """
 
     def __init__(self, statistics: Statistics, engine: str, several: bool) -> None:
@@ -57,26 +57,27 @@ class Metrics(Collector):
         }
         self._several = several
         self._pid = 0
-        # One for all processes: each would find out by itself when the system was booted, and not quite agree.
+        # One collector for all processes: each would compute the system's boot time, with slightly different results.
         self._process = ProcessCollector(pid=lambda: self._pid, registry=None)
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """
-        Give all of them as they are now.
+        Return all metrics as text, and its content type.
 
-        @param accept: the request's C{Accept}.
-        @return: the text, and its content type: OpenMetrics if that is accepted, or else Prometheus's own format.
+        @param accept: the request's C{Accept}. The text is OpenMetrics if it is accepted, else Prometheus's own format.
         """
         encode, content_type = choose_encoder(format_for(accept))
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[Metric]:
-        """Give all of them as they are now."""
-        yield InfoMetricFamily("echoreply_build", "What runs here.", self._build)
-        yield _condition(self._statistics.condition())
-        yield from _traffic(self._statistics.totals())
+        """Return all metrics, for L{CollectorRegistry} to call."""
+        yield InfoMetricFamily(
+            "echoreply_build", "Versions of the server, Python and Twisted, and the I/O engine.", self._build
+        )
+        yield _state(self._statistics.state())
+        yield from _traffic(self._statistics.totals_by_listener())
         processes = self._statistics.processes()
         yield self._lag(processes)
         yield from self._resources(processes)
@@ -87,7 +88,7 @@ class Metrics(Collector):
     def _lag(self, processes: Iterable[Process]) -> Metric:
         family = HistogramMetricFamily(
             "echoreply_event_loop_lag_seconds",
-            "By how much the event loop was late, looked at ten times a second.",
+            "How late the event loop was, measured ten times a second.",
             labels=["worker"] if self._several else [],
             unit="seconds",
         )
@@ -96,7 +97,7 @@ class Metrics(Collector):
         return family
 
     def _resources(self, processes: Iterable[Process]) -> Iterable[Metric]:
-        """Give what the system tells of the processes. One that has just ended is left out."""
+        """Return the system's metrics of the processes. A process that has just ended is left out."""
         families: dict[str, Metric] = {}
         for process in processes:
             self._pid = process.pid
@@ -108,87 +109,87 @@ class Metrics(Collector):
 
 
 def format_for(accept: str) -> str:
-    """Give the one of our two formats that is meant by an C{Accept}, as an C{Accept} that means the same."""
-    # In full, the library would say a strange version after whoever asks, or fail.
+    """Return an C{Accept} that selects one of the two formats, the one that another C{Accept} prefers."""
+    # The library would fail at some values, and repeat an unknown version from others.
     return _OPENMETRICS if _OPENMETRICS in accept.replace(" ", "") else ""
 
 
-def _condition(now: Condition) -> Metric:
+def _state(now: ServerState) -> Metric:
     family = GaugeMetricFamily(
-        "echoreply_condition", "What awaits a client who connects now: 1 for what does.", labels=["condition"]
+        "echoreply_server_state", "Server state: 1 for the current one, 0 for the others.", labels=["state"]
     )
-    for condition in Condition:
-        family.add_metric([condition.value], condition is now)
+    for state in ServerState:
+        family.add_metric([state.value], state is now)
     return family
 
 
 def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
-    """Give what there has been. What only connections have, or only datagrams, has no sample where there are none."""
-    opened = GaugeMetricFamily("echoreply_connections_open", "Connections that are open.", labels=_WHERE)
+    """Return the metrics of the listeners. A listener of datagrams has no samples of connections, and vice versa."""
+    opened = GaugeMetricFamily("echoreply_connections_open", "Open connections.", labels=_LISTENER_LABELS)
     accepted = CounterMetricFamily(
-        "echoreply_connections_accepted", "Connections that were accepted; they are open or have ended.", labels=_WHERE
+        "echoreply_connections_accepted", "Accepted connections, open ones and ended ones.", labels=_LISTENER_LABELS
     )
     ended = CounterMetricFamily(
-        "echoreply_connections_ended", "Accepted connections that have ended, by reason.", labels=[*_WHERE, "reason"]
+        "echoreply_connections_ended",
+        "Accepted connections that have ended, by reason.",
+        labels=[*_LISTENER_LABELS, "reason"],
     )
     refused = CounterMetricFamily(
-        "echoreply_connections_refused", "Connections that were not accepted, by reason.", labels=[*_WHERE, "reason"]
+        "echoreply_connections_refused", "Refused connections, by reason.", labels=[*_LISTENER_LABELS, "reason"]
     )
     failed = CounterMetricFamily(
         "echoreply_connections_failed",
-        "Clients that the server could not understand below messages, by the layer.",
-        labels=[*_WHERE, "layer"],
+        "TLS and PROXY failures, by layer.",
+        labels=[*_LISTENER_LABELS, "layer"],
     )
     dropped = CounterMetricFamily(
-        "echoreply_datagrams_dropped", "Datagrams that were not answered, by reason.", labels=[*_WHERE, "reason"]
+        "echoreply_datagrams_dropped",
+        "Datagrams that were not answered, by reason.",
+        labels=[*_LISTENER_LABELS, "reason"],
     )
-    answered = CounterMetricFamily("echoreply_messages_answered", "Messages that were answered.", labels=_WHERE)
-    received = CounterMetricFamily("echoreply_received_bytes", "Bytes that were read.", labels=_WHERE, unit="bytes")
-    sent = CounterMetricFamily("echoreply_sent_bytes", "Bytes of replies that were sent.", labels=_WHERE, unit="bytes")
+    answered = CounterMetricFamily("echoreply_messages_answered", "Answered messages.", labels=_LISTENER_LABELS)
+    received = CounterMetricFamily("echoreply_received_bytes", "Bytes read.", labels=_LISTENER_LABELS, unit="bytes")
+    sent = CounterMetricFamily("echoreply_sent_bytes", "Bytes of replies sent.", labels=_LISTENER_LABELS, unit="bytes")
     service = HistogramMetricFamily(
         "echoreply_reply_service_seconds",
-        "From a complete message to its written reply; of 2,500 reads a second at most.",
-        labels=_WHERE,
+        "From a complete message to its written reply, of at most 2,500 reads a second.",
+        labels=_LISTENER_LABELS,
         unit="seconds",
     )
-    for listener, there in _by_address(totals).items():
-        where = (listener.name, listener.transport)
+    for listener, counted in _by_address(totals).items():
+        labels = (listener.name, listener.transport)
         if listener.transport == "udp":
-            _add_each(dropped, where, _named(dict.fromkeys(DropReason, 0) | there.drops))
+            _add_each(dropped, labels, by_label(dict.fromkeys(DropReason, 0) | counted.drops))
         else:
             behind_proxy = Layer.PROXY in listener.layers
-            opened.add_metric(where, there.open)
-            accepted.add_metric(where, there.accepted)
-            _add_each(ended, where, _named(dict.fromkeys(EndReason, 0) | there.endings))
-            refusals = [reason for reason in RefusalReason if behind_proxy or reason is not _OF_PROXIES]
-            _add_each(refused, where, _named(dict.fromkeys(refusals, 0) | there.refusals))
+            opened.add_metric(labels, counted.open)
+            accepted.add_metric(labels, counted.accepted)
+            _add_each(ended, labels, by_label(dict.fromkeys(EndReason, 0) | counted.endings))
+            refusals = [reason for reason in RefusalReason if behind_proxy or reason is not _PROXY_REASON]
+            _add_each(refused, labels, by_label(dict.fromkeys(refusals, 0) | counted.refusals))
             layers = [layer for layer in listener.layers if layer is not Layer.UDP]
-            failures = dict.fromkeys(layers, 0) | there.failures
-            _add_each(failed, where, {layer.value: count for layer, count in failures.items()})
-        answered.add_metric(where, there.messages)
-        received.add_metric(where, there.received)
-        sent.add_metric(where, there.sent)
-        _add_histogram(service, where, there.service)
+            failures = dict.fromkeys(layers, 0) | counted.failures
+            _add_each(failed, labels, {layer.value: count for layer, count in failures.items()})
+        answered.add_metric(labels, counted.messages)
+        received.add_metric(labels, counted.received)
+        sent.add_metric(labels, counted.sent)
+        _add_histogram(service, labels, counted.service)
     return [opened, accepted, ended, refused, failed, dropped, answered, received, sent, service]
 
 
 def _by_address(totals: Mapping[Listener, Totals]) -> dict[Listener, Totals]:
-    """Add up what has one address, as sockets can that systemd passes on: a sample must not be there twice."""
+    """Add up listeners that share an address, as sockets from systemd can: a sample must not be there twice."""
     first: dict[tuple[str, str], Listener] = {}
     added: dict[Listener, Totals] = {}
-    for listener, there in totals.items():
+    for listener, counted in totals.items():
         one = first.setdefault((listener.name, listener.transport), listener)
-        added[one] = added.get(one, Totals()) + there
+        added[one] = added.get(one, Totals()) + counted
     return added
 
 
-def _named(counts: Mapping[Any, int]) -> dict[str, int]:
-    return {reason.value: count for reason, count in counts.items()}
-
-
-def _add_each(family: CounterMetricFamily, where: Iterable[str], counts: Mapping[str, int]) -> None:
+def _add_each(family: CounterMetricFamily, labels: Iterable[str], counts: Mapping[str, int]) -> None:
     for name, count in counts.items():
-        family.add_metric([*where, name], count)
+        family.add_metric([*labels, name], count)
 
 
 def _add_histogram(family: HistogramMetricFamily, labels: Iterable[str], histogram: Histogram) -> None:

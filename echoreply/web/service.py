@@ -1,4 +1,4 @@
-"""The web site as a service: it is there before the server is, and until after."""
+"""The service that serves the monitoring site: from before the server accepts clients until after it has drained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from echoreply.net.endpoints import IServerReactor, stream_endpoint
 from echoreply.net.sockets import mind_file
 from echoreply.net.transport import prepare
 from echoreply.observe.connection_table import Table
-from echoreply.observe.events import WebListening, tell
+from echoreply.observe.event import log_event
+from echoreply.observe.events import WebListening
 from echoreply.observe.statistics import Statistics
 from echoreply.web.feed import Feed
 from echoreply.web.metrics import Metrics
@@ -27,12 +28,12 @@ from echoreply.web.site import site
 
 class WebService(MultiService):
     """
-    Serves the web site.
+    Serves the monitoring site.
 
-    @param description: where, as Twisted describes endpoints.
-    @param engine: what moves the server's bytes.
-    @param workers: how many processes serve.
-    @raise CannotListen: it describes none.
+    @param description: the endpoint to serve it on, as Twisted's C{serverFromString} takes it.
+    @param engine: the name of the I/O engine.
+    @param workers: worker processes.
+    @raise CannotListen: the description is not one of an endpoint.
     """
 
     _port: IListeningPort | None = None
@@ -68,23 +69,22 @@ class WebService(MultiService):
         """
         Listen, while the process may still take any port.
 
-        @raise CannotListen: the address is taken, or not ours to take.
+        @raise CannotListen: the address is in use, or the process may not use it.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._listen()
 
     def startService(self) -> None:
         """
-        Listen, unless that has been done.
+        Listen, unless C{privilegedStartService} has.
 
-        @raise CannotListen: the address is taken, or not ours to take.
+        @raise CannotListen: the address is in use, or the process may not use it.
         """
         super().startService()  # type: ignore[no-untyped-call]
         if not self._port:
             self._listen()
 
     def stopService(self) -> Deferred[None]:
-        """Let all go who look."""
         return ensureDeferred(self._stop())
 
     def _listen(self) -> None:
@@ -93,7 +93,7 @@ class WebService(MultiService):
             prepare(self._port.socket)
         if isinstance(self._port, unix.Port):
             mind_file(self._port, keep=self._passed_on)
-        self._reactor.callLater(0, self._tell)
+        self._reactor.callLater(0, self._log)
 
     async def _stop(self) -> None:
         port, self._port = self._port, None
@@ -101,6 +101,6 @@ class WebService(MultiService):
             await maybeDeferred(port.stopListening)
         await super().stopService()  # type: ignore[no-untyped-call]
 
-    def _tell(self) -> None:
+    def _log(self) -> None:
         host = self._binding.listener.name
-        tell(WebListening(url=host if host.startswith("unix:") else f"http://{host}/"))
+        log_event(WebListening(url=host if host.startswith("unix:") else f"http://{host}/"))

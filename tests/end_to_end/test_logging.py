@@ -180,7 +180,7 @@ class TestTLS:
         }
         assert "client" not in secured
         assert (message["connection"], message["peer"]) == (secured["connection"], secured["peer"])
-        (made,) = told(jq, server, "certificate_made")
+        (made,) = told(jq, server, "certificate_generated")
         assert re.fullmatch("(?:[0-9A-F]{2}:){31}[0-9A-F]{2}", made["fingerprint"])
 
     def test_whom_a_clients_certificate_names_is_told(self, jq: str, serve: Start, tmp_path: Path) -> None:

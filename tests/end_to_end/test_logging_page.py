@@ -15,9 +15,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from attrs import fields
 
-from echoreply.core.reasons import DropReason, EndReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.observe import events
-from echoreply.observe.events import Event, Fault
+from echoreply.observe.event import Event, Fault
 from tests.end_to_end.conftest import Start, installed
 from tests.support import wire_contract as wire
 from tests.support.json_logs import FIELDS, PAGE, read, rows, words
@@ -98,7 +98,7 @@ def test_a_field_is_of_one_type_in_all_events() -> None:
 
 def test_it_has_every_reason() -> None:
     written = [(words(name)[0], meaning) for name, meaning in rows("Reasons")]
-    assert written == [(reason.name.lower(), reason.value) for reason in (*EndReason, *DropReason)]
+    assert written == [(reason.label, reason.value) for reason in (*EndReason, *RefusalReason, *DropReason)]
 
 
 def test_an_event_has_one_name() -> None:
@@ -127,7 +127,7 @@ def test_what_it_says_of_jq_works(jq: str, start: Start, tmp_path: Path) -> None
     log = server.log.all()
     read(jq, log)
     fault = b'{"time":"2026-11-23T07:32:09.123456Z","level":"error","event":"script_fault","fault":"x"}\n'
-    (tmp_path / "echoreply.observe.log").write_bytes(log + fault)
+    (tmp_path / "echoreply.log").write_bytes(log + fault)
     told = []
     for command in EXAMPLES:
         assert shlex.split(command)[0] == "jq"

@@ -138,7 +138,7 @@ def test_the_sums_over_four_workers_that_prometheus_has_are_what_clients_have_se
 
         wait_for_sums()
         prometheus.wait_for("sum(echoreply_connections_open)", len(stay))
-        expected = {"closed by the client": len(gone), "worker process died": lost}
+        expected = {"client": len(gone), "worker": lost}
         prometheus.wait_for("sum by (reason) (echoreply_connections_ended_total) > 0", expected)
         # Prometheus has seen none go down, though one of those who count was killed.
         for name in COUNTERS.values():

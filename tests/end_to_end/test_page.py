@@ -136,7 +136,7 @@ DRAWN = """
     return found;
 }
 """
-"""TotalsObserver a canvas's pixels in the colour of a chart's first line."""
+"""Count a canvas's pixels in the colour of a chart's first line."""
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
@@ -305,7 +305,7 @@ class TestTheServer:
         is_gone(page)
         expect(page.locator("#announcer")).to_have_text("The server is gone. Trying again.")
         expect(page).to_have_title(re.compile("^gone"))
-        expect(page.locator("#condition")).to_have_text("was accepting")
+        expect(page.locator("#server-state")).to_have_text("was accepting")
         server = start()
         is_live(page)
         expect(page.locator("#announcer")).to_have_text(re.compile("accepting"))

@@ -209,7 +209,7 @@ def test_without_descriptors_clients_wait_and_the_others_are_served(start: Start
         limits = resource.prlimit(process, resource.RLIMIT_NOFILE)
         resource.prlimit(process, resource.RLIMIT_NOFILE, (descriptors_of(server), limits[1]))
         waiting = [connect() for _ in range(10)]
-        server.log.wait_for(rb"connections wait to be accepted until there are descriptors: Too many open files\n")
+        server.log.wait_for(rb"out of file descriptors, connections wait to be accepted: Too many open files\n")
         for connection in served:
             connection.send(b"again\n")
             connection.expect(b"server reply:again\n")

@@ -1,4 +1,4 @@
-"""What a server shows of itself by HTTP."""
+"""The monitoring site of a real server: its responses, health checks and feed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from echoreply.web.event_stream import MAX_STREAMS
 from echoreply.web.http import HEADERS
-from echoreply.web.site import MOST_VIEWERS
 from tests.end_to_end.conftest import Start, installed, on_linux
 from tests.support import wire_contract as wire
 from tests.support.processes import Server, free_port, serve_as_daemon, stop_and_count, twistd
@@ -38,6 +39,10 @@ def stays_deaf(server: Server) -> Wire:
     except BlockingIOError:
         deaf.socket.settimeout(PATIENCE)
     return deaf
+
+
+def counts_of(row: dict[str, Any]) -> tuple[int, int, int]:
+    return row["messages"], row["received"], row["sent"]
 
 
 class TestSite:
@@ -126,7 +131,7 @@ class TestHealth:
             assert [get(server, path)[0].status for path in ("/healthz", "/readyz")] == [200, 200]
             with viewer(server) as page:
                 server.process.send_signal(signal.SIGTERM)
-                page.wait_until(lambda page: page.last["condition"] == "draining")
+                page.wait_until(lambda page: page.last["server_state"] == "draining")
                 for path in ("/healthz", "/readyz"):
                     response, body = get(server, path)
                     assert (response.status, body) == (503, b"draining\n")
@@ -154,15 +159,13 @@ class TestFeed:
                 for client in (plain, secure):
                     client.send(b"a\nb\n")
                     client.expect(b"server reply:a\nserver reply:b\n")
-                page.wait_until(lambda page: [row[7:] for row in page.rows.values()] == [[2, 4, 30]] * 2)
-                rows = {row[3]: row for row in page.rows.values()}
-                assert rows["tcp"][1:3] == [
-                    f"127.0.0.1:{plain.socket.getsockname()[1]}",
-                    f"127.0.0.1:{server.port}",
-                ]
-                assert re.fullmatch(r"TLSv1\.3 TLS_\w+", rows["tls"][4])
+                page.wait_until(lambda page: [counts_of(row) for row in page.rows.values()] == [(2, 4, 30)] * 2)
+                rows = {row["transport"]: row for row in page.rows.values()}
+                assert rows["tcp"]["client"] == f"127.0.0.1:{plain.socket.getsockname()[1]}"
+                assert rows["tcp"]["server"] == f"127.0.0.1:{server.port}"
+                assert re.fullmatch(r"TLSv1\.3 TLS_\w+", rows["tls"]["tls"])
                 plain.send(b"c\n")
-                page.wait_until(lambda page: page.rows[rows["tcp"][0]][7] == 3)
+                page.wait_until(lambda page: page.rows[rows["tcp"]["id"]]["messages"] == 3)
             page.wait_until(lambda page: not page.rows)
             page.wait_until(lambda page: page.last["totals"]["ended"] == 2)
             totals = page.last["totals"]
@@ -181,7 +184,7 @@ class TestFeed:
             os.kill(pids[0], signal.SIGKILL)
             page.wait_until(lambda page: page.last["totals"]["ended"] == first)
             page.wait_until(lambda page: len(page.rows) == 20 - first)
-            assert page.last["endings"] == ({"worker process died": first} if first else {})
+            assert page.last["endings"] == ({"worker": first} if first else {})
 
     def test_who_does_not_read_harms_nobody(self, start: Start) -> None:
         server = start(WEB)
@@ -201,10 +204,10 @@ class TestFeed:
         server = start_as_told(WEB)
         port = web_port(server.log)
         with ExitStack() as stack:
-            for _ in range(MOST_VIEWERS):
+            for _ in range(MAX_STREAMS):
                 stack.callback(Viewer(port).close)
             response, body = get(server, "/events")
-            assert (response.status, body) == (503, b"too many look at this already\n")
+            assert (response.status, body) == (503, b"too many viewers\n")
 
     def test_ten_viewers_are_told_the_same(self, start_as_told: Start) -> None:
         server = start_as_told(WEB)

@@ -240,10 +240,10 @@ class TestRaces:
                     with server.dial()() as late:
                         assert late.read_all() == b"server error: too many connections\n"
                     for page in pages:
-                        page.wait_until(lambda page: page.last["condition"] == "full" and len(page.rows) == 3)
-                        page.wait_until(lambda page: page.last["refusals"] == {"too many connections": times})  # noqa: B023
+                        page.wait_until(lambda page: page.last["server_state"] == "full" and len(page.rows) == 3)
+                        page.wait_until(lambda page: page.last["refusals"] == {"too_many": times})  # noqa: B023
                 for page in pages:
-                    page.wait_until(lambda page: page.last["condition"] == "accepting" and not page.rows)
+                    page.wait_until(lambda page: page.last["server_state"] == "accepting" and not page.rows)
         stop_and_count(server)
 
     @on_linux
@@ -282,7 +282,7 @@ class TestStop:
         with watched(server) as pages, client_that_does_not_read(server):
             server.process.send_signal(signal.SIGTERM)
             for page in pages:
-                page.wait_until(lambda page: page.last["condition"] == "draining")
+                page.wait_until(lambda page: page.last["server_state"] == "draining")
             server.process.send_signal(signal.SIGTERM)
             assert all(page.has_ended() for page in pages)
             assert server.process.wait(PATIENCE) == -signal.SIGTERM

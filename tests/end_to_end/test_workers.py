@@ -421,7 +421,7 @@ class TestTLS:
         assert self.shown(server) == {old}
         new = issue("new")
         server.process.send_signal(signal.SIGHUP)
-        server.log.wait_for(rb"certificate of \S+ was read again\n", 2)
+        server.log.wait_for(rb"certificate of \S+ reloaded\n", 2)
         assert self.shown(server) == {new}
         stop_and_count(server)
 

@@ -87,7 +87,7 @@ class LimitTests(LogTestCase):
         room = self.hard - RESERVE
         self.assertEqual(connections_allowed(object(), 0), room)
         (event,) = self.log
-        self.assertEqual(event["told"], ConnectionsAllowed(allowed=room, limit=self.hard, before=500))
+        self.assertEqual(event["event"], ConnectionsAllowed(allowed=room, limit=self.hard, before=500))
 
     def test_fewer_may_be_wanted(self) -> None:
         self.assertEqual(connections_allowed(object(), 7), 7)
@@ -95,7 +95,7 @@ class LimitTests(LogTestCase):
 
     def test_more_can_not_be_had_and_that_is_said(self) -> None:
         self.assertEqual(connections_allowed(object(), self.hard), self.hard - RESERVE)
-        self.assertEqual(self.log[1]["told"], TooManyWanted(wanted=self.hard))
+        self.assertEqual(self.log[1]["event"], TooManyWanted(wanted=self.hard))
 
     def test_a_reactor_that_selects_can_serve_only_so_many(self) -> None:
         reactor = SelectReactor.__new__(SelectReactor)
@@ -163,7 +163,7 @@ class PatientSocketTests(LogTestCase):
             with self.assertRaises(BlockingIOError):
                 patient.accept()
             self.clock.advance(wait)
-        self.assertEqual([event["told"] for event in self.log], [NoDescriptors(why="none left")] * 2)
+        self.assertEqual([event["event"] for event in self.log], [NoDescriptors(why="none left")] * 2)
 
     def test_other_errors_are_the_ports(self) -> None:
         with self.assertRaises(OSError) as caught:

@@ -1,23 +1,24 @@
-"""The connections that are open, as rows, and what has changed of them."""
+"""The open connections as rows of a table, and what has changed in it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import cast
 
+from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.reasons import EndReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.connection_table import Changes, ConnectionTable, MergedTable, Row, no_changes
-from echoreply.observe.observer import Connection, IReplyObserver
+from echoreply.observe.connection_table import COUNTS, Changes, ConnectionTable, Row, make_changes
+from echoreply.observe.merged_table import MergedTable
+from echoreply.observe.observer import Connection
+from tests.support.memory_observer import verify_observer
 
 HOST = IPv4Address("TCP", "192.0.2.9", 8088)
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
@@ -29,22 +30,26 @@ class Page:
     """Keeps rows as the page does, from those that there are when it comes."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self.rows = {row[0]: row for row in rows}
+        self.rows = {row.id: row for row in rows}
 
     def take(self, changes: Changes) -> None:
         changes = json.loads(json.dumps(changes))
         for name in changes["closed"]:
             del self.rows[name]
-        for row in changes["opened"]:
-            assert row[0] not in self.rows
-            self.rows[row[0]] = cast(Row, tuple(row))
+        for row in map(Row._make, changes["opened"]):
+            assert row.id not in self.rows
+            self.rows[row.id] = row
         changed = changes["changed"]
-        for name, *totals in zip(changed["id"], changed["messages"], changed["received"], changed["sent"], strict=True):
-            self.rows[name] = cast(Row, (*self.rows[name][:7], *totals))
+        for index, name in enumerate(changed["id"]):
+            self.rows[name] = self.rows[name]._replace(**{count: changed[count][index] for count in COUNTS})
 
     @property
     def totals(self) -> dict[str, tuple[int, int, int]]:
-        return {name: row[7:] for name, row in self.rows.items()}
+        return {name: totals_of(row) for name, row in self.rows.items()}
+
+
+def totals_of(row: Row) -> tuple[int, int, int]:
+    return row.messages, row.received, row.sent
 
 
 class TableTestCase(SynchronousTestCase):
@@ -52,8 +57,8 @@ class TableTestCase(SynchronousTestCase):
         self.now = 100.0
         self.opened = 0
 
-    def process_table(self, most: int = 10, prefix: str = "") -> ConnectionTable:
-        return ConnectionTable(lambda: self.now, lambda: self.now + 1_000_000, most, prefix)
+    def process_table(self, max_rows: int = 10, prefix: str = "") -> ConnectionTable:
+        return ConnectionTable(lambda: self.now, lambda: self.now + 1_000_000, max_rows, prefix)
 
     def open(self, process_table: ConnectionTable, peer: IAddress = PEER, listener: Listener = LISTENER) -> Connection:
         self.opened += 1
@@ -69,7 +74,7 @@ class TableTestCase(SynchronousTestCase):
 
 class ConnectionTableTests(TableTestCase):
     def test_it_is_an_observer(self) -> None:
-        verifyObject(IReplyObserver, self.process_table())
+        verify_observer(self.process_table())
 
     def test_a_row_tells_who_is_connected_how_and_since_when(self) -> None:
         process_table = self.process_table(prefix="2.")
@@ -77,76 +82,91 @@ class ConnectionTableTests(TableTestCase):
         self.now += 5.25
         self.answer(connection)
         connection.heard = self.now
-        row = ("2.1", "192.0.2.1:4000", "192.0.2.9:8088", "tcp", "", 1_000_100.0, 1_000_105.2, 1, 2, 15)
-        self.assertEqual(process_table.look()["opened"], [row])
+        row = Row(
+            id="2.1",
+            client="192.0.2.1:4000",
+            server="192.0.2.9:8088",
+            transport="tcp",
+            tls="",
+            opened=1_000_100.0,
+            active=1_000_105.2,
+            messages=1,
+            received=2,
+            sent=15,
+        )
+        self.assertEqual(process_table.take_changes()["opened"], [row])
         self.assertEqual(process_table.rows(), [row])
+
+    def test_the_counts_are_columns_and_attributes_of_connections(self) -> None:
+        self.assertLess({*COUNTS}, {*Row._fields})
+        self.assertLess({*COUNTS}, {field.name for field in fields(Connection)})
 
     def test_what_is_new_is_told_once(self) -> None:
         process_table = self.process_table()
         connection = self.open(process_table)
-        self.assertTrue(process_table.look()["anew"])
-        self.assertEqual(process_table.look(), no_changes())
+        self.assertTrue(process_table.take_changes()["reset"])
+        self.assertEqual(process_table.take_changes(), make_changes())
         self.answer(connection)
         changed = {"id": ["1"], "messages": [1], "received": [2], "sent": [15]}
-        self.assertEqual(process_table.look(), {**no_changes(), "changed": changed})
+        self.assertEqual(process_table.take_changes(), {**make_changes(), "changed": changed})
         process_table.closed(connection, EndReason.CLIENT)
-        self.assertEqual(process_table.look(), {**no_changes(), "closed": ["1"]})
-        self.assertEqual(process_table.look(), no_changes())
+        self.assertEqual(process_table.take_changes(), {**make_changes(), "closed": ["1"]})
+        self.assertEqual(process_table.take_changes(), make_changes())
 
     def test_who_comes_between_two_looks_has_the_rows_as_they_were_at_the_last(self) -> None:
         process_table = self.process_table()
         gone, secured = self.open(process_table), self.open(process_table)
-        process_table.look()
+        process_table.take_changes()
         process_table.closed(gone, EndReason.CLIENT)
         process_table.secured(secured, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
         self.open(process_table)
         page = Page(process_table.rows())
         self.assertEqual((list(page.rows), len(process_table)), (["1", "2"], 2))
-        page.take(process_table.look())
+        page.take(process_table.take_changes())
         self.assertEqual((list(page.rows), len(process_table)), (["2", "3"], 2))
 
     def test_who_comes_and_goes_between_two_looks_is_not_told(self) -> None:
         process_table = self.process_table()
-        process_table.look()
+        process_table.take_changes()
         process_table.closed(self.open(process_table), EndReason.CLIENT)
-        self.assertEqual(process_table.look(), no_changes())
+        self.assertEqual(process_table.take_changes(), make_changes())
 
     def test_what_tls_has_come_to_is_told_when_it_is_known(self) -> None:
         process_table = self.process_table()
         connection = self.open(process_table, listener=Listener((Layer.TLS,), HOST))
-        self.assertEqual([row[3:5] for row in process_table.look()["opened"]], [("tls", "")])
+        self.assertEqual([(row.transport, row.tls) for row in process_table.take_changes()["opened"]], [("tls", "")])
         connection.tls = TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "example.org", "echo", "CN=<b>me</b>")
         process_table.secured(connection, connection.tls)
-        changes = process_table.look()
+        changes = process_table.take_changes()
         self.assertEqual(changes["closed"], ["1"])
         (row,) = changes["opened"]
-        self.assertEqual(row[4], "TLSv1.3 TLS_AES_128_GCM_SHA256 example.org echo CN=<b>me</b>")
+        self.assertEqual(row.tls, "TLSv1.3 TLS_AES_128_GCM_SHA256 example.org echo CN=<b>me</b>")
 
     def test_the_name_of_a_unix_socket_is_quoted_where_it_is_no_plain_word(self) -> None:
         process_table = self.process_table()
         self.open(process_table, UNIXAddress(b"/tmp/\xff\n<script>"))
-        json.dumps(process_table.look()).encode("ascii")
-        self.assertEqual(process_table.rows()[0][1], r'unix:"/tmp/\xff\n<script>"')
+        json.dumps(process_table.take_changes()).encode("ascii")
+        self.assertEqual(process_table.rows()[0].client, r'unix:"/tmp/\xff\n<script>"')
 
     def test_there_are_no_more_rows_than_that_and_the_first_leave_room_for_the_next(self) -> None:
-        process_table = self.process_table(most=2)
+        process_table = self.process_table(max_rows=2)
         first, *_ = [self.open(process_table) for _ in range(3)]
-        self.assertEqual([row[0] for row in process_table.look()["opened"]], ["1", "2"])
+        self.assertEqual([row.id for row in process_table.take_changes()["opened"]], ["1", "2"])
         process_table.closed(first, EndReason.CLIENT)
-        changes = process_table.look()
-        self.assertEqual((changes["closed"], [row[0] for row in changes["opened"]]), (["1"], ["3"]))
+        changes = process_table.take_changes()
+        self.assertEqual((changes["closed"], [row.id for row in changes["opened"]]), (["1"], ["3"]))
         self.assertEqual(len(process_table), 2)
 
     def test_when_it_has_forgotten_all_are_new_in_their_order(self) -> None:
         process_table = self.process_table()
         gone, _ = self.open(process_table), self.open(process_table)
-        process_table.look()
+        process_table.take_changes()
         process_table.closed(gone, EndReason.CLIENT)
         self.open(process_table)
-        process_table.forget()
-        changes = process_table.look()
-        self.assertTrue(changes["anew"])
-        self.assertEqual((changes["closed"], [row[0] for row in changes["opened"]]), ([], ["2", "3"]))
+        process_table.reset()
+        changes = process_table.take_changes()
+        self.assertTrue(changes["reset"])
+        self.assertEqual((changes["closed"], [row.id for row in changes["opened"]]), ([], ["2", "3"]))
 
 
 class MergedTableTests(TableTestCase):
@@ -159,62 +179,62 @@ class MergedTableTests(TableTestCase):
         connection = self.open(one)
         self.open(two)
         for prefix, process_table in (("1.", one), ("2.", two)):
-            table.add(prefix, process_table.look())
-        page.take(table.look())
+            table.add(prefix, process_table.take_changes())
+        page.take(table.take_changes())
         self.answer(connection)
-        table.add("1.", one.look())
-        page.take(table.look())
+        table.add("1.", one.take_changes())
+        page.take(table.take_changes())
         self.assertEqual(page.totals, {"1.1": (1, 2, 15), "2.2": (0, 0, 0)})
-        self.assertEqual({row[0]: row for row in table.rows()}, {**page.rows, "1.1": table.rows()[0]})
+        self.assertEqual({row.id: row for row in table.rows()}, {**page.rows, "1.1": table.rows()[0]})
 
     def test_the_rows_of_one_that_is_no_more_go_and_those_of_the_next_may_have_the_same_names(self) -> None:
         table, page = self.table(), Page()
         process_table = self.process_table(prefix="1.")
         self.open(process_table)
-        table.add("1.", process_table.look())
-        page.take(table.look())
+        table.add("1.", process_table.take_changes())
+        page.take(table.take_changes())
         table.close("1.")
         self.opened = 0
         following = self.process_table(prefix="1.")
         self.now += 9
         self.open(following)
-        table.add("1.", following.look())
-        page.take(table.look())
-        self.assertEqual([row[5] for row in page.rows.values()], [1_000_109.0])
+        table.add("1.", following.take_changes())
+        page.take(table.take_changes())
+        self.assertEqual([row.opened for row in page.rows.values()], [1_000_109.0])
 
     def test_what_was_on_its_way_when_all_was_forgotten_does_no_harm(self) -> None:
         table, page = self.table(), Page()
         process_table = self.process_table(prefix="1.")
         connection = self.open(process_table)
-        table.add("1.", process_table.look())
-        table.look()
+        table.add("1.", process_table.take_changes())
+        table.take_changes()
         self.answer(connection)
-        late = process_table.look()
-        table.forget()
-        process_table.forget()
+        late = process_table.take_changes()
+        table.reset()
+        process_table.reset()
         table.add("1.", late)
-        page.take(table.look())
-        table.add("1.", process_table.look())
-        page.take(table.look())
+        page.take(table.take_changes())
+        table.add("1.", process_table.take_changes())
+        page.take(table.take_changes())
         self.assertEqual(page.totals, {"1.1": (1, 2, 15)})
 
     @given(st.lists(st.tuples(STEPS, st.integers(0, 3))))
     def test_whoever_looks_when_ever_ends_with_the_rows_there_are(self, steps: list[tuple[str, int]]) -> None:
         self.opened = 0
-        rosters = {prefix: self.process_table(most=3, prefix=prefix) for prefix in ("1.", "2.")}
+        tables = {prefix: self.process_table(max_rows=3, prefix=prefix) for prefix in ("1.", "2.")}
         table, pages = self.table(), [Page()]
         live: list[tuple[ConnectionTable, Connection]] = []
         for step, which in steps:
-            process_table = rosters["2." if which % 2 else "1."]
+            process_table = tables["2." if which % 2 else "1."]
             if step == "open":
                 live.append((process_table, self.open(process_table)))
             elif step == "tell":
-                table.add("2." if which % 2 else "1.", process_table.look())
+                table.add("2." if which % 2 else "1.", process_table.take_changes())
             elif step == "look":
-                changes = table.look()
+                changes = table.take_changes()
                 for page in pages:
                     page.take(changes)
-                    self.assertEqual({row[0]: row[7:] for row in table.rows()}, page.totals)
+                    self.assertEqual({row.id: totals_of(row) for row in table.rows()}, page.totals)
                     self.assertEqual(len(table), len(page.rows))
             elif step == "come":
                 pages.append(Page(table.rows()))
@@ -227,10 +247,10 @@ class MergedTableTests(TableTestCase):
                     del live[which]
                 else:
                     process_table.secured(connection, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
-        for prefix, process_table in rosters.items():
-            table.add(prefix, process_table.look())
-        changes = table.look()
-        there = {row[0]: row[7:] for process_table in rosters.values() for row in process_table.rows()}
+        for prefix, process_table in tables.items():
+            table.add(prefix, process_table.take_changes())
+        changes = table.take_changes()
+        there = {row.id: totals_of(row) for process_table in tables.values() for row in process_table.rows()}
         for page in pages:
             page.take(changes)
             self.assertEqual(page.totals, there)

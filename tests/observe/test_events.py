@@ -10,18 +10,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import echoreply
 from echoreply.core.reasons import DropReason, EndReason
+from echoreply.observe.event import log_event, name_and_fields
 from echoreply.observe.events import (
-    Dropped,
-    Ended,
-    Message,
-    NotLogged,
+    ConnectionEnded,
+    DatagramDropped,
+    EventsNotLogged,
+    HandshakeCompleted,
+    MessageAnswered,
     ScriptFault,
-    Secured,
+    ServerStopped,
     SharedLimitsFault,
-    Stopped,
     WorkerEnded,
-    described,
-    tell,
 )
 
 COMMANDS = {"client/interactive.py", "connect/run.py"}
@@ -39,23 +38,23 @@ def logged(log_format: str, **event: object) -> LogEvent:
 
 class FieldsTests(SynchronousTestCase):
     def test_what_does_not_apply_is_left_out(self) -> None:
-        message = Message(**ENDS, message=b"a", bytes=1)
+        message = MessageAnswered(**ENDS, message=b"a", bytes=1)
         self.assertEqual(message.fields(), {**ENDS, "message": "a", "bytes": 1})
-        message = Message(**ENDS, connection=7, message=b"a", bytes=1)
+        message = MessageAnswered(**ENDS, connection=7, message=b"a", bytes=1)
         self.assertEqual(message.fields(), {**ENDS, "connection": 7, "message": "a", "bytes": 1})
 
     def test_bytes_are_text_with_escapes(self) -> None:
         said = '中\x1b\\"\r\n'.encode() + b"\xff\0"
-        fields = Message(**ENDS, message=said, bytes=len(said)).fields()
+        fields = MessageAnswered(**ENDS, message=said, bytes=len(said)).fields()
         self.assertEqual(fields["message"], '中\\x1b\\\\"\\r\\n\\xff\\x00')
 
     def test_a_reason_is_told_by_its_name(self) -> None:
-        dropped = Dropped(**ENDS, reason=DropReason.ANSWERING_PORT, bytes=0)
+        dropped = DatagramDropped(**ENDS, reason=DropReason.ANSWERING_PORT, bytes=0)
         self.assertEqual(dropped.fields(), {**ENDS, "reason": "answering_port", "bytes": 0})
 
     def test_counts_are_told_by_the_names_of_their_reasons(self) -> None:
         nothing: Any = dict.fromkeys(["accepted", "open", "ended", "refused", "failed", "messages", "received"], 0)
-        stopped = Stopped(
+        stopped = ServerStopped(
             **nothing,
             sent=0,
             dropped=0,
@@ -73,7 +72,7 @@ class FieldsTests(SynchronousTestCase):
 
 class TextTests(SynchronousTestCase):
     def test_an_idle_one_has_its_seconds(self) -> None:
-        ended = Ended(**ENDS, connection=1, reason=EndReason.IDLE, idle=0.5, messages=1, received=2, sent=3)
+        ended = ConnectionEnded(**ENDS, connection=1, reason=EndReason.IDLE, idle=0.5, messages=1, received=2, sent=3)
         self.assertEqual(str(ended), "192.0.2.1:4000 ended: idle for 0.5 s; messages 1, bytes in 2, bytes out 3")
 
     def test_a_worker_ends_in_one_of_three_ways(self) -> None:
@@ -85,31 +84,33 @@ class TextTests(SynchronousTestCase):
         )
 
     def test_a_handshake_without_a_certificate_is_for_machines_only(self) -> None:
-        secured = Secured(**ENDS, connection=1, version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256")
+        secured = HandshakeCompleted(**ENDS, connection=1, version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256")
         self.assertEqual(str(secured), "")
-        self.assertEqual(str(NotLogged(what="handshakes", count=3)), "")
+        self.assertEqual(str(EventsNotLogged(what="handshakes", count=3)), "")
 
     def test_whom_a_certificate_names_can_not_drive_a_terminal(self) -> None:
-        secured = Secured(**ENDS, connection=1, version="TLSv1.3", cipher="", client=b"CN=\x1b[2J" + b"x" * 300)
+        secured = HandshakeCompleted(
+            **ENDS, connection=1, version="TLSv1.3", cipher="", client=b"CN=\x1b[2J" + b"x" * 300
+        )
         shown = '192.0.2.1:4000 is "CN=\\x1b[2J' + "x" * 249 + '"... (307 bytes)'
         self.assertEqual(str(secured), shown)
 
     def test_braces_in_what_is_told_are_braces(self) -> None:
-        event = logged("{told}", told=ScriptFault(fault=b"{told} {0} %s"))
-        self.assertEqual(formatEvent(event), 'script: no reply by "{told} {0} %s"; told once')
+        event = logged("{event}", event=ScriptFault(fault=b"{event} {0} %s"))
+        self.assertEqual(formatEvent(event), 'script made no reply: "{event} {0} %s"; logged once')
 
 
 class DescribedTests(SynchronousTestCase):
     def test_what_others_log_is_an_event_too(self) -> None:
         event = logged("{number} things", number=3)
-        self.assertEqual(described(event), ("log", {"namespace": "others", "text": "3 things"}))
+        self.assertEqual(name_and_fields(event), ("log", {"namespace": "others", "text": "3 things"}))
 
     def test_a_traceback_is_one_field(self) -> None:
         try:
             raise ValueError("what was wrong\nin two lines")
         except ValueError:
             event = logged("a fault", log_failure=Failure())
-        name, fields = described(event)
+        name, fields = name_and_fields(event)
         self.assertEqual((name, fields["text"]), ("log", "a fault"))
         self.assertTrue(fields["traceback"].startswith("Traceback"), fields)
         self.assertIn("what was wrong\nin two lines", fields["traceback"])
@@ -119,8 +120,8 @@ class DescribedTests(SynchronousTestCase):
         try:
             raise OSError("no disk")
         except OSError:
-            tell(SharedLimitsFault(), Logger("echoreply", observer=cast(ILogObserver, events.append)))
-        name, fields = described(events[0])
+            log_event(SharedLimitsFault(), Logger("echoreply", observer=cast(ILogObserver, events.append)))
+        name, fields = name_and_fields(events[0])
         self.assertEqual((name, list(fields)), ("shared_limits_fault", ["traceback"]))
         self.assertIn("OSError: no disk", fields["traceback"])
         self.assertIs(events[0]["log_level"], LogLevel.critical)
@@ -135,7 +136,7 @@ class PlaceTests(SynchronousTestCase):
             for path in package.rglob("*.py")
             if any(_makes_a_logger(node) for node in ast.walk(ast.parse(path.read_bytes())))
         }
-        server = {"observe/events.py", "observe/log.py", "server/workers/ipc.py"}
+        server = {"observe/event.py", "observe/log.py", "server/workers/ipc.py"}
         self.assertEqual(makers, server | {"native/transport.py"} | COMMANDS)
 
 

@@ -6,17 +6,18 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.events import LONGEST_SHOWN, described
+from echoreply.observe.event import name_and_fields
+from echoreply.observe.events import LONGEST_SHOWN
 from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
-from echoreply.observe.observer import Connection, IReplyObserver
-from echoreply.observe.statistics import TotalsObserver
+from echoreply.observe.observer import Connection
 from echoreply.observe.totals import Totals
+from echoreply.observe.totals_observer import TotalsObserver
+from tests.support.memory_observer import verify_observer
 
 STOPPED = "stopped: accepted 0, open 0, ended 0, refused 0, messages 0, bytes in 0, bytes out 0"
 HOST = IPv4Address("TCP", "192.0.2.9", 8088)
@@ -60,7 +61,7 @@ class PartTests(LogTestCase):
 
 class ConnectionTests(LogTestCase):
     def test_it_is_an_observer(self) -> None:
-        verifyObject(IReplyObserver, self.observer(1))
+        verify_observer(self.observer(1))
 
     def test_listening_is_told_with_the_real_address(self) -> None:
         self.observer(1).listening(Listener((), HOST))
@@ -109,7 +110,7 @@ class FieldsTests(LogTestCase):
     """What there is for machines."""
 
     def fields(self) -> list[tuple[str, dict[str, Any]]]:
-        return [described(event) for event in self.events]
+        return [name_and_fields(event) for event in self.events]
 
     def setUp(self) -> None:
         super().setUp()

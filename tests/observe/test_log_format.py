@@ -16,7 +16,8 @@ from twisted.python.usage import UsageError
 from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.observe.events import Event, Message
+from echoreply.observe.event import Event
+from echoreply.observe.events import MessageAnswered
 from echoreply.observe.log_format import LogFormat, json_line
 from echoreply.server.options import Options
 from echoreply.tap import makeService
@@ -63,8 +64,8 @@ values = st.recursive(
 class LineTests(SynchronousTestCase):
     @given(st.binary())
     def test_any_bytes_can_be_told_and_read_back(self, said: bytes) -> None:
-        message = Message(connection=1, peer="p", host="h", transport="tcp", message=said, bytes=len(said))
-        fields = written(told=message)
+        message = MessageAnswered(connection=1, peer="p", host="h", transport="tcp", message=said, bytes=len(said))
+        fields = written(event=message)
         shown = fields["message"]
         self.assertTrue(shown.isprintable())
         short = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
@@ -77,7 +78,7 @@ class LineTests(SynchronousTestCase):
 
     @given(texts, values)
     def test_any_field_of_an_event_can_be_told(self, text: str, value: object) -> None:
-        fields = written(told=Anything(field={text: value}), log_namespace=text)
+        fields = written(event=Anything(field={text: value}), log_namespace=text)
         self.assertEqual(fields["event"], "anything")
 
     @given(texts, values, values)

@@ -1,26 +1,52 @@
-"""One observer that is several."""
+"""One observer that passes every event on to several."""
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Listener
-from echoreply.observe.observer import Connection, IReplyObserver, NoObserver
+from echoreply.observe.connection_table import ConnectionTable
+from echoreply.observe.observer import Connection, ReplyObserver
 from echoreply.observe.publisher import Publisher
+from echoreply.observe.statistics import ProcessStatistics
 from echoreply.observe.totals import Totals
-from tests.support.memory_observer import Memory
+from echoreply.observe.totals_observer import TotalsObserver
+from echoreply.server.limits import ConnectionLimits
+from tests.support.memory_observer import Memory, verify_observer
 
 ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
 LISTENER = Listener(host=ADDRESS)
+
+
+def calls(function: Callable[[], object]) -> int:
+    """Count the calls of functions in Python that a function makes."""
+    made = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal made
+        made += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return made - 1
 
 
 class Fault(Exception):
     """A disk is full, say."""
 
 
-class Faulty(NoObserver):
+class Faulty(ReplyObserver):
     """An observer with a bug."""
 
     def answered(self, connection: Connection, messages: Block) -> None:
@@ -34,7 +60,7 @@ class PublisherTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.connection = Connection(1, ADDRESS, ADDRESS)
 
-    def tell_all(self, observer: IReplyObserver) -> None:
+    def tell_all(self, observer: ReplyObserver) -> None:
         observer.listening(LISTENER)
         observer.refused(LISTENER, ADDRESS, RefusalReason.TOO_MANY)
         observer.opened(self.connection)
@@ -58,9 +84,9 @@ class PublisherTests(SynchronousTestCase):
         self.assertTrue(memory.has_stopped)
 
     def test_it_is_an_observer(self) -> None:
-        verifyObject(IReplyObserver, Publisher([]))
-        verifyObject(IReplyObserver, NoObserver())
-        verifyObject(IReplyObserver, Memory())
+        verify_observer(Publisher([]))
+        verify_observer(ReplyObserver())
+        verify_observer(Memory())
 
     def test_everything_is_told_to_all(self) -> None:
         memories = [Memory(), Memory()]
@@ -82,8 +108,46 @@ class PublisherTests(SynchronousTestCase):
         self.tell_all(Publisher([Faulty(), Faulty()]))
         self.assertEqual(len(self.flushLoggedErrors(Fault)), 2)
 
+    def test_another_method_in_the_interface_needs_no_other_change(self) -> None:
+        def renamed(self: ReplyObserver, connection: Connection, name: str, /) -> None:
+            """Handle an event that there is not."""
+
+        class Listening(ReplyObserver):
+            def __init__(self) -> None:
+                self.names: list[str] = []
+
+            def renamed(self, connection: Connection, name: str, /) -> None:
+                self.names.append(name)
+
+        class Raising(ReplyObserver):
+            def renamed(self, connection: Connection, name: str, /) -> None:
+                raise Fault
+
+        ReplyObserver.renamed = renamed  # type: ignore[attr-defined]
+        self.addCleanup(delattr, ReplyObserver, "renamed")
+        listening, memory = Listening(), Memory()
+        publisher: Any = Publisher([memory, Raising(), listening])
+        publisher.renamed(self.connection, "alice")
+        self.assertEqual(listening.names, ["alice"])
+        self.assertEqual(len(self.flushLoggedErrors(Fault)), 1)
+        self.tell_all(publisher)
+        self.assert_all_told(memory)
+
+    def test_a_message_costs_a_call_and_one_for_each_observer_of_messages(self) -> None:
+        class OfMessages(ReplyObserver):
+            def answered(self, connection: Connection, messages: Block) -> None:
+                pass
+
+        clock = Clock()
+        table = ConnectionTable(clock.seconds, clock.seconds)
+        others = [TotalsObserver(), ProcessStatistics(lambda: False), table, ConnectionLimits(1, 1)]
+        publisher, of_none = Publisher([*others, OfMessages(), OfMessages()]), Publisher(others)
+        block = Block(b"a\n", 1)
+        self.assertEqual(calls(lambda: publisher.answered(self.connection, block)), 1 + 2)
+        self.assertEqual(calls(lambda: of_none.answered(self.connection, block)), 1)
+
     def test_nothing_worse_than_an_exception_is_held_back(self) -> None:
-        class Leaving(NoObserver):
+        class Leaving(ReplyObserver):
             def opened(self, connection: Connection) -> None:
                 raise KeyboardInterrupt
 

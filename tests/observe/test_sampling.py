@@ -4,7 +4,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.net.listener import Listener
-from echoreply.observe.sampling import LOOKS, WINDOW, SamplingClock
+from echoreply.observe.sampling import SAMPLES, WINDOW, SamplingClock
 from echoreply.protocol import ReplyFactory, ReplyProtocol
 from tests.support.fake_transports import TCPStringTransport
 from tests.support.memory_observer import Memory
@@ -18,14 +18,14 @@ class StopwatchTests(SynchronousTestCase):
 
     def test_it_is_looked_at_so_often_in_each_window(self) -> None:
         for _ in range(3):
-            self.assertEqual([self.sampling_clock.look() for _ in range(LOOKS)], [self.now] * LOOKS)
-            self.assertEqual(self.sampling_clock.left, 0)
+            self.assertEqual([self.sampling_clock.sample() for _ in range(SAMPLES)], [self.now] * SAMPLES)
+            self.assertEqual(self.sampling_clock.remaining, 0)
             self.clock.advance(WINDOW)
-            self.assertEqual(self.sampling_clock.left, LOOKS)
+            self.assertEqual(self.sampling_clock.remaining, SAMPLES)
 
     def test_who_does_not_look_has_nothing_waiting(self) -> None:
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.sampling_clock.look()
+        self.sampling_clock.sample()
         self.clock.advance(WINDOW)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -65,15 +65,15 @@ class TimedTests(SynchronousTestCase):
         self.assertEqual(self.observer.times, [(1, 0.0)])
 
     def test_what_there_is_no_look_for_is_not_timed_and_has_no_others_time(self) -> None:
-        for _ in range(LOOKS - 1):
+        for _ in range(SAMPLES - 1):
             self.protocol.dataReceived(b"a\n")
         self.protocol.dataReceived(b"b")
         self.now += 9
         self.protocol.dataReceived(b"\n")
-        self.assertEqual(self.observer.times, [(1, 0.0)] * (LOOKS - 1))
+        self.assertEqual(self.observer.times, [(1, 0.0)] * (SAMPLES - 1))
         self.clock.advance(WINDOW)
         self.protocol.dataReceived(b"c\n")
-        self.assertEqual(self.observer.times[LOOKS - 1 :], [(1, 0.0)])
+        self.assertEqual(self.observer.times[SAMPLES - 1 :], [(1, 0.0)])
 
     def test_connections_know_when_they_were_accepted_and_heard_of(self) -> None:
         self.now += 2

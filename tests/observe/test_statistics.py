@@ -5,14 +5,14 @@ import os
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.loop_lag import INTERVAL, LoopLag
-from echoreply.observe.observer import Connection, IReplyObserver
-from echoreply.observe.statistics import Condition, Process, ProcessStatistics
+from echoreply.observe.observer import Connection
+from echoreply.observe.statistics import Process, ProcessStatistics, ServerState
 from echoreply.observe.totals import BOUNDS, Histogram
+from tests.support.memory_observer import verify_observer
 
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
 
@@ -44,7 +44,7 @@ class ProcessStatisticsTests(SynchronousTestCase):
         return connection
 
     def test_it_is_an_observer(self) -> None:
-        verifyObject(IReplyObserver, self.statistics)
+        verify_observer(self.statistics)
 
     def test_listeners_are_told_apart_also_those_to_whom_nobody_comes(self) -> None:
         self.statistics.listening(self.plain)
@@ -55,7 +55,7 @@ class ProcessStatisticsTests(SynchronousTestCase):
         self.statistics.dropped(self.datagrams, ("192.0.2.1", 7), b"ab", DropReason.ANSWERING_PORT)
         self.statistics.closed(self.open(), EndReason.RESET)
         connection.messages, connection.received, connection.sent = 1, 2, 3
-        totals = self.statistics.totals()
+        totals = self.statistics.totals_by_listener()
         plain, datagrams = totals[self.plain], totals[self.datagrams]
         self.assertEqual((plain.accepted, plain.open, plain.messages, plain.received, plain.sent), (2, 1, 1, 2, 3))
         self.assertEqual((plain.refusals, plain.failures), ({RefusalReason.TOO_MANY: 1}, {Layer.PROXY: 1}))
@@ -67,20 +67,20 @@ class ProcessStatisticsTests(SynchronousTestCase):
             self.statistics.listening(listener)
         self.statistics.timed(self.plain, 2, 0.002)
         self.statistics.timed(self.datagrams, 1, 7)
-        totals = self.statistics.totals()
+        totals = self.statistics.totals_by_listener()
         self.assertEqual(counted(totals[self.plain].service), {0.0025: 2})
         self.assertAlmostEqual(totals[self.plain].service.seconds, 0.004)
         self.assertEqual(counted(totals[self.datagrams].service), {10.0: 1})
 
-    def test_it_knows_what_awaits_a_client(self) -> None:
-        conditions = [self.statistics.condition()]
+    def test_it_knows_the_servers_state(self) -> None:
+        states = [self.statistics.state()]
         self.statistics.listening(self.plain)
-        conditions.append(self.statistics.condition())
+        states.append(self.statistics.state())
         self.is_full = True
-        conditions.append(self.statistics.condition())
+        states.append(self.statistics.state())
         self.statistics.stopping()
-        conditions.append(self.statistics.condition())
-        self.assertEqual(conditions, [Condition.STARTING, Condition.ACCEPTING, Condition.FULL, Condition.DRAINING])
+        states.append(self.statistics.state())
+        self.assertEqual(states, [ServerState.STARTING, ServerState.ACCEPTING, ServerState.FULL, ServerState.DRAINING])
 
     def test_there_is_one_process(self) -> None:
         self.assertEqual(self.statistics.processes(), [Process(0, os.getpid(), self.statistics.lag)])

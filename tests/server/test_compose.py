@@ -11,23 +11,22 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from echoreply.core.connection_info import Ports
 from echoreply.net.errors import CannotStart
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.observer import IReplyObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.server.compose import PortsObserver, reply_factory
 from echoreply.server.reload import Reload
 from echoreply.server.settings import Settings
+from tests.support.memory_observer import verify_observer
 from tests.support.sample_scripts import BY_TCP
 
 
 class PortsTests(SynchronousTestCase):
     def test_the_first_port_of_each_kind_is_kept(self) -> None:
         observer = PortsObserver()
-        verifyObject(IReplyObserver, observer)
+        verify_observer(observer)
         ports = observer.ports
         self.assertEqual(ports, Ports())
         observer.listening(Listener((), UNIXAddress("/run/echoreply.sock")))
@@ -66,7 +65,7 @@ class ScriptTests(SynchronousTestCase):
         self.path.write_text("reply = 'new {{ ports.tcp }}'")
         with capturedLogs() as events:
             reload.attempt()
-        self.assertEqual([formatEvent(event) for event in events], [f"script {self.path} was read again"])
+        self.assertEqual([formatEvent(event) for event in events], [f"script {self.path} reloaded"])
         self.assertEqual(self.said(factory), [b"new 8088"])
 
     def test_one_that_can_not_be_used_changes_nothing(self) -> None:
@@ -77,11 +76,12 @@ class ScriptTests(SynchronousTestCase):
             reload.attempt()
             self.path.unlink()
             reload.attempt()
+        kept = f"script {self.path}: reload failed, keeping the previous one"
         self.assertEqual(
             [formatEvent(event) for event in events],
             [
-                f"script {self.path} goes on as it was: {self.path}, line 2: reply: takes a text, not 1",
-                f"script {self.path} goes on as it was: {self.path}: No such file or directory",
+                f"{kept}: {self.path}, line 2: reply: takes a text, not 1",
+                f"{kept}: {self.path}: No such file or directory",
             ],
         )
         self.assertIs(factory.rules, before)
@@ -103,7 +103,7 @@ class ScriptTests(SynchronousTestCase):
         faults = [event for event in events if event["log_level"] is LogLevel.error]
         self.assertEqual(len(faults), 2)
         line = formatEvent(faults[0])
-        self.assertTrue(line.startswith('script: no reply by "reply: '), line)
+        self.assertTrue(line.startswith('script made no reply: "reply: '), line)
         self.assertTrue(line.isprintable())
 
     def test_without_a_file_there_is_nothing_to_read_again(self) -> None:

@@ -18,14 +18,17 @@ class ReloadTests(SynchronousTestCase):
         read: list[bool] = []
         logged = self.logged(Reload("script {x}", lambda: read.append(True)))
         self.assertEqual(read, [True])
-        self.assertEqual(logged, [(LogLevel.info, "script {x} was read again")])
+        self.assertEqual(logged, [(LogLevel.info, "script {x} reloaded")])
 
     def test_what_can_not_be_used_is_logged(self) -> None:
         def read_again() -> None:
             raise ValueError("x.toml, line 1: reply: {")
 
         logged = self.logged(Reload("script x.toml", read_again))
-        self.assertEqual(logged, [(LogLevel.error, "script x.toml goes on as it was: x.toml, line 1: reply: {")])
+        self.assertEqual(
+            logged,
+            [(LogLevel.error, "script x.toml: reload failed, keeping the previous one: x.toml, line 1: reply: {")],
+        )
 
     def test_a_mistake_of_ours_is_not_taken_for_one_in_a_file(self) -> None:
         def read_again() -> None:

@@ -1,4 +1,4 @@
-"""Logs in JSON, read by somebody who knows JSON, and what the page on logging says of them."""
+"""Readers of JSON logs, which check every line by jq and against docs/logging.md."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ then . else error("no event: \\(.)") end
 
 
 def rows(heading: str) -> list[list[str]]:
-    """Give the rows of the tables under one of the page's headings, a list of cells each."""
+    """Return the rows of the tables under a heading of docs/logging.md, a list of cells each."""
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     found = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in row] for row in found]
 
 
 def words(cell: str) -> list[str]:
-    """Give the names in a cell."""
+    """Return the names in a cell."""
     return re.findall(r"`(\w+)`", cell)
 
 
 FIELDS = {words(name)[0]: set(words(names)) for name, _, names, _ in rows("Events")}
-"""The fields of each event, by the page."""
+"""The fields of each event, as docs/logging.md lists them."""
 
 
 def read(jq: str, log: bytes) -> list[Told]:
     """
-    Read a log by C{jq}, and see that each line is one event, with no field that the page does not know.
+    Read a log with C{jq}, and check that each line is one event and has only fields that docs/logging.md lists.
 
-    @param jq: the path of that program.
+    @param jq: the path of the program.
     """
     done = subprocess.run([jq, "-c", IS_AN_EVENT], input=log, capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, b""), done.stderr
@@ -57,20 +57,20 @@ def read(jq: str, log: bytes) -> list[Told]:
 
 
 def told(jq: str, server: Server, name: str, count: int = 1) -> list[Told]:
-    """Wait until a server has logged an event so many times; give all of them."""
+    """Wait until a server has logged an event a number of times; return all of them."""
     server.log.wait_for(rb'"event":"%s"[^\n]*\n' % name.encode(), count)
     whole, _, _ = server.log.so_far().rpartition(b"\n")
     return [event for event in read(jq, whole + b"\n") if event["event"] == name]
 
 
 def port_of(jq: str, server: Server, transport: str, listeners: int = 1) -> int:
-    """Give the port that a server listens on for a transport, once it has told of so many listeners."""
+    """Return the port that a server listens on for a transport, once it has logged a number of listeners."""
     (host,) = [event["host"] for event in told(jq, server, "listening", listeners) if event["transport"] == transport]
     return int(host.rpartition(":")[2])
 
 
 def said(event: Told) -> bytes:
-    """Give the bytes of a message again."""
+    """Return the bytes of a logged message."""
     plain = {b"t": b"\t", b"n": b"\n", b"r": b"\r", b"\\": b"\\"}
     return re.sub(
         rb"\\(?:x([0-9a-f]{2})|(.))",

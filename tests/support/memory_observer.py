@@ -1,19 +1,27 @@
-"""An observer that remembers."""
+"""An observer that keeps its events for a test to look at, and a check that an object is an observer."""
+
+from inspect import isfunction, signature
 
 from twisted.internet.interfaces import IAddress
-from zope.interface import implementer
 
 from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.observer import Connection, IReplyObserver, Peer
+from echoreply.observe.observer import Connection, Peer, ReplyObserver
 from echoreply.observe.totals import Totals
 
 
-@implementer(IReplyObserver)
-class Memory:
-    """Remembers what it was told."""
+def verify_observer(candidate: object) -> None:
+    """Assert that an object is an observer whose methods take the arguments that the interface's take."""
+    assert isinstance(candidate, ReplyObserver)
+    for name, method in vars(ReplyObserver).items():
+        if isfunction(method):
+            assert [*signature(getattr(type(candidate), name)).parameters] == [*signature(method).parameters], name
+
+
+class Memory(ReplyObserver):
+    """Keeps its events."""
 
     def __init__(self) -> None:
         self.hosts: list[IAddress] = []

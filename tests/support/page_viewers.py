@@ -1,4 +1,4 @@
-"""Those who look at a server's site while others use the server, in a process of their own."""
+"""Viewers of a server's monitoring site, in a process of their own, which check what they see under load."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.web_clients import Viewer, look_and_read_nothing
 from tests.support.wire_contract import PATIENCE
 
 LOOKING = 10
-"""How many are told by the page's events what is new."""
+"""Viewers that read the feed."""
 
 HELD = LOOKING + 1
-"""How many connections they hold all the time: one takes nothing of what it is told."""
+"""Connections that are open all the time: one viewer reads nothing."""
 
 LONGEST_SILENCE = 10
-"""Seconds, at most, from one beat to the next; a server that has a lot to do is late."""
+"""Seconds, at most, from one beat to the next. A busy server is late."""
 
 SCRAPE_SECONDS = 1
 
@@ -34,10 +34,11 @@ NEVER_FALL = ("accepted", "ended", "refused", "failed", "messages", "received", 
 @define
 class Seen:
     """
-    What they have seen.
+    What the viewers have seen.
 
+    @ivar wrong: what was not as it should be.
     @ivar slowest: the most seconds from one beat to the next.
-    @ivar totals: the last that each who looks was told.
+    @ivar totals: the last totals of each viewer.
     """
 
     wrong: list[str] = field(factory=list)
@@ -47,14 +48,14 @@ class Seen:
     totals: list[dict[str, int]] = field(factory=list)
 
     def compare(self, before: dict[str, int], now: dict[str, int]) -> None:
-        """See that totals are such as may follow others."""
+        """Check that totals can follow others."""
         if fallen := [name for name in NEVER_FALL if now.get(name, 0) < before.get(name, 0)]:
             self.wrong.append(f"{fallen} fell from {before} to {now}")
         if now["accepted"] != now["open"] + now["ended"]:
             self.wrong.append(f"the totals do not add up: {now}")
 
     def look(self, viewer: Viewer, stops: threading.Event) -> None:
-        """Follow what is told until nothing is any more; each table is as it should be, or L{Viewer} says so."""
+        """Read the feed to its end. L{Viewer} checks the table at each event."""
         last, totals = time.monotonic(), viewer.last["totals"]
         try:
             while True:
@@ -66,13 +67,13 @@ class Seen:
                 totals = viewer.last["totals"]
         except (EOFError, OSError, HTTPException) as error:
             if not stops.is_set():
-                self.wrong.append(f"nothing more was told: {error!r}")
-        except Exception as error:  # Whatever it is, it is a finding, and would be lost with the thread.
-            self.wrong.append(f"what was told is not right: {error!r}")
+                self.wrong.append(f"the feed ended: {error!r}")
+        except Exception as error:  # Any exception is a finding, and would be lost with the thread.
+            self.wrong.append(f"an event is wrong: {error!r}")
         self.totals.append(totals)
 
     def scrape(self, port: int, stops: threading.Event) -> None:
-        """Ask for metrics and health, again and again."""
+        """Request metrics and health, over and over."""
         totals: dict[str, int] = {}
         while not stops.wait(SCRAPE_SECONDS):
             try:
@@ -100,7 +101,7 @@ class Seen:
 
 
 def metrics_of(text: str) -> dict[str, int]:
-    """Give those totals that the page has, too."""
+    """Return those totals that the page has, too."""
     totals: Counter[str] = Counter()
     for family in text_string_to_metric_families(text):
         name = family.name.removeprefix("echoreply_").removeprefix("connections_")
@@ -110,7 +111,7 @@ def metrics_of(text: str) -> dict[str, int]:
 
 
 def watch(port: int, pipe: Connection) -> None:
-    """Look until told that the server stops, and then until it has; then tell what was seen."""
+    """Run all viewers until the pipe says that the server stops, and it has; then send what they have seen."""
     seen, stops = Seen(), threading.Event()
     with ExitStack() as stack:
         stack.enter_context(look_and_read_nothing(port))
@@ -128,18 +129,18 @@ def watch(port: int, pipe: Connection) -> None:
 
 
 class Onlookers:
-    """Ten who look, one who does so and takes nothing, and one who asks for metrics and health now and then."""
+    """Ten viewers, one that reads nothing, and a client that requests metrics and health once a second."""
 
     def __init__(self, port: int) -> None:
         self._pipe, self._process = beside(watch, port)
         self._pipe.recv()
 
     def expect_stop(self) -> None:
-        """Let them know that the server stops from now on."""
+        """Announce that the server stops from now on."""
         self._pipe.send(None)
 
     def seen(self) -> Seen:
-        """Give what they have seen, once the server has stopped."""
+        """Return what they have seen, once the server has stopped."""
         assert self._pipe.poll(PATIENCE)
         seen: Seen = self._pipe.recv()
         self._process.join(PATIENCE)
@@ -147,5 +148,5 @@ class Onlookers:
 
 
 def last_totals(seen: Seen) -> dict[str, int]:
-    """Give what was told last to anybody."""
+    """Return the last totals that any viewer has seen."""
     return max(seen.totals, key=itemgetter("messages", "ended"))

@@ -1,4 +1,4 @@
-"""A real Prometheus, run with the configuration that we ship, and promtool."""
+"""A real Prometheus, run with the configuration in deploy/, and promtool."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).parents[2] / "deploy" / "prometheus"
 
 
 def promtool(*arguments: str | Path, given: bytes = b"") -> tuple[int, str]:
-    """Run promtool; give its status, and what it said. If it is not installed, the test is skipped."""
+    """Run promtool; return its exit status and its output. Skip the test if it is not installed."""
     if not shutil.which("promtool"):
         pytest.skip("promtool is not installed")
     done = subprocess.run(
@@ -41,9 +41,9 @@ def promtool(*arguments: str | Path, given: bytes = b"") -> tuple[int, str]:
 
 class Prometheus(AbstractContextManager["Prometheus"]):
     """
-    Prometheus, with our configuration, and looking each second. If it is not installed, the test is skipped.
+    Prometheus with the configuration in deploy/, scraping every second. Skips the test if it is not installed.
 
-    @param port: of the server's web site on loopback.
+    @param port: the port of the server's monitoring site on loopback.
     """
 
     def __init__(self, port: int) -> None:
@@ -79,25 +79,25 @@ class Prometheus(AbstractContextManager["Prometheus"]):
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-        # For who looks into a test that has failed.
+        # pytest shows it if the test fails.
         print(self._log.all().decode())
 
     def ask(self, path: str, **parameters: str) -> Any:  # noqa: ANN401
-        """Give what its API answers: U{https://prometheus.io/docs/prometheus/latest/querying/api/}."""
+        """Return what its API answers: U{https://prometheus.io/docs/prometheus/latest/querying/api/}."""
         with urlopen(f"http://{self._address}/api/v1/{path}?{urlencode(parameters)}", timeout=PATIENCE) as answer:
             return json.load(answer)["data"]
 
     def values(self, expression: str) -> dict[str, float]:
-        """Give what an expression comes to now, by the values of the labels that are left, in their names' order."""
+        """Return the values of an expression now, by the values of the labels, in the order of their names."""
         found = self.ask("query", query=expression)["result"]
         labels = [" ".join(label for _, label in sorted(each["metric"].items())) for each in found]
         return dict(zip(labels, [float(each["value"][1]) for each in found], strict=True))
 
     def wait_for(self, expression: str, expected: Mapping[str, float] | float | None = None) -> None:
         """
-        Wait until an expression comes to this.
+        Wait until an expression has some values.
 
-        @param expected: for what has one value and no labels, that will do; if C{None}, anything.
+        @param expected: the values by labels; or one value without labels; or C{None} for any.
         """
         wanted = {"": float(expected)} if isinstance(expected, int | float) else expected
         found: dict[str, float] = {}
@@ -107,14 +107,14 @@ class Prometheus(AbstractContextManager["Prometheus"]):
             found = self.values(expression)
             return bool(found) if wanted is None else found == wanted
 
-        self.wait_until(so, lambda: f"{expression} comes to {found}, not {wanted or 'anything'}")
+        self.wait_until(so, lambda: f"{expression} is {found}, not {wanted or 'anything'}")
 
     def rules(self) -> dict[str, str]:
-        """Give whether each rule is C{ok}; one that has not been evaluated yet is not."""
+        """Return the health of each rule: C{ok} once it has been evaluated."""
         return {rule["name"]: rule["health"] for group in self.ask("rules")["groups"] for rule in group["rules"]}
 
     def wait_until(self, so: Callable[[], bool], otherwise: Callable[[], object]) -> None:
-        """Wait until something is so that nobody tells."""
+        """Poll until something is true."""
         deadline = time.monotonic() + PATIENCE
         while not so():
             assert time.monotonic() < deadline, otherwise()

@@ -1,4 +1,4 @@
-"""Metrics of servers that need not run, and what expressions ask of metrics."""
+"""Metrics made from sample statistics, and the metrics that PromQL expressions select."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.statistics import Condition, Process
+from echoreply.observe.statistics import Process, ServerState
 from echoreply.observe.totals import Histogram, Totals
 from echoreply.web.metrics import Metrics
 
@@ -25,21 +25,21 @@ ALL_LISTENERS = (
     Listener((Layer.UDP,), IPv6Address("UDP", "::", 8088)),
     Listener((), UNIXAddress(b"/run/echoreply")),
 )
-"""One of each kind."""
+"""A listener of each kind."""
 
 
 @define
 class MadeUp:
-    """The statistics of a server that is none."""
+    """Statistics that a test sets."""
 
-    is_so: Condition = Condition.ACCEPTING
+    is_so: ServerState = ServerState.ACCEPTING
     there_has_been: dict[Listener, Totals] = Factory(lambda: {listener: Totals() for listener in ALL_LISTENERS})
     there_are: list[Process] = Factory(lambda: [Process(0, os.getpid(), Histogram())])
 
-    def condition(self) -> Condition:
+    def state(self) -> ServerState:
         return self.is_so
 
-    def totals(self) -> dict[Listener, Totals]:
+    def totals_by_listener(self) -> dict[Listener, Totals]:
         return self.there_has_been
 
     def processes(self) -> list[Process]:
@@ -47,14 +47,14 @@ class MadeUp:
 
 
 def served(workers: int = 0) -> list[Metric]:
-    """Give all that a server serves that listens in every way, with so many workers."""
+    """Return all metrics of a server with a listener of each kind and a number of workers."""
     processes = [Process(number, os.getpid(), Histogram()) for number in range(workers + 1)]
     text, _ = Metrics(MadeUp(there_are=processes), "twisted", workers > 0).exposition(OPENMETRICS)
     return list(parse_openmetrics(text.decode()))
 
 
 def labels_of(metrics: Iterable[Metric]) -> dict[str, set[str]]:
-    """Give the names of all samples, each with the names of its labels."""
+    """Return the names of all samples, each with the names of its labels."""
     names: dict[str, set[str]] = {}
     for metric in metrics:
         for sample in metric.samples:
@@ -70,10 +70,10 @@ _WORDS = {"and", "or", "unless", "bool", "by", "without", "on", "ignoring", "gro
 
 def asked(expression: str) -> Iterator[tuple[str, set[str]]]:
     """
-    Give the metrics that an expression of PromQL asks for, each with the labels that are spoken of: its own, in braces,
-    and those that the expression groups by.
+    Return the metrics that a PromQL expression selects, each with the labels that it uses: those in braces, and those
+    that the expression groups by.
 
-    Not a parser: promtool is one, and says whether it is right at all.
+    This is no parser. promtool checks the syntax.
     """
     expression = re.sub(_STRING, '""', expression)
     groups = {label for found in _GROUPING.findall(expression) for label in re.findall(r"\w+", found)}
@@ -87,7 +87,7 @@ def asked(expression: str) -> Iterator[tuple[str, set[str]]]:
 
 
 def unknown(expressions: Iterable[str], names: Mapping[str, set[str]]) -> list[str]:
-    """Tell what expressions ask for that is not there: metrics, and labels."""
+    """Return the metrics and labels that expressions use and that do not exist."""
     faults = []
     for expression in expressions:
         for name, labels in asked(expression):

@@ -1,4 +1,4 @@
-"""Whoever looks at a server's web site."""
+"""Clients of a server's monitoring site: requests, and viewers of the live page's feed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ WEB = "--web=tcp:0:interface=127.0.0.1"
 
 
 def web_port(log: Transcript) -> int:
-    """Give the port of the page, once the log says that it is there."""
+    """Return the port of the site, once the log has it."""
     return int(log.wait_for(rb"page at http://127\.0\.0\.1:(\d+)/\n")[1])
 
 
 def get(server: Server, path: str, method: str = "GET", body: bytes | None = None) -> tuple[HTTPResponse, bytes]:
-    """Ask a server's site for something; give the answer, and its body."""
+    """Send a request to a server's site; return the response, and its body."""
     connection = HTTPConnection("127.0.0.1", web_port(server.log), timeout=PATIENCE)
     try:
         connection.request(method, path, body)
@@ -33,11 +33,11 @@ def get(server: Server, path: str, method: str = "GET", body: bytes | None = Non
 
 class Viewer:
     """
-    One who is told what the page is told.
+    A viewer of the feed, which keeps what the page keeps.
 
     @param patience: seconds, at most, from one event to the next.
-    @ivar last: the last beat that was told.
-    @ivar rows: the table as the page has it.
+    @ivar last: the last beat.
+    @ivar rows: the rows of the table by their ids, each with its values by their columns.
     """
 
     def __init__(self, port: int, patience: float = PATIENCE) -> None:
@@ -45,21 +45,21 @@ class Viewer:
         self._connection.request("GET", "/events")
         self._response = self._connection.getresponse()
         assert self._response.status == 200
-        self.rows: dict[str, list[Any]] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
         self.last: dict[str, Any] = {}
         self.state = self._next()[1]
         self._begin(self.state)
 
     def wait_until(self, condition: Callable[[Viewer], object]) -> None:
-        """Follow what is told until a condition is met."""
+        """Receive events until a condition is met."""
         while not condition(self):
             self.follow()
 
     def follow(self) -> None:
         """
-        Take what is told next.
+        Receive the next event.
 
-        @raise EOFError: there is nothing more.
+        @raise EOFError: the stream has ended.
         """
         kind, data = self._next()
         if kind == "state":
@@ -68,17 +68,15 @@ class Viewer:
         self.last = data
         for name in data["closed"]:
             del self.rows[name]
-        for row in data["opened"]:
-            assert row[0] not in self.rows, f"{row[0]} is told twice"
-            self.rows[row[0]] = row
-        changed = data["changed"]
-        columns = (changed["id"], changed["messages"], changed["received"], changed["sent"])
-        for name, *totals in zip(*columns, strict=True):
-            self.rows[name][7:] = totals
+        self._open(data["opened"])
+        ids = data["changed"].pop("id")
+        for column, values in data["changed"].items():
+            for row_id, value in zip(ids, values, strict=True):
+                self.rows[row_id][column] = value
         assert len(self.rows) == data["listed"]
 
     def has_ended(self) -> bool:
-        """Wait until nothing is told any more; tell whether that was said."""
+        """Wait for the end of the stream, in which there may be more events."""
         while line := self._response.readline():
             assert line.startswith((b"event:", b"data:")) or not line.strip()
         return True
@@ -89,8 +87,16 @@ class Viewer:
 
     def _begin(self, state: dict[str, Any]) -> None:
         self.last = state["beat"]
-        self.rows = {row[0]: row for row in state["connections"]}
+        self.rows = {}
+        self._columns = state["columns"]
+        self._open(state["connections"])
         assert len(self.rows) == self.last["listed"]
+
+    def _open(self, rows: list[list[Any]]) -> None:
+        for values in rows:
+            row = dict(zip(self._columns, values, strict=True))
+            assert row["id"] not in self.rows, f"{row['id']} is there twice"
+            self.rows[row["id"]] = row
 
     def _next(self) -> tuple[str, Any]:
         kind = ""
@@ -100,12 +106,12 @@ class Viewer:
                 kind = value
             elif name == "data":
                 return kind, json.loads(value)
-        raise EOFError("nothing more is told")
+        raise EOFError("the stream has ended")
 
 
 @contextmanager
 def viewer(server: Server) -> Iterator[Viewer]:
-    """Look at a server's page."""
+    """Subscribe to a server's feed."""
     looking = Viewer(web_port(server.log))
     try:
         yield looking
@@ -114,7 +120,7 @@ def viewer(server: Server) -> Iterator[Viewer]:
 
 
 def look_and_read_nothing(port: int) -> socket.socket:
-    """Ask for what the page is told, and take none of it."""
+    """Subscribe to the feed, and read none of it."""
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.settimeout(PATIENCE)

@@ -1,4 +1,4 @@
-"""What the live page is told."""
+"""The feed of the live page."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.connection_table import Changes, ConnectionTable
+from echoreply.observe.connection_table import Changes, ConnectionTable, Row
 from echoreply.observe.observer import Connection
 from echoreply.observe.statistics import ProcessStatistics
-from echoreply.web.feed import BEAT, KEPT, Feed
+from echoreply.web.feed import HISTORY_LENGTH, INTERVAL, Feed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
 
@@ -24,15 +24,15 @@ ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
 LISTENER = Listener(host=IPv4Address("TCP", "192.0.2.9", 8088))
 
 
-class Spectator:
-    """Keeps what it is told, unless it is blocked."""
+class RecordingSubscriber:
+    """Keeps the events that it is sent, unless it is blocked."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Any]] = []
         self.blocked = False
         self.has_ended = False
 
-    def tell(self, event: bytes) -> bool:
+    def send(self, event: bytes) -> bool:
         if self.blocked:
             return False
         kind, data, *end = event.decode("ascii").split("\n")
@@ -40,7 +40,7 @@ class Spectator:
         self.told.append((kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
         return True
 
-    def end(self) -> None:
+    def close(self) -> None:
         self.has_ended = True
 
     @property
@@ -65,9 +65,9 @@ class FeedTests(SynchronousTestCase):
             observer.opened(connection)
         return connection
 
-    def join(self) -> Spectator:
-        viewer = Spectator()
-        self.feed.join(viewer)
+    def join(self) -> RecordingSubscriber:
+        viewer = RecordingSubscriber()
+        self.feed.subscribe(viewer)
         return viewer
 
     def test_who_comes_is_told_all_there_is_then_each_second_what_is_new(self) -> None:
@@ -75,13 +75,15 @@ class FeedTests(SynchronousTestCase):
         viewer = self.join()
         ((kind, state),) = viewer.told
         self.assertEqual((kind, state["server"]), ("state", {"version": "1.2"}))
-        self.assertEqual([row[0] for row in state["connections"]], ["1"])
+        (row,) = state["connections"]
+        self.assertEqual(dict(zip(state["columns"], row, strict=True))["id"], "1")
+        self.assertEqual(state["columns"], [*Row._fields])
         connection.messages, connection.received, connection.sent = 2, 4, 30
-        self.clock.advance(BEAT)
+        self.clock.advance(INTERVAL)
         kind, beat = viewer.told[-1]
         self.assertEqual(kind, "beat")
         self.assertEqual(beat["changed"], {"id": ["1"], "messages": [2], "received": [4], "sent": [30]})
-        self.assertEqual((beat["time"], beat["condition"], beat["listed"]), (1001.0, "accepting", 1))
+        self.assertEqual((beat["time"], beat["server_state"], beat["listed"]), (1001.0, "accepting", 1))
         totals = {"accepted": 1, "open": 1, "refused": 0, "failed": 0, "messages": 2, "received": 4, "sent": 30}
         self.assertEqual(beat["totals"], {**totals, "ended": 0, "dropped": 0})
         self.assertEqual(beat["listeners"], [{"listener": "192.0.2.9:8088", "transport": "tcp", **totals}])
@@ -89,11 +91,15 @@ class FeedTests(SynchronousTestCase):
     def test_an_event_has_what_docs_web_says_and_no_more(self) -> None:
         self.open()
         viewer = self.join()
-        self.clock.advance(BEAT)
+        self.clock.advance(INTERVAL)
         for kind, data in viewer.told:
             section = PAGE.partition(f"`{kind}` has\n\n")[2].partition("\n\n")[0]
             items = [item.partition(":")[0] for item in section.removeprefix("- ").split("\n- ")]
             self.assertEqual({name for item in items for name in re.findall("`(.*?)`", item)}, set(data))
+
+    def test_docs_web_has_every_column(self) -> None:
+        table = PAGE.partition("\n| column | value |\n")[2].partition("\n\n")[0]
+        self.assertEqual(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE), [*Row._fields])
 
     def test_why_is_told_with_how_often(self) -> None:
         for observer in (self.statistics, self.table):
@@ -102,11 +108,18 @@ class FeedTests(SynchronousTestCase):
         self.statistics.failed(LISTENER, ADDRESS, Layer.TLS, "for a reason")
         self.statistics.dropped(LISTENER, ("192.0.2.1", 7), b"a", DropReason.RATE)
         viewer = self.join()
-        self.clock.advance(BEAT)
+        self.clock.advance(INTERVAL)
         beat = viewer.told[-1][1]
-        self.assertEqual(beat["endings"], {"connection reset or lost": 1})
-        self.assertEqual(beat["refusals"], {"denied by address": 1})
-        self.assertEqual((beat["failures"], beat["drops"]), ({"TLS": 1}, {"over the rate limit": 1}))
+        self.assertEqual(beat["endings"], {"reset": 1})
+        self.assertEqual(beat["refusals"], {"denied": 1})
+        self.assertEqual((beat["failures"], beat["drops"]), ({"TLS": 1}, {"rate": 1}))
+
+    def test_the_texts_of_all_reasons_that_are_counted_are_sent_once(self) -> None:
+        viewer = self.join()
+        ((_, state),) = viewer.told
+        for kind, reasons in (("refusals", RefusalReason), ("endings", EndReason), ("drops", DropReason)):
+            self.assertEqual(state["reasons"][kind], {reason.label: reason.value for reason in reasons})
+            self.assertEqual(state["beat"][kind], {})
 
     def open_for(self, observer: ProcessStatistics | ConnectionTable) -> Connection:
         connection = Connection(7, ADDRESS, ADDRESS, LISTENER)
@@ -115,50 +128,50 @@ class FeedTests(SynchronousTestCase):
 
     def test_ten_minutes_are_kept_whether_somebody_looks_or_not(self) -> None:
         self.open()
-        self.clock.pump([BEAT] * (KEPT + 100))
+        self.clock.pump([INTERVAL] * (HISTORY_LENGTH + 100))
         history = self.join().told[0][1]["history"]
-        self.assertEqual({len(column) for column in history.values()}, {KEPT})
+        self.assertEqual({len(column) for column in history.values()}, {HISTORY_LENGTH})
         self.assertEqual(history["time"][-1] - history["time"][0], 600)
         self.assertEqual((history["open"][-1], history["messages"][-1]), (1, 0))
 
     def test_all_who_look_are_told_the_same_and_who_has_left_nothing(self) -> None:
         viewers = [self.join(), self.join()]
-        self.clock.advance(BEAT)
-        self.feed.leave(viewers[0])
-        self.clock.advance(BEAT)
+        self.clock.advance(INTERVAL)
+        self.feed.unsubscribe(viewers[0])
+        self.clock.advance(INTERVAL)
         self.assertEqual([viewer.kinds for viewer in viewers], [["state", "beat"], ["state", "beat", "beat"]])
         self.assertEqual(viewers[0].told, viewers[1].told[:2])
-        self.assertEqual(self.feed.viewers, 1)
+        self.assertEqual(self.feed.subscribers, 1)
 
     def test_who_does_not_read_is_told_all_once_it_has(self) -> None:
         viewer = self.join()
         viewer.blocked = True
-        self.clock.pump([BEAT] * 3)
+        self.clock.pump([INTERVAL] * 3)
         self.open()
         viewer.blocked = False
-        self.clock.pump([BEAT] * 2)
+        self.clock.pump([INTERVAL] * 2)
         self.assertEqual(viewer.kinds, ["state", "state", "beat"])
         self.assertEqual(len(viewer.told[1][1]["connections"]), 1)
 
     def test_nobody_is_told_twice_of_who_is_gone_when_somebody_looks_again(self) -> None:
         connection = self.open()
         viewer = self.join()
-        self.feed.leave(viewer)
-        self.clock.advance(BEAT)
+        self.feed.unsubscribe(viewer)
+        self.clock.advance(INTERVAL)
         self.table.closed(connection, EndReason.CLIENT)
         self.open(2)
         viewer = self.join()
-        self.clock.advance(BEAT)
+        self.clock.advance(INTERVAL)
         self.assertEqual([row[0] for row in viewer.told[0][1]["connections"]], ["2"])
         self.assertEqual((viewer.told[1][1]["closed"], viewer.told[1][1]["opened"]), ([], []))
 
     def test_who_comes_late_is_told_of_none_that_goes_before_it_came(self) -> None:
         connection = self.open()
         self.join()
-        self.clock.advance(BEAT)
+        self.clock.advance(INTERVAL)
         self.table.closed(connection, EndReason.CLIENT)
         viewer = self.join()
-        self.clock.advance(BEAT)
+        self.clock.advance(INTERVAL)
         (_, state), (_, beat) = viewer.told
         self.assertEqual([row[0] for row in state["connections"]], beat["closed"])
         self.assertEqual(state["beat"]["listed"], len(state["connections"]))
@@ -167,16 +180,16 @@ class FeedTests(SynchronousTestCase):
         looked = []
 
         class Counting(ConnectionTable):
-            def look(self) -> Changes:
+            def take_changes(self) -> Changes:
                 looked.append(clock.seconds())
-                return super().look()
+                return super().take_changes()
 
         clock = self.clock
         self.table.__class__ = Counting
         for _ in range(3):
             for _ in range(100):
-                self.feed.leave(self.join())
-            self.clock.advance(BEAT)
+                self.feed.unsubscribe(self.join())
+            self.clock.advance(INTERVAL)
         self.assertEqual(looked, [1000, 1001, 1002])
 
     def test_when_the_server_stops_the_viewers_are_let_go(self) -> None:

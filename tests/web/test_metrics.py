@@ -21,7 +21,7 @@ import echoreply
 import twisted
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.statistics import Condition, Process
+from echoreply.observe.statistics import Process, ServerState
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 from echoreply.web.metrics import Metrics
 from tests.support.sample_metrics import ALL_LISTENERS, OPENMETRICS, MadeUp, asked, labels_of, served
@@ -29,53 +29,52 @@ from tests.support.sample_metrics import ALL_LISTENERS, OPENMETRICS, MadeUp, ask
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 
 EXPECTED = """\
-# HELP echoreply_build_info What runs here.
+# HELP echoreply_build_info Versions of the server, Python and Twisted, and the I/O engine.
 # TYPE echoreply_build_info gauge
 echoreply_build_info{engine="uvloop",python="PYTHON",twisted="TWISTED",version="VERSION"} 1.0
-# HELP echoreply_condition What awaits a client who connects now: 1 for what does.
-# TYPE echoreply_condition gauge
-echoreply_condition{condition="starting"} 0.0
-echoreply_condition{condition="accepting"} 0.0
-echoreply_condition{condition="full"} 1.0
-echoreply_condition{condition="draining"} 0.0
-# HELP echoreply_connections_open Connections that are open.
+# HELP echoreply_server_state Server state: 1 for the current one, 0 for the others.
+# TYPE echoreply_server_state gauge
+echoreply_server_state{state="starting"} 0.0
+echoreply_server_state{state="accepting"} 0.0
+echoreply_server_state{state="full"} 1.0
+echoreply_server_state{state="draining"} 0.0
+# HELP echoreply_connections_open Open connections.
 # TYPE echoreply_connections_open gauge
 echoreply_connections_open{listener="10.0.0.1:8443",transport="tls"} 6.0
-# HELP echoreply_connections_accepted_total Connections that were accepted; they are open or have ended.
+# HELP echoreply_connections_accepted_total Accepted connections, open ones and ended ones.
 # TYPE echoreply_connections_accepted_total counter
 echoreply_connections_accepted_total{listener="10.0.0.1:8443",transport="tls"} 9.0
 # HELP echoreply_connections_ended_total Accepted connections that have ended, by reason.
 # TYPE echoreply_connections_ended_total counter
-echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="closed by the client",transport="tls"} 2.0
+echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="client",transport="tls"} 2.0
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="farewell",transport="tls"} 0.0
-echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="closed by a rule",transport="tls"} 0.0
-echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="message too long",transport="tls"} 0.0
+echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="rule",transport="tls"} 0.0
+echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="too_long",transport="tls"} 0.0
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="idle",transport="tls"} 1.0
-echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="server shutting down",transport="tls"} 0.0
-echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="aborted: drain timeout",transport="tls"} 0.0
-echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="connection reset or lost",transport="tls"} 0.0
-echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="worker process died",transport="tls"} 0.0
-# HELP echoreply_connections_refused_total Connections that were not accepted, by reason.
+echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="shutdown",transport="tls"} 0.0
+echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="aborted",transport="tls"} 0.0
+echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="reset",transport="tls"} 0.0
+echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="worker",transport="tls"} 0.0
+# HELP echoreply_connections_refused_total Refused connections, by reason.
 # TYPE echoreply_connections_refused_total counter
-echoreply_connections_refused_total{listener="10.0.0.1:8443",reason="too many connections",transport="tls"} 4.0
-echoreply_connections_refused_total{listener="10.0.0.1:8443",reason="too many connections from one host",\
-transport="tls"} 0.0
-echoreply_connections_refused_total{listener="10.0.0.1:8443",reason="denied by address",transport="tls"} 0.0
-# HELP echoreply_connections_failed_total Clients that the server could not understand below messages, by the layer.
+echoreply_connections_refused_total{listener="10.0.0.1:8443",reason="too_many",transport="tls"} 4.0
+echoreply_connections_refused_total{listener="10.0.0.1:8443",reason="too_many_from_host",transport="tls"} 0.0
+echoreply_connections_refused_total{listener="10.0.0.1:8443",reason="denied",transport="tls"} 0.0
+# HELP echoreply_connections_failed_total TLS and PROXY failures, by layer.
 # TYPE echoreply_connections_failed_total counter
 echoreply_connections_failed_total{layer="TLS",listener="10.0.0.1:8443",transport="tls"} 5.0
 # HELP echoreply_datagrams_dropped_total Datagrams that were not answered, by reason.
 # TYPE echoreply_datagrams_dropped_total counter
-# HELP echoreply_messages_answered_total Messages that were answered.
+# HELP echoreply_messages_answered_total Answered messages.
 # TYPE echoreply_messages_answered_total counter
 echoreply_messages_answered_total{listener="10.0.0.1:8443",transport="tls"} 3.0
-# HELP echoreply_received_bytes_total Bytes that were read.
+# HELP echoreply_received_bytes_total Bytes read.
 # TYPE echoreply_received_bytes_total counter
 echoreply_received_bytes_total{listener="10.0.0.1:8443",transport="tls"} 20.0
-# HELP echoreply_sent_bytes_total Bytes of replies that were sent.
+# HELP echoreply_sent_bytes_total Bytes of replies sent.
 # TYPE echoreply_sent_bytes_total counter
 echoreply_sent_bytes_total{listener="10.0.0.1:8443",transport="tls"} 56.0
-# HELP echoreply_reply_service_seconds From a complete message to its written reply; of 2,500 reads a second at most.
+# HELP echoreply_reply_service_seconds From a complete message to its written reply, of at most 2,500 reads a second.
 # TYPE echoreply_reply_service_seconds histogram
 echoreply_reply_service_seconds_bucket{le="1e-05",listener="10.0.0.1:8443",transport="tls"} 0.0
 echoreply_reply_service_seconds_bucket{le="2.5e-05",listener="10.0.0.1:8443",transport="tls"} 0.0
@@ -99,7 +98,7 @@ echoreply_reply_service_seconds_bucket{le="10.0",listener="10.0.0.1:8443",transp
 echoreply_reply_service_seconds_bucket{le="+Inf",listener="10.0.0.1:8443",transport="tls"} 3.0
 echoreply_reply_service_seconds_count{listener="10.0.0.1:8443",transport="tls"} 3.0
 echoreply_reply_service_seconds_sum{listener="10.0.0.1:8443",transport="tls"} 12.001
-# HELP echoreply_event_loop_lag_seconds By how much the event loop was late, looked at ten times a second.
+# HELP echoreply_event_loop_lag_seconds How late the event loop was, measured ten times a second.
 # TYPE echoreply_event_loop_lag_seconds histogram
 """
 
@@ -133,7 +132,7 @@ class ExpositionTests(SynchronousTestCase):
             service=histogram((0.0005, 2), (12.0, 1)),
         )
         there = {Listener((Layer.TLS,), IPv4Address("TCP", "10.0.0.1", 8443)): totals}
-        text, content_type = Metrics(MadeUp(Condition.FULL, there, []), "uvloop", False).exposition("text/html, */*")
+        text, content_type = Metrics(MadeUp(ServerState.FULL, there, []), "uvloop", False).exposition("text/html, */*")
         expected = EXPECTED.replace("PYTHON", platform.python_version())
         expected = expected.replace("TWISTED", twisted.__version__).replace("VERSION", echoreply.__version__)
         self.assertEqual(text.decode(), expected)
@@ -190,12 +189,12 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(samples(parse(plain.decode())), samples(parse_openmetrics(rich.decode())))
 
     def test_it_is_as_things_are_when_it_is_asked_for(self) -> None:
-        statistics = MadeUp(Condition.STARTING)
+        statistics = MadeUp(ServerState.STARTING)
         metrics = Metrics(statistics, "twisted", False)
-        self.assertIn(b'echoreply_condition{condition="starting"} 1.0\n', metrics.exposition()[0])
-        statistics.is_so = Condition.DRAINING
-        self.assertIn(b'echoreply_condition{condition="starting"} 0.0\n', metrics.exposition()[0])
-        self.assertIn(b'echoreply_condition{condition="draining"} 1.0\n', metrics.exposition()[0])
+        self.assertIn(b'echoreply_server_state{state="starting"} 1.0\n', metrics.exposition()[0])
+        statistics.is_so = ServerState.DRAINING
+        self.assertIn(b'echoreply_server_state{state="starting"} 0.0\n', metrics.exposition()[0])
+        self.assertIn(b'echoreply_server_state{state="draining"} 1.0\n', metrics.exposition()[0])
 
 
 class WhatIsThereFromTheStartTests(SynchronousTestCase):
@@ -217,14 +216,14 @@ class WhatIsThereFromTheStartTests(SynchronousTestCase):
         ended = set(values(found["echoreply_connections_ended"], "reason"))
         refused = set(values(found["echoreply_connections_refused"], "reason"))
         self.assertEqual(ended & refused, set())
-        self.assertEqual(ended, {reason.value for reason in EndReason})
-        self.assertEqual(refused, {reason.value for reason in RefusalReason})
+        self.assertEqual(ended, {reason.label for reason in EndReason})
+        self.assertEqual(refused, {reason.label for reason in RefusalReason})
         dropped = values(found["echoreply_datagrams_dropped"], "reason")
-        self.assertEqual(dropped, {reason.value: 0 for reason in DropReason})
+        self.assertEqual(dropped, {reason.label: 0 for reason in DropReason})
 
     def test_only_behind_proxies_there_are_proxies_to_distrust(self) -> None:
         refused = metrics_of(MadeUp())["echoreply_connections_refused"].samples
-        where = [s.labels["listener"] for s in refused if s.labels["reason"] == RefusalReason.UNTRUSTED.value]
+        where = [s.labels["listener"] for s in refused if s.labels["reason"] == RefusalReason.UNTRUSTED.label]
         self.assertEqual(where, ["127.0.0.1:8444"])
 
     def test_connections_and_datagrams_have_in_common_what_both_can_have(self) -> None:
@@ -237,7 +236,7 @@ class WhatIsThereFromTheStartTests(SynchronousTestCase):
         listener = ALL_LISTENERS[0]
         totals = Totals(refusals=Counter({RefusalReason.UNTRUSTED: 2}), failures=Counter({Layer.TLS: 3}))
         found = metrics_of(MadeUp(there_has_been={listener: totals}))
-        self.assertEqual(values(found["echoreply_connections_refused"], "reason")["not a trusted proxy"], 2)
+        self.assertEqual(values(found["echoreply_connections_refused"], "reason")["untrusted"], 2)
         self.assertEqual(values(found["echoreply_connections_failed"], "layer"), {"TLS": 3})
 
 
@@ -321,7 +320,7 @@ class PageTests(SynchronousTestCase):
             self.assertEqual(set(listed), set(values(found[name], "reason")))
         for label, name in {
             "transport": "echoreply_messages_answered",
-            "condition": "echoreply_condition",
+            "state": "echoreply_server_state",
             "layer": "echoreply_connections_failed",
         }.items():
             self.assertEqual(set(values(found[name], label)) - set(re.findall("`(.*?)`", rows[label])), set())

@@ -16,7 +16,7 @@ from echoreply.net.file_limits import MOST_LOOKING
 from echoreply.observe.connection_table import ConnectionTable
 from echoreply.observe.statistics import ProcessStatistics
 from echoreply.web.feed import Feed
-from echoreply.web.http import PATIENCE
+from echoreply.web.http import REQUEST_TIMEOUT
 from echoreply.web.metrics import Metrics
 from echoreply.web.site import site
 from tests.support.sample_metrics import OPENMETRICS
@@ -44,7 +44,7 @@ class SiteTests(SynchronousTestCase):
     def test_a_request_that_comes_a_byte_at_a_time_has_no_more_time_than_others(self) -> None:
         channel, transport = self.connect()
         channel.dataReceived(b"GET / HTTP/1.1\r\nX: ")
-        self.clock.pump([1] * (PATIENCE - 1))
+        self.clock.pump([1] * (REQUEST_TIMEOUT - 1))
         channel.dataReceived(b"y")
         self.assertFalse(transport.disconnected)
         self.clock.advance(1)
@@ -54,7 +54,7 @@ class SiteTests(SynchronousTestCase):
     def test_nor_has_a_body(self) -> None:
         channel, transport = self.connect()
         channel.dataReceived(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for _ in range(PATIENCE):
+        for _ in range(REQUEST_TIMEOUT):
             channel.dataReceived(b"5\r\nhello\r\n")
             self.clock.advance(1)
         self.assertTrue(transport.disconnected)
@@ -63,7 +63,7 @@ class SiteTests(SynchronousTestCase):
         channel, transport = self.connect()
         channel.dataReceived(b"GET /uplot.js HTTP/1.0\r\n\r\n")
         self.assertTrue(transport.disconnecting)
-        self.clock.pump([1] * (PATIENCE - 1))
+        self.clock.pump([1] * (REQUEST_TIMEOUT - 1))
         self.assertFalse(transport.disconnected)
         self.clock.advance(1)
         self.assertTrue(transport.disconnected)
@@ -71,7 +71,7 @@ class SiteTests(SynchronousTestCase):
     def test_who_looks_is_told_for_as_long_as_it_reads(self) -> None:
         channel, transport = self.connect()
         channel.dataReceived(b"GET /events HTTP/1.1\r\n\r\n")
-        for _ in range(3 * PATIENCE):
+        for _ in range(3 * REQUEST_TIMEOUT):
             transport.clear()
             self.clock.advance(1)
             self.assertIn(b"event: beat\n", transport.value())

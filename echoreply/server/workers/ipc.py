@@ -19,12 +19,13 @@ from zope.interface import implementer
 
 from echoreply.net.listener import Listener
 from echoreply.observe.connection_table import Changes
-from echoreply.observe.events import Event, WorkerOutput, described, tell
-from echoreply.observe.observer import NoObserver
+from echoreply.observe.event import Event, log_event, name_and_fields
+from echoreply.observe.events import WorkerOutput
+from echoreply.observe.observer import ReplyObserver
 
 
 @implementer(ILogObserver)
-class Sender(NoObserver):
+class Sender(ReplyObserver):
     """
     The worker's side: an observer of its log, and of its server.
 
@@ -40,7 +41,7 @@ class Sender(NoObserver):
         namespace = event.get("log_namespace", "-")
         if namespace == "echoreply" or level > LogLevel.info:
             text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-            self._send([level.name, namespace, text, *described(event)])
+            self._send([level.name, namespace, text, *name_and_fields(event)])
 
     def listening(self, listener: Listener) -> None:
         """Send that the worker serves."""
@@ -105,14 +106,14 @@ class Receiver:
         match json.loads(line):
             case [level, namespace, text, name, facts]:
                 told = Relayed(self._worker, LogLevel.lookupByName(level), text, name, facts)
-                tell(told, _logger(namespace))
+                log_event(told, _logger(namespace))
             case {**changes}:
                 self._changed(cast(Changes, changes))
             case _:
                 self._serves()
 
     def _receive_stray(self, line: bytes) -> None:
-        tell(WorkerOutput(worker=self._worker, text=line.decode(errors="backslashreplace")))
+        log_event(WorkerOutput(worker=self._worker, text=line.decode(errors="backslashreplace")))
 
 
 @cache

@@ -17,8 +17,9 @@ from twisted.internet.interfaces import IAddress
 
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import host_of
-from echoreply.observe.events import SharedLimitsFault, tell
-from echoreply.observe.observer import Connection, NoObserver
+from echoreply.observe.event import log_event
+from echoreply.observe.events import SharedLimitsFault
+from echoreply.observe.observer import Connection, ReplyObserver
 
 try:
     import fcntl
@@ -108,7 +109,7 @@ class LimitsDatabase:
         return float(count)
 
 
-class SharedLimits(NoObserver):
+class SharedLimits(ReplyObserver):
     """
     Bounds how many connections there are at once, in several processes together.
 
@@ -132,7 +133,7 @@ class SharedLimits(NoObserver):
         try:
             return self._shared_limits.take(self._worker, host_of(peer), self._most, self._most_per_host)
         except (OSError, sqlite3.Error):
-            tell(SharedLimitsFault())
+            log_event(SharedLimitsFault())
             return RefusalReason.TOO_MANY
 
     def closed(self, connection: Connection, reason: EndReason) -> None:

@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IAddress
 from echoreply.core.framing import Block
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.observer import Connection, NoObserver
+from echoreply.observe.observer import Connection, ReplyObserver
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 
 _END_REASONS = list(EndReason)
@@ -54,9 +54,9 @@ def new_shared_totals(listeners: int) -> int:
         return os.dup(file.fileno())
 
 
-class SharedTotals(NoObserver):
+class SharedTotals(ReplyObserver):
     """
-    Counts by listener, as L{TotalsObserver <echoreply.observe.statistics.TotalsObserver>} does, for another process.
+    Counts by listener, as a L{TotalsObserver <echoreply.observe.totals_observer.TotalsObserver>}, for another process.
 
     @param descriptor: what L{new_shared_totals} gave.
     @param listeners: the worker's; the same, in the same order, on both sides.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from echoreply.net.listener import Listener
-from echoreply.observe.statistics import Condition, Process
+from echoreply.observe.statistics import Process, ServerState
 from echoreply.observe.totals import Histogram, Totals
 from echoreply.server.workers.supervisor import Workers
 
@@ -23,16 +23,16 @@ class WorkersStatistics:
         self._most = most
         self.lag = Histogram()
 
-    def condition(self) -> Condition:
+    def state(self) -> ServerState:
         """Tell what awaits a client."""
         if not self._workers.running:
-            return Condition.DRAINING
+            return ServerState.DRAINING
         if not any(protocol.serves for protocol in self._workers.protocols.values()):
-            return Condition.STARTING
-        full = 0 < self._most <= sum(totals.open for totals in self.totals().values())
-        return Condition.FULL if full else Condition.ACCEPTING
+            return ServerState.STARTING
+        full = 0 < self._most <= sum(totals.open for totals in self.totals_by_listener().values())
+        return ServerState.FULL if full else ServerState.ACCEPTING
 
-    def totals(self) -> dict[Listener, Totals]:
+    def totals_by_listener(self) -> dict[Listener, Totals]:
         """Give what there has been until now, by where clients come in."""
         return self._workers.boards.totals()
 

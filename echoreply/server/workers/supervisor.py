@@ -37,9 +37,11 @@ from echoreply.net.binding import listening_on
 from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
 from echoreply.net.sockets import listening_sockets
-from echoreply.observe.connection_table import Changes, MergedTable
-from echoreply.observe.events import WorkerEnded, WorkerStarted, tell
+from echoreply.observe.connection_table import Changes
+from echoreply.observe.event import log_event
+from echoreply.observe.events import WorkerEnded, WorkerStarted
 from echoreply.observe.log import LogObserver
+from echoreply.observe.merged_table import MergedTable
 from echoreply.observe.totals import Totals
 from echoreply.server.compose import tcp_listeners
 from echoreply.server.reload import Reload
@@ -121,15 +123,15 @@ class WorkersTable(MergedTable):
         super().__init__(time)
         self._tell = tell
 
-    def look(self) -> Changes:
+    def take_changes(self) -> Changes:
         """Give what has changed between the last looks but one, and ask for more."""
         self._tell(LOOK)
-        return super().look()
+        return super().take_changes()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin anew, and have the workers do so."""
         self._tell(FORGET)
-        super().forget()
+        super().reset()
 
 
 class Workers(ProcessMonitor):
@@ -272,7 +274,7 @@ class Workers(ProcessMonitor):
                 raise
             self.ended(number, Failure())
         else:
-            tell(WorkerStarted(worker=number, pid=process.pid))
+            log_event(WorkerStarted(worker=number, pid=process.pid))
 
     def serves(self, number: int) -> None:
         """Take note that a worker serves; when all do for the first time, that is told. For its protocol to call."""
@@ -290,7 +292,7 @@ class Workers(ProcessMonitor):
         self.boards.ended(number)
         self.table.close(row_prefix(number))
         if self.running or not reason.check(ProcessDone):
-            tell(_worker_ended(number, reason, restarts=bool(self.running)))
+            log_event(_worker_ended(number, reason, restarts=bool(self.running)))
         process_exited(self, name)
         if self._shared_limits and self.running:
             self._shared_limits.forget(number)

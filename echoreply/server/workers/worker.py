@@ -29,10 +29,10 @@ from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
 from echoreply.net.listener import Listener
 from echoreply.net.sockets import AdoptedServerEndpoint
-from echoreply.observe.connection_table import MOST_ROWS, ConnectionTable
+from echoreply.observe.connection_table import MAX_ROWS, ConnectionTable
 from echoreply.observe.log import LogObserver
 from echoreply.observe.loop_lag import LoopLag
-from echoreply.observe.observer import IReplyObserver
+from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
 from echoreply.observe.totals import Totals
 from echoreply.server.accepting import connections_allowed
@@ -126,14 +126,14 @@ def _service(
     log = WorkerLogObserver(reactor, settings.log_messages, part=(number, settings.workers))
     listeners = tcp_listeners(settings)
     board = SharedTotals(BOARD, [listener for _, listener in listeners])
-    observers: list[IReplyObserver] = [own, board, sender, log]
+    observers: list[ReplyObserver] = [own, board, sender, log]
     heed: dict[bytes, Callable[[], object]] = {}
     watchers = []
     if sampling_clock:
-        table = ConnectionTable(sampling_clock.now, time, MOST_ROWS // settings.workers, row_prefix(number))
+        table = ConnectionTable(sampling_clock.now, time, MAX_ROWS // settings.workers, row_prefix(number))
         observers.append(table)
-        heed[LOOK] = lambda: sender.send_changes(table.look())
-        heed[FORGET] = table.forget
+        heed[LOOK] = lambda: sender.send_changes(table.take_changes())
+        heed[FORGET] = table.reset
         watchers.append(LoopLag(reactor, sampling_clock.now, board.lagged))
     refusals = [own.refusal]
     if shared_limits:

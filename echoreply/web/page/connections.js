@@ -1,29 +1,32 @@
-// The connections: all of them, and the table, in which only those in view are drawn.
+// The connections: all of them, and the table, in which only the rows in view are drawn.
 
-import { ageCell, bytesCell, countCell, element, fill, setAttribute, setText, textCell } from "./document.js";
+import {
+  addHeader, ageCell, bytesCell, countCell, element, fill, setAttribute, setText, textCell,
+} from "./document.js";
 import { count, seconds } from "./words.js";
 
-const CALM = 2; // seconds after the pointer or a finger moved over the rows until they change places again
+const CALM = 2; // seconds after the pointer or a finger moved over the rows until they may be sorted again
 const SPARE = 8; // rows above and below those in view
 const FALLBACK_ROW = 28; // pixels, while no row has been drawn that could be measured
 
-/** One row of the table, from the array that the server sends. */
+/** One connection, with a property for each of the columns that the server sends. */
 class Connection {
-  constructor(row, arrival) {
+  constructor(values, arrival) {
     this.arrival = arrival;
-    this.update(row);
+    this.update(values);
   }
 
-  update([id, peer, host, transport, tls, opened, active, messages, received, sent]) {
-    Object.assign(this, { id, peer, host, transport, tls, opened, active, messages, received, sent });
-    const [number, worker = "0"] = id.split(".").reverse(); // "17", or "2.17": worker 2's 17th
+  update(values) {
+    Object.assign(this, values);
+    const [number, worker = "0"] = this.id.split(".").reverse(); // "17", or "2.17": worker 2's 17th
     this.number = Number(worker) * 2 ** 40 + Number(number);
-    this.words = [id, peer, host, transport, tls].join("\n").toLowerCase();
+    this.words = Object.values(values).filter((value) => typeof value === "string").join("\n").toLowerCase();
     this.open = true;
   }
 }
 
 export class Connections {
+  #columns = []; // the names of the values in a row, as the server sends them
   #byId = new Map();
   #arrivals = 0;
 
@@ -35,7 +38,8 @@ export class Connections {
     return this.#byId.values();
   }
 
-  replace(rows) {
+  replace(columns, rows) {
+    this.#columns = columns;
     this.close([...this.#byId.keys()]);
     this.open(rows);
   }
@@ -50,47 +54,46 @@ export class Connections {
 
   open(rows) {
     for (const row of rows) {
-      const known = this.#byId.get(row[0]);
-      if (known) known.update(row);
-      else this.#byId.set(row[0], new Connection(row, ++this.#arrivals));
+      const values = Object.fromEntries(this.#columns.map((name, index) => [name, row[index]]));
+      const known = this.#byId.get(values.id);
+      if (known) known.update(values);
+      else this.#byId.set(values.id, new Connection(values, ++this.#arrivals));
     }
   }
 
-  change({ id, messages, received, sent }, time) {
-    for (let index = 0; index < id.length; index++) {
-      const connection = this.#byId.get(id[index]);
-      if (!connection) continue;
-      if (connection.received !== received[index]) connection.active = time;
-      connection.messages = messages[index];
-      connection.received = received[index];
-      connection.sent = sent[index];
-    }
+  /** Take new values: an array of ids, and one of values for each column that changes. */
+  change({ id: ids, ...columns }, time) {
+    ids.forEach((id, index) => {
+      const connection = this.#byId.get(id);
+      if (!connection) return;
+      if (connection.received !== columns.received[index]) connection.active = time;
+      for (const name in columns) connection[name] = columns[name][index];
+    });
   }
 }
 
 /**
- * What the columns show, by which key they sort, and whether that changes while a connection is open.
- *
- * Ages grow with the time, and so with what comes before it.
+ * The columns: the heading, the class of the cells, what a cell shows, the key that rows are sorted by, and whether the
+ * key changes while a connection is open. The keys of ages do not: they grow with the time, all by the same amount.
  */
 const COLUMNS = [
-  { cell: (c) => [c.id, "number"], key: (c) => c.number },
-  { cell: (c) => textCell(c.peer), key: (c) => c.peer },
-  { cell: (c) => textCell(c.host), key: (c) => c.host },
-  { cell: (c) => textCell(c.transport), key: (c) => c.transport },
-  { cell: (c) => textCell(c.tls), key: (c) => c.tls },
-  { cell: (c, now) => ageCell(now, c.opened), key: (c) => -c.opened },
-  { cell: (c) => countCell(c.messages), key: (c) => c.messages, changes: true },
-  { cell: (c) => bytesCell(c.received), key: (c) => c.received, changes: true },
-  { cell: (c) => bytesCell(c.sent), key: (c) => c.sent, changes: true },
-  { cell: (c, now) => ageCell(now, c.active), key: (c) => -c.active, changes: true },
+  { heading: "#", style: "id number", cell: (c) => [c.id], key: (c) => c.number },
+  { heading: "Client", style: "client", cell: (c) => textCell(c.client), key: (c) => c.client },
+  { heading: "Server", style: "server", cell: (c) => textCell(c.server), key: (c) => c.server },
+  { heading: "Transport", style: "transport", cell: (c) => textCell(c.transport), key: (c) => c.transport },
+  { heading: "TLS", style: "tls", cell: (c) => textCell(c.tls), key: (c) => c.tls },
+  { heading: "Age", style: "number", cell: (c, now) => ageCell(now, c.opened), key: (c) => -c.opened },
+  { heading: "Messages", style: "number", cell: (c) => countCell(c.messages), key: (c) => c.messages, changes: true },
+  { heading: "Bytes in", style: "number", cell: (c) => bytesCell(c.received), key: (c) => c.received, changes: true },
+  { heading: "Bytes out", style: "number", cell: (c) => bytesCell(c.sent), key: (c) => c.sent, changes: true },
+  { heading: "Idle", style: "number", cell: (c, now) => ageCell(now, c.active), key: (c) => -c.active, changes: true },
 ];
 
 /**
  * The connections in order, of which only those in view are in the document.
  *
- * Where somebody reads, rows don't change places: while the table has the focus, or a pointer moves over it, new ones
- * come at the end.
+ * Rows keep their places while they are being read: while the table has the focus or a pointer moves over it, new rows
+ * are added at the end.
  */
 export class ConnectionTable {
   #connections;
@@ -98,7 +101,7 @@ export class ConnectionTable {
   #order = [];
   #column = COLUMNS[0];
   #descending = true;
-  #wanted = "";
+  #filter = "";
   #touched = -Infinity;
   #rowHeight = FALLBACK_ROW;
   #now = 0;
@@ -106,13 +109,16 @@ export class ConnectionTable {
   #table = this.#region.querySelector("table");
   #rows = this.#region.querySelector(".rows");
   #spaces = [...this.#region.querySelectorAll(".space td")];
-  #headers = [...this.#table.querySelectorAll("th")];
+  #headers;
 
-  /** @param requestFrame: has the table drawn soon. */
+  /** @param requestFrame: schedules a call of `draw`. */
   constructor(connections, requestFrame) {
     this.#connections = connections;
     this.#requestFrame = requestFrame;
-    this.#headers.forEach((header, index) => header.firstChild.addEventListener("click", () => this.#sortBy(index)));
+    this.#headers = COLUMNS.map((column, index) =>
+      addHeader(this.#table, column.heading, column.style, () => this.#sortBy(index)));
+    setAttribute(this.#headers[0], "aria-sort", "descending");
+    for (const space of this.#spaces) space.colSpan = COLUMNS.length;
     this.#region.addEventListener("scroll", requestFrame, { passive: true });
     for (const hand of ["wheel", "touchmove", "pointermove"]) {
       this.#region.addEventListener(hand, () => { this.#touched = seconds(); }, { passive: true });
@@ -125,12 +131,12 @@ export class ConnectionTable {
   }
 
   filter(text) {
-    this.#wanted = text.trim().toLowerCase();
+    this.#filter = text.trim().toLowerCase();
     this.replace();
     this.#region.scrollTop = 0;
   }
 
-  /** Begin anew: with other connections, or another filter. */
+  /** Make the table of other connections, or with another filter. */
   replace() {
     this.#order = [];
     this.#add();
@@ -138,7 +144,7 @@ export class ConnectionTable {
     this.#requestFrame();
   }
 
-  /** Take what has been opened, closed and changed. */
+  /** Take the connections that have been opened, closed and changed. */
   update(now) {
     this.#now = now;
     const anchor = this.#anchor();
@@ -148,7 +154,7 @@ export class ConnectionTable {
     this.#returnTo(anchor);
   }
 
-  /** Say how many there are, and how many are looked at. */
+  /** Return how many connections there are, and how many of them the table has, as text. */
   summary(open) {
     const [shown, listed] = [this.#order.length, this.#connections.size];
     const more = open > listed ? `; ${count(listed)} of ${count(open)} are listed` : "";
@@ -162,7 +168,7 @@ export class ConnectionTable {
     const first = Math.max(0, Math.min(top, this.#order.length - visible) - SPARE);
     const last = Math.min(this.#order.length, first + visible + 2 * SPARE);
     const drawn = this.#order.slice(first, last);
-    fill(this.#rows, drawn.map((connection) => COLUMNS.map((column) => column.cell(connection, this.#now))));
+    fill(this.#rows, COLUMNS, drawn, this.#now);
     for (let index = 0; index < drawn.length; index++) {
       setAttribute(this.#rows.rows[index], "aria-rowindex", first + index + 2); // the headers are row 1
     }
@@ -181,7 +187,7 @@ export class ConnectionTable {
   #add() {
     const known = new Set(this.#order);
     for (const connection of this.#connections) {
-      if (!known.has(connection) && connection.words.includes(this.#wanted)) this.#order.push(connection);
+      if (!known.has(connection) && connection.words.includes(this.#filter)) this.#order.push(connection);
     }
   }
 
@@ -194,7 +200,7 @@ export class ConnectionTable {
     });
   }
 
-  /** Sort by a column: at first numbers from the largest and text from the first, then the other way. */
+  /** Sort by a column: numbers from the largest and text from the first, and the other way the second time. */
   #sortBy(index) {
     const header = this.#headers[index];
     const column = COLUMNS[index];
@@ -206,7 +212,7 @@ export class ConnectionTable {
     this.#requestFrame();
   }
 
-  /** The row at the top of the view, if what is being read there should stay, and by how much it is cut off. */
+  /** Return the row at the top of the view, and the position of the view, if the row has to stay there. */
   #anchor() {
     const { scrollTop } = this.#region;
     if (scrollTop === 0 || (this.#column.changes && !this.#held)) return null;

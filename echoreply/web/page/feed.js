@@ -2,14 +2,14 @@
 
 import { seconds } from "./words.js";
 
-const SILENCE = 5; // seconds without a beat, of which there is one a second, after which the server counts as gone
+const SILENCE = 5; // seconds without an event, after which the server counts as gone: there is one each second
 const RETRY = 1.5; // seconds until a stream that the server refused is asked for again
 
 /**
- * The server's events, for as long as somebody looks.
+ * The server's events, while the page is visible.
  *
  * @property link: "connecting", "live" or "gone".
- * @property since: when that began, in seconds of the browser's clock; of "gone", when something was last heard.
+ * @property since: when that began, in seconds of the browser's clock; of "gone", when the last event came.
  */
 export class Feed {
   link = "connecting";
@@ -23,8 +23,8 @@ export class Feed {
   /** @param listeners: functions `state`, `beat` and `link`. */
   constructor(listeners) {
     this.#listeners = listeners;
-    // A browser has six connections for all tabs that show one server over HTTP/1.1, and a stream keeps one of them:
-    // tabs that nobody sees give it back.
+    // Browsers have six HTTP/1.1 connections to a server, for all tabs together, and a stream occupies one: hidden tabs
+    // close theirs.
     document.addEventListener("visibilitychange", () => this.#open());
     this.#open();
   }
@@ -45,7 +45,7 @@ export class Feed {
     this.#expect();
   }
 
-  /** A connection can stay open with nobody at its other end. */
+  /** Expect an event soon: a connection can stay open when the server is gone. */
   #expect() {
     clearTimeout(this.#quiet);
     this.#quiet = setTimeout(() => {

@@ -1,17 +1,17 @@
-// The live page: what the server tells once a second, drawn once a second.
+// The live page: the server's feed, drawn once a second.
 //
-// Text from the server may hold what a client chose, such as a certificate's subject. It reaches the document as text
+// Text from the server can be chosen by a client, such as the subject of a certificate. It reaches the document as text
 // nodes and attribute values alone; the Content-Security-Policy allows no other script and no inline style.
 
 import { CHARTS, Chart, History } from "./charts.js";
 import { ConnectionTable, Connections } from "./connections.js";
-import { announce, bytesCell, countCell, element, fill, setAttribute, setText } from "./document.js";
+import { addHeader, announce, bytesCell, countCell, element, fill, setAttribute, setText } from "./document.js";
 import { Feed } from "./feed.js";
 import { bytes, count, duration, moment, seconds, timeOfDay } from "./words.js";
 
 const connections = new Connections();
 const history = new History();
-const page = { server: null, beat: null, heard: 0, fresh: false, another: false };
+const page = { server: null, reasons: {}, beat: null, heard: 0, fresh: false, another: false };
 let frame = 0;
 
 function requestFrame() {
@@ -28,7 +28,8 @@ const feed = new Feed({ state: takeState, beat: takeBeat, link: tellLink });
 function takeState(state) {
   page.another = page.server !== null && page.server.id !== state.server.id;
   page.server = state.server;
-  connections.replace(state.connections);
+  page.reasons = state.reasons;
+  connections.replace(state.columns, state.connections);
   history.replace(state.server.id, state.history);
   take(state.beat);
   table.replace();
@@ -44,7 +45,7 @@ function takeBeat(beat) {
 }
 
 function take(beat) {
-  if (page.beat && page.beat.condition !== beat.condition) announce(`The server is ${beat.condition}.`);
+  if (page.beat && page.beat.server_state !== beat.server_state) announce(`The server is ${beat.server_state}.`);
   page.beat = beat;
   page.heard = seconds();
   page.fresh = true;
@@ -54,11 +55,11 @@ function take(beat) {
 
 function tellLink(link) {
   if (link === "gone") announce("The server is gone. Trying again.");
-  else if (link === "live") announce(`Live. ${page.another ? "Another" : "The"} server is ${page.beat.condition}.`);
+  else if (link === "live") announce(`Live. ${page.another ? "Another" : "The"} server is ${page.beat.server_state}.`);
   requestFrame();
 }
 
-/** Draw what has changed: after a beat all of it, after scrolling only the connections. */
+/** Draw everything after an event of the feed, and only the connections after scrolling. */
 function draw() {
   drawSigns();
   if (!page.beat) return;
@@ -66,7 +67,7 @@ function draw() {
     page.fresh = false;
     drawServer(page.server, page.beat);
     drawTotals(page.beat.totals);
-    for (const id of ["refusals", "endings", "drops", "failures"]) drawReasons(id, page.beat[id]);
+    for (const id of ["refusals", "endings", "drops", "failures"]) drawReasons(id, page.beat[id], page.reasons[id]);
     drawListeners(page.beat.listeners);
     drawCharts();
   }
@@ -85,9 +86,9 @@ function drawServer(server, beat) {
 function drawSigns() {
   const gone = feed.link === "gone";
   const since = gone ? ` since ${timeOfDay(feed.since)} (${duration(seconds() - feed.since)}), trying again` : "";
-  const condition = page.beat?.condition ?? "…";
-  setText(element("condition"), gone && page.beat ? `was ${condition}` : condition);
-  setAttribute(element("condition"), "data-is", gone ? "" : condition);
+  const state = page.beat?.server_state ?? "…";
+  setText(element("server-state"), gone && page.beat ? `was ${state}` : state);
+  setAttribute(element("server-state"), "data-is", gone ? "" : state);
   setText(element("link"), feed.link + since);
   setAttribute(element("link"), "data-is", feed.link);
   document.body.classList.toggle("gone", gone);
@@ -96,7 +97,7 @@ function drawSigns() {
   if (document.title !== title) document.title = title;
 }
 
-/** Time goes on in the charts when the server is gone. */
+/** Draw the charts up to now, also while the server is gone. */
 function drawCharts() {
   const later = feed.link === "gone" ? seconds() - page.heard : 0;
   for (const chart of charts) chart.draw(history, page.beat.time + later);
@@ -112,22 +113,34 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const chart of charts) chart.recolour();
 });
 
-// ---- Tables that fit into the document
+// ---- Tables that are drawn as a whole
 
-/** Show reasons, the most frequent first. */
-function drawReasons(id, reasons) {
-  const sorted = Object.entries(reasons).sort(([a, many], [b, more]) => more - many || (a < b ? -1 : 1));
-  if (!sorted.length) sorted.push(["none", 0]);
-  fill(element(id).tBodies[0], sorted.map(([reason, number]) => [[reason], countCell(number)]));
+const REASON_COLUMNS = [
+  { cell: ([reason]) => [reason] },
+  { style: "number", cell: ([, number]) => countCell(number) },
+];
+
+/** Show how often each reason occurred, the most frequent first. Layers have no texts: their names are shown. */
+function drawReasons(id, counts, texts = {}) {
+  const counted = Object.entries(counts).map(([label, number]) => [texts[label] ?? label, number]);
+  counted.sort(([a, many], [b, more]) => more - many || (a < b ? -1 : 1));
+  fill(element(id).tBodies[0], REASON_COLUMNS, counted.length ? counted : [["none", 0]]);
 }
 
+const LISTENER_COLUMNS = [
+  { heading: "Listener", cell: (l) => [l.listener] },
+  { heading: "Transport", cell: (l) => [l.transport] },
+  { heading: "Open", style: "number", cell: (l) => countCell(l.open) },
+  { heading: "Accepted", style: "number", cell: (l) => countCell(l.accepted) },
+  { heading: "Refused", style: "number", cell: (l) => countCell(l.refused) },
+  { heading: "Replies", style: "number", cell: (l) => countCell(l.messages) },
+  { heading: "Bytes in", style: "number", cell: (l) => bytesCell(l.received) },
+  { heading: "Bytes out", style: "number", cell: (l) => bytesCell(l.sent) },
+];
+for (const { heading, style } of LISTENER_COLUMNS) addHeader(element("listeners"), heading, style);
+
 function drawListeners(listeners) {
-  fill(element("listeners").tBodies[0], listeners.map((listener) => [
-    [listener.listener],
-    [listener.transport],
-    ...[listener.open, listener.accepted, listener.refused, listener.messages].map(countCell),
-    ...[listener.received, listener.sent].map(bytesCell),
-  ]));
+  fill(element("listeners").tBodies[0], LISTENER_COLUMNS, listeners);
 }
 
 const TROUBLE = ["refused", "failed", "dropped"];

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.net.listener import Listener
 from echoreply.observe.connection_table import Changes
-from echoreply.observe.events import Message, NotLogged, SharedLimitsFault, described, tell
+from echoreply.observe.event import log_event, name_and_fields
+from echoreply.observe.events import EventsNotLogged, MessageAnswered, SharedLimitsFault
 from echoreply.server.workers.ipc import Lines, Receiver, Sender
 
 
@@ -61,11 +62,11 @@ class RelayTests(SynchronousTestCase):
 
     def test_an_event_keeps_its_name_and_fields_and_gains_the_worker(self) -> None:
         ends = {"peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tcp"}
-        tell(Message(**ends, connection=7, message=b"\xff", bytes=300), self.log)
+        log_event(MessageAnswered(**ends, connection=7, message=b"\xff", bytes=300), self.log)
         self.log.warn("so so")
         self.assertEqual(self.received(), [r'worker 2: 192.0.2.1:4000 sent "\xff"... (300 bytes)', "worker 2: so so"])
         self.assertEqual(
-            [described(event) for event in self.events],
+            [name_and_fields(event) for event in self.events],
             [
                 ("message", {"worker": 2, **ends, "connection": 7, "message": r"\xff", "bytes": 300}),
                 ("log", {"worker": 2, "namespace": "echoreply", "text": "so so"}),
@@ -73,23 +74,23 @@ class RelayTests(SynchronousTestCase):
         )
 
     def test_an_event_for_machines_only_stays_one(self) -> None:
-        tell(NotLogged(what="handshakes", count=3), self.log)
+        log_event(EventsNotLogged(what="handshakes", count=3), self.log)
         self.assertEqual(self.received(), [""])
-        self.assertEqual(described(self.events[0])[1]["count"], 3)
+        self.assertEqual(name_and_fields(self.events[0])[1]["count"], 3)
 
     def test_a_traceback_is_a_field_of_its_own(self) -> None:
         try:
             raise ValueError("what was wrong")
         except ValueError:
-            tell(SharedLimitsFault(), self.log)
+            log_event(SharedLimitsFault(), self.log)
         self.received()
-        name, fields = described(self.events[0])
+        name, fields = name_and_fields(self.events[0])
         self.assertEqual((name, list(fields)), ("shared_limits_fault", ["worker", "traceback"]))
         self.assertIn("ValueError: what was wrong", fields["traceback"])
 
     def test_what_was_written_elsewhere_is_an_event(self) -> None:
         self.receiver.stray(b"Fatal\n")
-        self.assertEqual(described(self.events[0]), ("worker_output", {"worker": 2, "text": "Fatal"}))
+        self.assertEqual(name_and_fields(self.events[0]), ("worker_output", {"worker": 2, "text": "Fatal"}))
 
     def test_that_it_serves_is_told(self) -> None:
         self.sender.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))

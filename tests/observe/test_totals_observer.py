@@ -1,4 +1,4 @@
-"""What an operator asks first."""
+"""Totals, added up by an observer."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,13 +8,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Listener
 from echoreply.observe.observer import Connection
-from echoreply.observe.statistics import TotalsObserver
+from echoreply.observe.totals_observer import TotalsObserver
 
 ADDRESS = IPv4Address("TCP", "192.0.2.9", 8088)
 LISTENER = Listener()
 
 
-class CountsTests(SynchronousTestCase):
+class TotalsObserverTests(SynchronousTestCase):
     def test_what_was_said_on_open_and_ended_connections_is_counted(self) -> None:
         counts = TotalsObserver()
         first, second = (Connection(number, ADDRESS, ADDRESS) for number in (1, 2))

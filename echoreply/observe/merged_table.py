@@ -1,0 +1,85 @@
+"""One table of connections made from the tables of several processes, by the changes that they send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from echoreply.observe.connection_table import COUNTS, Changes, Row, make_changes, named
+
+
+class MergedTable:
+    """
+    A L{Table <echoreply.observe.connection_table.Table>} made from the changes of several others.
+
+    @param unix_time: returns seconds since 1970.
+    """
+
+    def __init__(self, unix_time: Callable[[], float]) -> None:
+        self._unix_time = unix_time
+        # The rows now; which of them have come and which have changed since the last take_changes(), as ordered sets;
+        # and the rows that have gone since.
+        self._rows: dict[str, Row] = {}
+        self._opened: dict[str, None] = {}
+        self._changed: dict[str, None] = {}
+        self._closed: dict[str, Row] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows) - len(self._opened) + len(self._closed)
+
+    def add(self, prefix: str, changes: Changes) -> None:
+        """
+        Apply the changes of one of the tables.
+
+        @param prefix: what the ids of its rows begin with, and no other table's.
+        """
+        if changes["reset"]:
+            self.close(prefix)
+        for row_id in changes["closed"]:
+            self._close(row_id)
+        for values in changes["opened"]:
+            row = Row(*values)  # JSON has made a list of it.
+            self._rows[row.id] = row
+            self._opened[row.id] = None
+        now = round(self._unix_time(), 1)
+        changed = changes["changed"]
+        for row_id, *counts in zip(changed["id"], *(changed[name] for name in COUNTS), strict=True):
+            # Changes from before a reset can arrive after it.
+            if before := self._rows.get(row_id):
+                row = before._replace(**named(tuple(counts)))
+                self._rows[row_id] = row._replace(active=now) if row.received != before.received else row
+                self._changed[row_id] = None
+
+    def close(self, prefix: str) -> None:
+        """Remove all rows whose ids begin with a prefix, such as those of a process that has ended."""
+        for row_id in [row_id for row_id in self._rows if row_id.startswith(prefix)]:
+            self._close(row_id)
+
+    def take_changes(self) -> Changes:
+        taken = make_changes(
+            closed=list(self._closed),
+            opened=[self._rows[row_id] for row_id in self._opened],
+            changed={
+                row_id: tuple(getattr(self._rows[row_id], name) for name in COUNTS)
+                for row_id in self._changed
+                if row_id not in self._opened
+            },
+        )
+        self._opened, self._changed, self._closed = {}, {}, {}
+        return taken
+
+    def rows(self) -> list[Row]:
+        return [*self._closed.values(), *(row for row_id, row in self._rows.items() if row_id not in self._opened)]
+
+    def reset(self) -> None:
+        """Empty the table. The tables that it is made from have to be reset as well."""
+        self._rows, self._opened, self._changed, self._closed = {}, {}, {}, {}
+
+    def _close(self, row_id: str) -> None:
+        row = self._rows.pop(row_id, None)
+        if row is None:
+            return
+        self._changed.pop(row_id, None)
+        if row_id in self._opened:
+            del self._opened[row_id]
+        else:
+            self._closed[row_id] = row
