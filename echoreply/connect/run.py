@@ -1,4 +1,4 @@
-"""Running the reactor for a command: until its main coroutine has returned a status, or a signal ends it."""
+"""Runs the reactor for a command, until its main coroutine has returned an exit status, or a signal ends it."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class Session:
                 say(mistake)
                 return 2
         if options.insecure:
-            say("--insecure: nobody checks whose certificate the server has")
+            say("--insecure: the server's certificate is not verified")
         with ExitStack() as stack:
             progress: Callable[[float, Recording], object] = ignore
             if options.load and sys.stderr.isatty():
