@@ -308,7 +308,7 @@ class Interactive:
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
-            Logger("echoreply").failure("a fault in the client itself", failure)
+            Logger("echoreply").failure("internal error", failure)
             self.end(Outcome(1))
 
     def _show(self, rows: bytes) -> None:

@@ -48,7 +48,7 @@ def run_reactor(
         try:
             status = await main()
         except Exception:
-            Logger("echoreply").failure("a fault in the program itself")
+            Logger("echoreply").failure("internal error")
             status = 1
         end(status)
 
