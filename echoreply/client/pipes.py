@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from echoreply.client.bridge import ReplyClient, ReplyClientFactory, StdioProtocol
 from echoreply.client.outcome import LINE_TOO_LONG, Outcome, outcome_of
 from echoreply.connect.datagram_transport import DatagramTransport
-from echoreply.connect.failures import why_lost, why_not_connected
+from echoreply.connect.failures import INSECURE, why_lost, why_not_connected
 from echoreply.connect.run import run_reactor
 from echoreply.connect.target import IClientReactor, connect_target, connection_words
 from echoreply.core.input_lines import Eol, InputLines
@@ -42,8 +42,6 @@ TERMINAL_WAIT = 0.5
 Seconds of silence after which the client closes the connection, once the input has ended; the defaults of C{--wait}.
 At a terminal the user has seen the replies before ending the input.
 """
-
-INSECURE = "--insecure: the server's certificate is not verified"
 
 
 async def converse(reactor: IClientReactor, options: argparse.Namespace, say: Say, stdin: int, stdout: int) -> Outcome:

@@ -17,8 +17,9 @@ from echoreply.client.editor_link import SentLines
 from echoreply.client.history import History, history_path
 from echoreply.client.interactive import Interactive, InteractiveOptions
 from echoreply.client.outcome import Outcome
-from echoreply.client.pipes import INSECURE, STDERR, TERMINAL_WAIT, Say, input_lines
+from echoreply.client.pipes import STDERR, TERMINAL_WAIT, Say, input_lines
 from echoreply.client.transcript import Transcript
+from echoreply.connect.failures import INSECURE
 from echoreply.connect.run import run_reactor, status_of_signal
 from echoreply.connect.target import IClientReactor, connect_target
 

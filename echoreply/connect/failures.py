@@ -1,4 +1,4 @@
-"""Messages for the user about connections that could not be established, or were lost."""
+"""Messages for the user about connections: why one could not be established, why one was lost, and a warning."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from twisted.internet import error
 
 RESET = "the connection was reset"
+INSECURE = "--insecure: the server's certificate is not verified"
 CLOSED = "the server closed the connection"
 
 
