@@ -12,7 +12,7 @@ for C{stdio.StandardIO} are in L{bridge}.
     interactive     sends the editor's lines over one connection after another
     states          the states of interactive and bridge, and their transitions
     editor_link     the editor's end of one connection
-    waiting_lines   lines that are held until they can be sent
+    line_queue      lines that could not be sent yet
     backoff         waits between attempts to connect
     round_trips     which reply belongs to which line, and its time
     display         rows for the terminal

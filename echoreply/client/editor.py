@@ -47,8 +47,9 @@ MAX_BUFFERED = 65536
 HELP_KEY = "Ctrl-]"
 KEYS = (
     "Enter sends; Up and Down show earlier lines, Ctrl-R searches",
-    "Ctrl-A and Ctrl-E go to the start and end; Ctrl-W deletes a word,",
-    "Ctrl-U and Ctrl-K all to the left or right; Ctrl-Y pastes it",
+    "Ctrl-A goes to the start of the line, Ctrl-E to the end",
+    "Ctrl-W deletes a word, Ctrl-U to the start, Ctrl-K to the end;",
+    "Ctrl-Y pastes what was deleted",
     "Ctrl-Q and a key inserts that key; Ctrl-L clears the screen",
     "Ctrl-Z suspends this program until fg; Ctrl-C exits at once",
     "quit, or Ctrl-D on an empty line, exits after the last reply",

@@ -19,11 +19,11 @@ from echoreply.client.backoff import Backoff
 from echoreply.client.bridge import ReplyClientFactory, SessionEnd, StdioProtocol
 from echoreply.client.display import Display, Unfinished
 from echoreply.client.editor_link import EditorLink, LineTooLongError, SentLines
+from echoreply.client.line_queue import LineQueue, counted
 from echoreply.client.outcome import LINE_TOO_LONG, Outcome, outcome_of
 from echoreply.client.round_trips import RoundTrips
 from echoreply.client.states import INTERACTIVE, InteractiveEvent, InteractiveState
 from echoreply.client.transcript import RECEIVED, SENT, Transcript
-from echoreply.client.waiting_lines import WaitingLines, counted
 from echoreply.connect.failures import why_lost, why_not_connected
 from echoreply.connect.target import ConnectTarget, connection_words
 from echoreply.core.input_lines import Eol, with_eol
@@ -31,8 +31,8 @@ from echoreply.core.state_machine import StateMachine
 
 PROMPT = "> "
 
-HELD_UNTIL_CONNECTED = "not connected: lines are held, and sent in order once connected"
-EXITS_WHEN_SENT = "not connected: exits once the held lines are sent; Ctrl-C exits now"
+QUEUED_UNTIL_CONNECTED = "not connected: lines are queued, and sent in order once connected"
+EXITS_WHEN_SENT = "not connected: exits once the queued lines are sent; Ctrl-C exits now"
 
 
 class IEditor(Protocol):
@@ -83,7 +83,7 @@ class Interactive:
     Connects, sends the editor's lines, shows replies, and connects again if that is wanted.
 
     Its states are those of L{InteractiveState}. Lines that are entered while there is no connection, or while its
-    buffer is full, are held and sent in order. After the input has ended, held lines are sent first.
+    buffer is full, are queued and sent in order. After the input has ended, queued lines are sent first.
 
     @param clock: the reactor, or another source of time.
     @ivar done: fires with the L{Outcome} when the client has ended.
@@ -98,11 +98,11 @@ class Interactive:
         self._display = display
         self._editor = editor
         self._machine = StateMachine(INTERACTIVE, InteractiveState.STARTING)
-        self._waiting = WaitingLines()
+        self._queue = LineQueue()
         self._link: EditorLink | None = None
         self._hint = options.hint
         self._line_too_long = False
-        self._hold_announced = False
+        self._queue_announced = False
         self._connecting: Deferred[Outcome] | None = None
         self.done: Deferred[Outcome] = Deferred()
 
@@ -124,9 +124,9 @@ class Interactive:
             return
         self._machine.process(InteractiveEvent.END)
         if outcome.status < 128:
-            if self._waiting:
+            if self._queue:
                 message = f"{outcome.message}; " if outcome.message else ""
-                outcome = Outcome(1, f"{message}{self._waiting} not sent")
+                outcome = Outcome(1, f"{message}{counted(len(self._queue))} not sent")
             elif self._line_too_long and not outcome.status:
                 outcome = Outcome(1, LINE_TOO_LONG)
         self._show(self._display.ended())
@@ -141,7 +141,7 @@ class Interactive:
     # Called by the editor.
 
     def line_entered(self, text: str) -> None:
-        """Send a line, or hold it. Bytes that are not UTF-8 are surrogates in it."""
+        """Send a line, or queue it. Bytes that are not UTF-8 are surrogates in it."""
         if self._input_ended:
             return
         line = text.encode("utf-8", "surrogateescape") + b"\n"
@@ -149,7 +149,7 @@ class Interactive:
         probe = self._options.lines()
         probe.receive(line)
         if not probe.quit:
-            self._waiting.add(line)
+            self._queue.add(line)
         if probe.over:
             self._end_input()
         self._lines_changed()
@@ -182,16 +182,16 @@ class Interactive:
         pieces = link.round_trips.received(data, now)
         self._show(b"".join([self._display.received(piece, columns) for piece in pieces]))
 
-    def _send_waiting(self) -> None:
-        """Send held lines while the connection is ready; then, if the input has ended, close its sending side."""
+    def _send_queued(self) -> None:
+        """Send queued lines while the connection is ready; then, if the input has ended, close its sending side."""
         link = None if self.state is InteractiveState.ENDED else self._link
-        while link and link.ready and self._waiting:
-            self._send(link, self._waiting.next())
-        if link and link.ready and self._waiting.ended:
+        while link and link.ready and self._queue:
+            self._send(link, self._queue.next())
+        if link and link.ready and self._queue.ended:
             self._machine.process(InteractiveEvent.REQUEST_END)
             link.finish()
-        held = len(self._waiting)
-        self._editor.prompt(f"({held} waiting) {PROMPT}" if held else PROMPT)
+        queued = len(self._queue)
+        self._editor.prompt(f"({queued} queued) {PROMPT}" if queued else PROMPT)
 
     def _send(self, link: EditorLink, line: bytes) -> None:
         now = self._clock.seconds()
@@ -217,24 +217,24 @@ class Interactive:
 
     @property
     def _input_ended(self) -> bool:
-        return self._waiting.ended or self.state is InteractiveState.ENDED
+        return self._queue.ended or self.state is InteractiveState.ENDED
 
     def _end_input(self) -> None:
-        self._waiting.ended = True
+        self._queue.ended = True
         self._editor.end_input()
 
     def _lines_changed(self) -> None:
         """Send what can be sent, and say what happens to the rest while there is no connection."""
-        self._send_waiting()
+        self._send_queued()
         if self.state in (InteractiveState.CONNECTED, InteractiveState.ENDING, InteractiveState.ENDED):
             return
-        if self._waiting.ended and not self._waiting:
+        if self._queue.ended and not self._queue:
             self.end(Outcome(0))
-        elif self._waiting.ended:
+        elif self._queue.ended:
             self.say(EXITS_WHEN_SENT)
-        elif not self._hold_announced:
-            self._hold_announced = True
-            self.say(HELD_UNTIL_CONNECTED)
+        elif not self._queue_announced:
+            self._queue_announced = True
+            self.say(QUEUED_UNTIL_CONNECTED)
 
     # One connection after another.
 
@@ -277,17 +277,17 @@ class Interactive:
             ),
             self._clock.seconds(),
             received=self._received,
-            ready=self._send_waiting,
+            ready=self._send_queued,
         )
         self._display.connected()
         self.say(
             f"connected to {connection_words(stdio.client.transport)}"
-            + (f"; sending {self._waiting} that had to wait" if self._waiting else "")
+            + (f"; sending {counted(len(self._queue), 'queued')}" if self._queue else "")
         )
         hint, self._hint = self._hint, ""
         if hint:
             self.say(hint)
-        self._hold_announced = False
+        self._queue_announced = False
         stdio.makeConnection(link)  # type: ignore[no-untyped-call]
         # The connection's own set-up has to be complete before a line can end it.
         self._clock.callLater(0, link.resumeProducing)

@@ -90,7 +90,7 @@ class RememberingEditor:
 
 
 REFUSED = "client: cannot connect to there: connection refused"
-WAITS = "client: not connected: lines are held, and sent in order once connected"
+WAITS = "client: not connected: lines are queued, and sent in order once connected"
 
 
 class InteractiveTestCase(SynchronousTestCase):
@@ -171,17 +171,17 @@ class ConversationTests(InteractiveTestCase):
 
     def test_lines_typed_before_there_is_a_connection_are_sent_then(self) -> None:
         self.type("a", "b")
-        self.assertEqual(self.editor.before, "(2 waiting) > ")
+        self.assertEqual(self.editor.before, "(2 queued) > ")
         self.assertEqual(self.editor.take(), ["> a", WAITS, "> b"])
         socket = self.connect()
-        self.assertTrue(self.editor.take()[0].endswith("; sending 2 lines that had to wait"))
+        self.assertTrue(self.editor.take()[0].endswith("; sending 2 queued lines"))
         self.assertEqual(socket.take(), b"a\nb\n")
         self.assertEqual(self.editor.before, "> ")
 
     def test_lines_wait_while_the_connection_takes_no_more(self) -> None:
         socket = self.connect()
         self.type("x" * 65536, "a", "b")
-        self.assertEqual(self.editor.before, "(2 waiting) > ")
+        self.assertEqual(self.editor.before, "(2 queued) > ")
         self.assertTrue(socket.take().endswith(b"x\n"))
         socket.flush()
         self.assertEqual(socket.take(), b"a\nb\n")
@@ -236,7 +236,7 @@ class LeavingTests(InteractiveTestCase):
         self.assertNoResult(self.interactive.done)
         self.assertEqual(
             self.editor.take()[-1],
-            "client: not connected: exits once the held lines are sent; Ctrl-C exits now",
+            "client: not connected: exits once the queued lines are sent; Ctrl-C exits now",
         )
         socket = self.connect()
         self.assertEqual(socket.take(), b"a\n")

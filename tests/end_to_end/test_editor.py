@@ -355,11 +355,11 @@ class TestRetry:
             server.stop()
             emulator.wait_for("retrying in")
             emulator.type("two\rthree\r")
-            emulator.wait_until(lambda: emulator.cursor()[0] == "(2 waiting) >")
-            emulator.wait_for("lines are held, and sent in order once connected")
+            emulator.wait_until(lambda: emulator.cursor()[0] == "(2 queued) >")
+            emulator.wait_for("lines are queued, and sent in order once connected")
             start_as_told(listen=here)
             emulator.wait_for_rows("< server reply:two", "< server reply:three", ">")
-            emulator.wait_until(lambda: "; sending 2 lines that had to wait" in "".join(emulator.rows()))
+            emulator.wait_until(lambda: "; sending 2 queued lines" in "".join(emulator.rows()))
             emulator.type(CTRL_D)
             assert emulator.wait() == 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 
-class WaitingLines:
+class LineQueue:
     """
     Queues lines in the order in which they were entered.
 
@@ -19,9 +19,6 @@ class WaitingLines:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def __str__(self) -> str:
-        return counted(len(self._lines))
-
     def add(self, line: bytes) -> None:
         """Queue a line."""
         self._lines.append(line)
@@ -31,6 +28,6 @@ class WaitingLines:
         return self._lines.popleft()
 
 
-def counted(lines: int) -> str:
-    """Return a number of lines in words, such as C{2 lines}."""
-    return "1 line" if lines == 1 else f"{lines} lines"
+def counted(lines: int, attribute: str = "") -> str:
+    """Return a number of lines in words, such as C{2 lines} or C{1 queued line}."""
+    return f"{lines} {attribute}{' ' if attribute else ''}{'line' if lines == 1 else 'lines'}"
