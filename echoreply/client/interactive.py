@@ -31,8 +31,8 @@ from echoreply.core.state_machine import StateMachine
 
 PROMPT = "> "
 
-QUEUED_UNTIL_CONNECTED = "not connected: lines are queued, and sent in order once connected"
-EXITS_WHEN_SENT = "not connected: exits once the queued lines are sent; Ctrl-C exits now"
+QUEUED_UNTIL_CONNECTED = "not connected: lines are queued until there is a connection"
+EXITS_WHEN_SENT = "not connected: exits once the queue is sent, or with Ctrl-C"
 
 
 class IEditor(Protocol):

@@ -66,7 +66,7 @@ def run(
         connect_timeout=options.connect_timeout,
         backoff=Backoff(SystemRandom()) if options.retry else None,
         transcript=transcript,
-        hint=f"type lines to send them; quit or Ctrl-D exits, {HELP_KEY} shows help",
+        hint=f"type lines to send; quit or Ctrl-D exits, {HELP_KEY} shows help",
         keys=KEYS,
     )
     display = Display(program, colour=colour, dump=options.hex, times=options.time, raw=options.raw)

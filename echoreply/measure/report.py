@@ -49,7 +49,7 @@ def reply_line(number: int, seconds: float, target: str) -> str:
 def wrong_line(reply: WrongReply) -> str:
     """Return the line for a wrong reply."""
     sent = f"sent {quote(reply.sent, MAX_SHOWN)}, " if reply.sent else ""
-    return f"wrong reply, {reply.reason}: {sent}received {quote(reply.received, MAX_SHOWN)}"
+    return f"wrong reply ({reply.reason}): {sent}received {quote(reply.received, MAX_SHOWN)}"
 
 
 def summary(result: Result) -> list[str]:

@@ -90,7 +90,7 @@ class RememberingEditor:
 
 
 REFUSED = "client: cannot connect to there: connection refused"
-WAITS = "client: not connected: lines are queued, and sent in order once connected"
+WAITS = "client: not connected: lines are queued until there is a connection"
 
 
 class InteractiveTestCase(SynchronousTestCase):
@@ -236,7 +236,7 @@ class LeavingTests(InteractiveTestCase):
         self.assertNoResult(self.interactive.done)
         self.assertEqual(
             self.editor.take()[-1],
-            "client: not connected: exits once the queued lines are sent; Ctrl-C exits now",
+            "client: not connected: exits once the queue is sent, or with Ctrl-C",
         )
         socket = self.connect()
         self.assertEqual(socket.take(), b"a\n")

@@ -356,7 +356,7 @@ class TestRetry:
             emulator.wait_for("retrying in")
             emulator.type("two\rthree\r")
             emulator.wait_until(lambda: emulator.cursor()[0] == "(2 queued) >")
-            emulator.wait_for("lines are queued, and sent in order once connected")
+            emulator.wait_for("lines are queued until there is a connection")
             start_as_told(listen=here)
             emulator.wait_for_rows("< server reply:two", "< server reply:three", ">")
             emulator.wait_until(lambda: "; sending 2 queued lines" in "".join(emulator.rows()))

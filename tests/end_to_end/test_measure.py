@@ -107,7 +107,7 @@ class TestAsPing:
     def test_a_wrong_reply_is_told_as_it_comes(self) -> None:
         with faulty_server("change", "2") as where:
             status, output, _ = measure("-c", 3, "-i", 0.01, *where)
-        assert output.splitlines()[1].startswith('wrong reply, differs: sent "0:0000000002 ')
+        assert output.splitlines()[1].startswith('wrong reply (differs): sent "0:0000000002 ')
         assert status == 1
 
     def test_ctrl_c_before_it_is_connected_ends_it_as_any_program(self) -> None:
@@ -285,7 +285,7 @@ class TestFaults:
             "received": messages.reply(100).decode(),
             "reason": "out of order",
         }
-        assert 'first wrong reply, out of order: sent "0:0000000100 x' in said
+        assert 'first wrong reply (out of order): sent "0:0000000100 x' in said
 
     def test_a_reply_that_differs_in_a_byte_is_wrong(self) -> None:
         with faulty_server("change", "100") as where:

@@ -43,9 +43,9 @@ class FaultTests(SynchronousTestCase):
         wrong = WrongReply(b"1\n", b"\x1b[2J" + b"x" * 1000, "differs")
         self.assertEqual(
             wrong_line(wrong),
-            'wrong reply, differs: sent "1\\n", received "\\x1b[2J' + "x" * 252 + '"... (1004 bytes)',
+            'wrong reply (differs): sent "1\\n", received "\\x1b[2J' + "x" * 252 + '"... (1004 bytes)',
         )
-        self.assertEqual(wrong_line(WrongReply(b"", b"x", "unsolicited")), 'wrong reply, unsolicited: received "x"')
+        self.assertEqual(wrong_line(WrongReply(b"", b"x", "unsolicited")), 'wrong reply (unsolicited): received "x"')
 
     def test_each_kind_is_told(self) -> None:
         wrong = WrongReply(b"1\n", b"2\n", "differs")
@@ -53,7 +53,7 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual(
             [line[:42] for line in lines],
             [
-                'first wrong reply, differs: sent "1\\n", re',
+                'first wrong reply (differs): sent "1\\n", r',
                 'first lost reply: sent "3\\n", received not',
                 "the rate was not reached: 5 messages were ",
                 "the load generator used 97% of a core: it ",
