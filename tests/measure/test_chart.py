@@ -9,7 +9,7 @@ from unittest import skipUnless
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.measure.chart import draw, nine, over_time, percentiles
-from tests.measure.test_measurements import result
+from tests.measure.test_result import result
 
 try:
     import matplotlib

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.measure.measurements import WrongReply
 from echoreply.measure.report import Style, histogram, milliseconds, problems, reply_line, summary, wrong_line
-from tests.measure.test_measurements import result
+from tests.measure.test_result import result
 
 
 class SummaryTests(SynchronousTestCase):
