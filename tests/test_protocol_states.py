@@ -11,10 +11,11 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.connection_state import ANSWERING, TRANSITIONS, Event, IllegalTransition, State
+from echoreply.core.connection_state import ANSWERING, TRANSITIONS, Event, State
 from echoreply.core.conversation import Rules
 from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies
+from echoreply.core.state_machine import IllegalTransitionError
 from echoreply.protocol import LINGER_SECONDS, ReplyFactory, ReplyProtocol
 from tests.support.fake_transports import TCPStringTransport, built
 from tests.support.memory_observer import Memory
@@ -96,7 +97,7 @@ class TransitionTests(SynchronousTestCase):
                     tell(connected.protocol)
                     self.assertIs(connected.state, TRANSITIONS[state][event], (state, event))
                 else:
-                    with self.assertRaises(IllegalTransition, msg=(state, event)):
+                    with self.assertRaises(IllegalTransitionError, msg=(state, event)):
                         tell(connected.protocol)
 
     def test_it_half_closes_once_everything_is_answered(self) -> None:

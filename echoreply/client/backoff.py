@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt to connect."""
+"""How long the client waits before it connects again: times that grow, with jitter."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ from random import Random
 SHORTEST = 0.1
 FIRST = 0.5
 LONGEST = 30.0
-"""Seconds: the least of any wait, the most of the first one, and the most of any."""
+"""Seconds: the lower bound of every wait, the upper bound of the first wait, and the upper bound of any wait."""
+
+STABLE = 5.0
+"""Seconds after which a connection counts as stable: when it is lost, waits start short again."""
 
 
 class Backoff:
     """
-    Waits that grow.
+    Chooses waits whose upper bound doubles from one to the next.
 
-    The most that a wait can be doubles from one to the next. How long it is, is left to chance, so that many clients of
-    a server that was away do not come back at the same moment.
+    The wait itself is random, so that many clients of a server that was down do not come back at the same moment.
 
-    @param random: where chance comes from.
+    @param random: the source of randomness.
     """
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._most = FIRST
+        self._bound = FIRST
 
     def next(self) -> float:
-        """Give the seconds to wait before the next attempt."""
-        wait = self._random.uniform(SHORTEST, self._most)
-        self._most = min(2 * self._most, LONGEST)
+        """Return the seconds to wait before the next attempt."""
+        wait = self._random.uniform(SHORTEST, self._bound)
+        self._bound = min(2 * self._bound, LONGEST)
         return wait
 
-    def reset(self) -> None:
-        """Begin again with a short wait: there was a connection that held."""
-        self._most = FIRST
+    def connection_lost(self, lifetime: float) -> None:
+        """Start again with short waits if the connection that was lost had lasted long enough."""
+        if lifetime >= STABLE:
+            self._bound = FIRST

@@ -1,8 +1,7 @@
 """
-A keyboard and a socket, bridged: what is typed is sent, what is received is shown, both ways at once.
+Two protocols that connect standard input and output with a socket: input is sent, replies are written out.
 
-Each side is a protocol of its own, and each side's transport is the other's producer, so that the side that is ahead
-waits for the one that is behind.
+Each side's transport is the other side's producer, so the faster side waits for the slower one.
 """
 
 from __future__ import annotations
@@ -18,9 +17,11 @@ from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from echoreply.client.states import BRIDGE, BridgeEvent, BridgeState
 from echoreply.connect import failures
 from echoreply.core.input_lines import InputLines
 from echoreply.core.quoting import TerminalText
+from echoreply.core.state_machine import StateMachine
 from echoreply.net.timer import Timer
 from echoreply.net.transport import IDuplexTransport, unsent
 
@@ -29,22 +30,23 @@ if TYPE_CHECKING:
 
 
 class SessionEnd(Enum):
-    """How a client's connection ended."""
+    """Why a connection of the client ended. The values are messages for the user."""
 
-    ANSWERED = "closed by the server"
-    """After we had asked for it: by C{exit}, or by sending all and closing our side."""
-    SILENT = "no more replies"
-    """We had ended what we send, and for a while nothing came."""
+    CLOSED_ON_REQUEST = "closed by the server"
+    """The server closed after C{exit}, or after the client had closed its sending side."""
+    SILENCE = "no more replies"
+    """The client had closed its sending side, and nothing arrived for C{--wait} seconds."""
     CLOSED = failures.CLOSED
-    """Unasked."""
-    RESET = failures.RESET
-    UNSENT = "the server takes no more of what was typed"
+    """The server closed although the client had not asked for it."""
+    LOST = failures.RESET
+    """The connection was reset, or lost in another way that L{ReplyClientFactory.reason} tells."""
+    UNSENT = "the server does not read: some of the input was not sent"
     OUTPUT_CLOSED = "cannot write to standard output"
 
 
 @implementer(IHalfCloseableProtocol)
-class Keyboard(Protocol):
-    """The near end of the bridge: standard input and output."""
+class StdioProtocol(Protocol):
+    """The near end of the bridge: standard input and output, or a line editor in their place."""
 
     transport: StandardIO
 
@@ -53,31 +55,32 @@ class Keyboard(Protocol):
         self._lines = lines
 
     def dataReceived(self, data: bytes) -> None:
-        """Send what was typed."""
         self.client.send(self._lines.receive(data))
         if self._lines.over:
             self.client.finish()
 
     def readConnectionLost(self) -> None:
-        """Send what is left: no more will be typed."""
+        """Send the rest of the input, which has ended."""
         self.client.send(self._lines.finish())
         self.client.finish()
 
     def writeConnectionLost(self) -> None:
-        """Leave: nobody sees what is received."""
         self.client.output_closed()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Leave: everything has been shown, or can't be."""
         if reason.check(ConnectionDone):
-            self.client.left()
+            self.client.output_flushed()
         else:
             self.client.output_closed()
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class ReplyClient(Protocol):
-    """The far end of the bridge: the socket. Made by L{ReplyClientFactory}."""
+    """
+    The far end of the bridge: the socket. Made by L{ReplyClientFactory}.
+
+    Its states are those of L{BridgeState}. Beside them, it reads or has paused reading, in any state but the last.
+    """
 
     factory: ReplyClientFactory
     transport: IDuplexTransport
@@ -85,138 +88,141 @@ class ReplyClient(Protocol):
     def __init__(self, clock: IReactorTime, lines: InputLines, wait: float, terminal: TerminalText | None) -> None:
         self._lines = lines
         self._terminal = terminal
-        self._keyboard = Keyboard(self, lines)
-        self._silence = Timer(clock, wait, self._waited)
-        self._finished = False
-        self._all_sent = False
-        self._listening = True
+        self._stdio = StdioProtocol(self, lines)
+        self._silence = Timer(clock, wait, self._silent)
+        self._machine = StateMachine(BRIDGE, BridgeState.OPEN)
+        self._reading = True
         self._unsent: int | None = None
         self._session_end: SessionEnd | None = None
 
-    # What the socket tells.
+    @property
+    def state(self) -> BridgeState:
+        """The current state."""
+        return self._machine.state
+
+    # Called by the socket.
 
     def connectionMade(self) -> None:
-        """Open the keyboard."""
         self.transport.setTcpNoDelay(True)
-        self.factory.open_keyboard(self._keyboard)
-        self.transport.registerProducer(self._keyboard.transport, True)
-        self._keyboard.transport.registerProducer(self, True)
+        self.factory.connect_stdio(self._stdio)
+        self.transport.registerProducer(self._stdio.transport, True)
+        self._stdio.transport.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
-        """Show what was received."""
         self._watch_silence()
-        self._keyboard.transport.write(self._terminal.receive(data) if self._terminal else data)
+        self._stdio.transport.write(self._terminal.receive(data) if self._terminal else data)
 
     def readConnectionLost(self) -> None:
-        """Leave: the server has closed its sending side, so nothing more will come."""
-        asked = self._all_sent or self._lines.exit
-        self._part(SessionEnd.ANSWERED if asked else SessionEnd.CLOSED)
+        """End: the server has closed its sending side, so nothing more will arrive."""
+        requested = self.state is BridgeState.FINISHED or self._lines.exit
+        self._end(SessionEnd.CLOSED_ON_REQUEST if requested else SessionEnd.CLOSED)
 
     def writeConnectionLost(self) -> None:
-        """Wait for what is still to come: all that was typed has been sent."""
-        self._all_sent = True
+        """Wait for the remaining replies: all input has been sent."""
+        self._machine.process(BridgeEvent.SENT)
         self._watch_silence()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Leave, unless that is why the connection was lost."""
         if reason.check(ConnectionDone):
             self.readConnectionLost()
         else:
             self.factory.reason = reason.value
-            self._part(SessionEnd.RESET)
+            self._end(SessionEnd.LOST)
 
-    # What standard output asks, as the consumer of what is received.
+    # Called by standard output, as the consumer of what is received.
 
     def pauseProducing(self) -> None:
-        """Receive no more for now. A server that we do not listen to is not silent."""
-        self._listening = False
+        """Stop reading for now. While nothing is read, the server does not count as silent."""
+        self._reading = False
         self._watch_silence()
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Receive again."""
-        self._listening = True
+        self._reading = True
         self._watch_silence()
         self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Do nothing: the keyboard's C{writeConnectionLost} follows."""
+        """Leave the end to L{StdioProtocol.writeConnectionLost}, which follows."""
 
-    # What the keyboard tells.
+    # Called by the near end.
 
     def send(self, data: bytes) -> None:
-        """Send what was typed."""
+        """Write input to the socket."""
         self.transport.write(data)
 
     def finish(self) -> None:
-        """Close our sending side, and wait for the replies that are owed."""
-        if self._finished or self._session_end:
+        """Close the sending side, and wait for the remaining replies. Later calls change nothing."""
+        first = self.state is BridgeState.OPEN
+        self._machine.process(BridgeEvent.FINISH)
+        if not first:
             return
-        self._finished = True
-        self._keyboard.transport.pauseProducing()
-        # A transport with a producer that it has paused would not close.
+        self._stdio.transport.pauseProducing()
+        # A transport does not close while it has a paused producer.
         self.transport.unregisterProducer()
         if ISSLTransport.providedBy(self.transport):
-            # Twisted's own TLS has no end for one side: its TCP would, and the server would take it for a cut.
+            # Twisted's own TLS can't close one side: closing TCP's would look like a truncated connection.
             self.writeConnectionLost()
         else:
             self.transport.loseWriteConnection()
             self._watch_silence()
 
     def output_closed(self) -> None:
-        """Leave: nobody sees what is received."""
-        self._part(SessionEnd.OUTPUT_CLOSED)
-        self.factory.parted(SessionEnd.OUTPUT_CLOSED)
+        """End at once: what is received can't be written any more."""
+        self._end(SessionEnd.OUTPUT_CLOSED)
+        self.factory.session_ended(SessionEnd.OUTPUT_CLOSED)
 
-    def left(self) -> None:
-        """Tell how it ended: everything that was received has been shown."""
+    def output_flushed(self) -> None:
+        """Report how the connection ended: everything that was received has been written."""
         if self._session_end:
-            self.factory.parted(self._session_end)
+            self.factory.session_ended(self._session_end)
 
     def _watch_silence(self) -> None:
-        """Count the silence from now, while it means something: nothing more is typed, and we listen."""
-        if self._finished and self._listening and not self._session_end:
+        """Restart the silence timer, which runs only while replies are awaited, nothing is sent, and data is read."""
+        if self._reading and self.state in (BridgeState.FINISHING, BridgeState.FINISHED):
             self._silence.start()
         else:
             self._silence.stop()
 
-    def _waited(self) -> None:
+    def _silent(self) -> None:
         before, self._unsent = self._unsent, unsent(self.transport)
-        if self._all_sent and not self._unsent:
-            self._part(SessionEnd.SILENT)
+        if self.state is BridgeState.FINISHED and not self._unsent:
+            self._end(SessionEnd.SILENCE)
         elif self._unsent != before:
-            # The server says nothing yet, but it takes what was typed.
+            # The server sends nothing, but it still takes input.
             self._watch_silence()
         else:
-            self._part(SessionEnd.UNSENT)
+            self._end(SessionEnd.UNSENT)
 
-    def _part(self, session_end: SessionEnd) -> None:
-        """Show what has been received, then leave."""
-        if self._session_end:
+    def _end(self, session_end: SessionEnd) -> None:
+        """Close the socket; close the near end once it has written what was received. The first reason counts."""
+        before = self.state
+        self._machine.process(BridgeEvent.END)
+        if before is BridgeState.ENDED:
             return
         self._session_end = session_end
         self._silence.stop()
-        if not self._finished:
+        if before is BridgeState.OPEN:
             self.transport.unregisterProducer()
         self.transport.loseConnection()
         if self._terminal:
-            self._keyboard.transport.write(self._terminal.finish())
-        self._keyboard.transport.unregisterProducer()
-        self._keyboard.transport.loseConnection()
+            self._stdio.transport.write(self._terminal.finish())
+        self._stdio.transport.unregisterProducer()
+        self._stdio.transport.loseConnection()
 
 
 class ReplyClientFactory(ClientFactory):
     """
-    Makes the L{ReplyClient} for one connection.
+    Makes the L{ReplyClient} of one connection.
 
-    @param clock: where time comes from, such as the reactor.
-    @param open_keyboard: is called with a L{Keyboard} once there is a connection, and connects it to a transport,
-        such as a L{StandardIO}.
-    @param lines: what is done to what is typed.
-    @param wait: how many seconds of silence end it, once nothing more is typed.
-    @param terminal: what is done to what is received, if it is shown on a terminal.
-    @ivar done: fires with a L{SessionEnd}, when everything that was received has been shown.
-    @ivar reason: why the connection was lost, if it was not closed.
+    @param clock: the reactor, or another source of time.
+    @param connect_stdio: called with a L{StdioProtocol} once the connection is established; has to connect it to a
+        transport, such as a L{StandardIO}.
+    @param lines: turns the input into what is sent.
+    @param wait: seconds of silence after which the connection is closed, once all input has been sent.
+    @param terminal: makes what is received safe for a terminal; None passes it on byte for byte.
+    @ivar done: fires with a L{SessionEnd} when the connection is over, and everything received has been written.
+    @ivar reason: the exception with which the connection was lost; None if it was closed.
     """
 
     noisy = False
@@ -224,7 +230,7 @@ class ReplyClientFactory(ClientFactory):
     def __init__(
         self,
         clock: IReactorTime,
-        open_keyboard: Callable[[Keyboard], object],
+        connect_stdio: Callable[[StdioProtocol], object],
         *,
         lines: InputLines,
         wait: float,
@@ -234,17 +240,16 @@ class ReplyClientFactory(ClientFactory):
         self._lines = lines
         self._wait = wait
         self._terminal = terminal
-        self.open_keyboard = open_keyboard
+        self.connect_stdio = connect_stdio
         self.done: Deferred[SessionEnd] = Deferred()
         self.reason: BaseException | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> ReplyClient:  # type: ignore[override]
-        """Make the protocol for the connection."""
         client = ReplyClient(self._clock, self._lines, self._wait, self._terminal)
         client.factory = self
         return client
 
-    def parted(self, session_end: SessionEnd) -> None:
-        """Take note that it is over. For the protocol to call."""
+    def session_ended(self, session_end: SessionEnd) -> None:
+        """Fire C{done}, once. Called by the protocol."""
         if not self.done.called:
             self.done.callback(session_end)

@@ -1,4 +1,4 @@
-"""What a person sees of a conversation, as rows of text for a terminal."""
+"""What the interactive client shows: lines sent, replies and messages, as rows of text for a terminal."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from echoreply.client.round_trips import Piece
 from echoreply.core.quoting import TerminalText
 
 SENT_MARK, RECEIVED_MARK = "> ", "< "
-SENT_COLOUR, WORDS_COLOUR = 36, 33
-"""Cyan and yellow: ECMA-48, 8.3.117. What is received has the terminal's own colour."""
+SENT_COLOUR, MESSAGE_COLOUR = 36, 33
+"""Cyan and yellow: ECMA-48, 8.3.117. Replies have the terminal's default colour."""
 
 
 @frozen
 class Unfinished:
     """
-    The row that has not been ended by what was received so far.
+    The last row of a reply, whose LF has not arrived yet.
 
-    @ivar time: what stands before its text and is ours.
+    @ivar mark: the mark of received rows; empty if the row continues one above it.
+    @ivar time: the round-trip time, as it is shown before the text.
     """
 
     mark: str
@@ -30,16 +31,16 @@ class Unfinished:
 
 class Display:
     """
-    Makes rows of what is sent, received and said.
+    Turns what is sent, what is received, and messages into rows.
 
-    Methods give what is to be written above the line that is being typed, each row with its end. The last row of what
-    was received is kept back in C{unfinished} until it is whole, or something else has to be shown.
+    Methods return bytes for the terminal, above the line that is being edited: complete rows with their line ends. An
+    incomplete row of a reply stays in C{unfinished} until it is complete, or another row follows.
 
-    @param name: whose words ours are.
-    @param colour: whether the three are told apart by colours, too.
-    @param dump: whether bytes are shown in hexadecimal.
-    @param times: whether replies are shown with their round-trip times.
-    @param raw: whether what is received goes to the terminal byte for byte. Then nothing of it is kept back.
+    @param name: the name of the program, before its messages.
+    @param colour: whether to use colours.
+    @param dump: whether to show bytes in hexadecimal.
+    @param times: whether to show round-trip times.
+    @param raw: whether replies go to the terminal byte for byte, and at once.
     """
 
     def __init__(self, name: str, *, colour: bool, dump: bool = False, times: bool = False, raw: bool = False) -> None:
@@ -51,24 +52,24 @@ class Display:
         self.connected()
 
     def connected(self) -> None:
-        """Begin with a new connection."""
+        """Start a new connection: offsets of dumps begin at 0."""
         self._received_text = TerminalText()
         self._offsets = {SENT_MARK: 0, RECEIVED_MARK: 0}
         self.unfinished: Unfinished | None = None
 
     def ended(self) -> bytes:
-        """Show what was kept back: nothing more will be received."""
+        """Return the unfinished row, and an incomplete character: nothing more will be received."""
         if text := self._received_text.finish().decode():
             row = self.unfinished or Unfinished(RECEIVED_MARK, "", "")
             self.unfinished = evolve(row, text=row.text + text)
         return self._end_row()
 
-    def words(self, text: str) -> bytes:
-        """Show words of ours."""
-        return self._end_row() + self._row(self._coloured(f"{self._name}: {text}", WORDS_COLOUR))
+    def message(self, text: str) -> bytes:
+        """Return the row of a message of the program."""
+        return self._end_row() + self._row(self._coloured(f"{self._name}: {text}", MESSAGE_COLOUR))
 
-    def typed(self, line: bytes) -> bytes:
-        """Show a line that was typed. In a dump it is shown when it is sent."""
+    def entered(self, line: bytes) -> bytes:
+        """Return the row of a line that was entered; nothing in a dump, which shows lines when they are sent."""
         if self._dump:
             return b""
         text = TerminalText()
@@ -76,7 +77,7 @@ class Display:
         return self._end_row() + self._row(self._coloured(SENT_MARK + shown, SENT_COLOUR))
 
     def sent(self, data: bytes) -> bytes:
-        """Show what a line was sent as, if that is to be dumped."""
+        """Return the dump of what was sent; nothing without dumps."""
         if not self._dump:
             return b""
         rows = (self._row(self._coloured(SENT_MARK + row, SENT_COLOUR)) for row in self._dumped(SENT_MARK, data))
@@ -84,20 +85,20 @@ class Display:
 
     def received(self, piece: Piece, columns: int) -> bytes:
         """
-        Show what was received.
+        Return the rows of what was received.
 
-        @param columns: the terminal's width. Of a row that has no end yet, what fills the terminal's is shown.
+        @param columns: the width of the terminal. Of an unfinished row, the part that fills whole rows is returned.
         """
         time = self._time(piece) if self._times else ""
         if self._dump:
-            # On a row of its own, so that the others have room on a terminal of eighty columns.
+            # The time has a row of its own, since a dump is as wide as a terminal of 80 columns.
             heads = [self._row(self._received_row(RECEIVED_MARK, time.rstrip(), ""))] if time else []
             rows = [self._row(RECEIVED_MARK + row) for row in self._dumped(RECEIVED_MARK, piece.data)]
             return b"".join(heads + rows)
         if self._raw:
             head = self._received_row(RECEIVED_MARK, time, "").encode()
             return head + piece.data + (b"" if piece.data.endswith(b"\n") else b"\r\n")
-        # Another reply's row, that was never ended, is now.
+        # A reply without an LF ends where the next one begins.
         shown = self._end_row() if piece.begins else b""
         row = self.unfinished or Unfinished(RECEIVED_MARK, time, "")
         text = row.text + self._received_text.receive(piece.data).decode()
@@ -105,7 +106,7 @@ class Display:
         return shown + (self._end_row() if piece.ends else self._fill_rows(self.unfinished, columns))
 
     def _fill_rows(self, row: Unfinished, columns: int) -> bytes:
-        """Show of the unfinished row what fills rows of the terminal."""
+        """Return the part of the unfinished row that fills whole rows of the terminal."""
         shown = []
         text = row.text.expandtabs()
         start = 0
@@ -114,7 +115,7 @@ class Display:
             width = max(wcwidth(character), 0)
             if width > room and at > start:
                 shown.append(self._row(self._received_row(row.mark, row.time, text[start:at])))
-                # What follows goes on with the same row, as it does where a terminal wraps one.
+                # The continuation has no mark, as where a terminal wraps a row.
                 row, start, room = Unfinished("", "", ""), at, columns
             room -= width
         self.unfinished = evolve(row, text=text[start:])
@@ -125,7 +126,7 @@ class Display:
         return self._row(self._received_row(row.mark, row.time, row.text)) if row else b""
 
     def _received_row(self, mark: str, time: str, text: str) -> str:
-        return mark + (self._coloured(time, WORDS_COLOUR) if time else "") + text
+        return mark + (self._coloured(time, MESSAGE_COLOUR) if time else "") + text
 
     @staticmethod
     def _row(text: str) -> bytes:
@@ -143,7 +144,7 @@ class Display:
     def _time(piece: Piece) -> str:
         if not piece.begins:
             return ""
-        return "[  unasked  ] " if piece.seconds is None else f"[{piece.seconds * 1000:8.2f} ms] "
+        return "[unsolicited] " if piece.seconds is None else f"[{piece.seconds * 1000:8.2f} ms] "
 
 
 WIDTH = 16
@@ -151,9 +152,9 @@ WIDTH = 16
 
 def hexdump(data: bytes, offset: int = 0) -> Iterator[str]:
     """
-    Give the rows of a dump, as C{hexdump -C} does.
+    Yield the rows of a dump, in the format of C{hexdump -C}.
 
-    @param offset: where the first byte is. Rows begin there, not at multiples of sixteen.
+    @param offset: the offset of the first byte. Rows begin there, not at multiples of 16.
     """
     for start in range(0, len(data), WIDTH):
         row = data[start : start + WIDTH]

@@ -1,4 +1,4 @@
-"""What was typed, kept from one run to the next."""
+"""The history of the line editor, kept in a file from one run to the next."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-LONGEST_KEPT = 1000
-"""Lines that a run begins with, at most. The file is cut to as many when it has twice that."""
+MAX_LINES = 1000
+"""Most lines that are loaded. A file with twice as many is cut to this."""
 
 
 def history_path(environment: Mapping[str, str]) -> Path:
     """
-    Say where the history is kept: in the state directory of the XDG base directory specification.
+    Return the path of the history file, in the state directory of the XDG base directory specification.
 
-    As it says, C{XDG_STATE_HOME} counts as unset if it is no absolute path.
+    By that specification, a C{XDG_STATE_HOME} that is not an absolute path is ignored.
     """
     state = Path(environment.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():
@@ -25,14 +25,14 @@ def history_path(environment: Mapping[str, str]) -> Path:
 
 class History:
     """
-    The lines of a file, the oldest first.
+    Loads the lines of a file, and appends new ones.
 
-    It is for its owner only, and holds each line as it was typed. Two clients may share it: each adds to its end. When
-    it can't be used, it is said once, and lines are kept for this run only.
+    Only its owner can read the file. Several clients may share it, since each appends. If the file can't be used, the
+    user gets one message, and the history of this run is not saved.
 
-    @param path: the file's; None keeps nothing.
-    @param failed: is called with words for people.
-    @ivar lines: those that were there at the beginning.
+    @param path: the path of the file; None neither loads nor saves.
+    @param failed: called with a message for the user.
+    @ivar lines: the lines that were loaded, the oldest first.
     """
 
     def __init__(self, path: Path | None, failed: Callable[[str], object]) -> None:
@@ -46,7 +46,7 @@ class History:
                 self._give_up(error)
 
     def add(self, line: str) -> None:
-        """Keep a line."""
+        """Append a line to the file."""
         if not self._path:
             return
         try:
@@ -56,21 +56,21 @@ class History:
 
     def _read(self, path: Path) -> list[str]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Not to wait for a writer, should it be a pipe.
+        # O_NONBLOCK, so that a FIFO in this place does not block.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(0, "it is not a file")
+                raise OSError(0, "not a regular file")
             os.fchmod(descriptor, 0o600)
             kept = file.read().split(b"\n")
             if kept[-1]:
-                # An editor may have left the last line without its end, which the next one needs.
+                # A text editor may have saved the last line without its LF.
                 os.write(descriptor, b"\n")
             else:
                 kept.pop()
-        if len(kept) >= 2 * LONGEST_KEPT:
-            self._replace(path, kept[-LONGEST_KEPT:])
-        return [line.decode("utf-8", "surrogateescape") for line in kept[-LONGEST_KEPT:]]
+        if len(kept) >= 2 * MAX_LINES:
+            self._replace(path, kept[-MAX_LINES:])
+        return [line.decode("utf-8", "surrogateescape") for line in kept[-MAX_LINES:]]
 
     @staticmethod
     def _append(path: Path, line: str) -> None:
@@ -90,5 +90,5 @@ class History:
 
     def _give_up(self, error: OSError) -> None:
         reason = os.strerror(error.errno).lower() if error.errno else str(error.args[1])
-        self._failed(f"no history is kept: {self._path}: {reason}")
+        self._failed(f"history is not saved: {self._path}: {reason}")
         self._path = None

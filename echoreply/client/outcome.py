@@ -1,39 +1,36 @@
-"""Taken out of echoreply.client.pipes."""
+"""How a run of the client ends: its exit status, and the message that the user gets."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from echoreply.client.bridge import SessionEnd
-from echoreply.connect.udp import LONGEST_DATAGRAM
+from echoreply.connect.datagram_transport import LONGEST_DATAGRAM
 
-TOO_LONG = f"not sent: a line of more than {LONGEST_DATAGRAM} bytes, which no datagram holds"
-
+LINE_TOO_LONG = f"not sent: a line of more than {LONGEST_DATAGRAM} bytes does not fit in a datagram"
 
 _FAILURES = (SessionEnd.CLOSED, SessionEnd.UNSENT, SessionEnd.OUTPUT_CLOSED)
 
 
 class Outcome(NamedTuple):
-    """The status to exit with, and what is to be said, if anything."""
+    """The exit status, and a message for the user, which may be empty."""
 
     status: int
-    words: str = ""
+    message: str = ""
 
 
-def outcome_of(
-    session_end: SessionEnd, *, to_person: bool, to_pipe: bool, lost: str = SessionEnd.RESET.value
-) -> Outcome:
+def outcome_of(session_end: SessionEnd, *, to_user: bool, to_pipe: bool, lost: str = SessionEnd.LOST.value) -> Outcome:
     """
-    Say how it ended.
+    Return the outcome of a connection.
 
-    @param lost: what L{why_lost} says, should it have been.
-    @param to_person: whether somebody would see it.
-    @param to_pipe: whether what is received goes to a program that may leave when it likes.
+    @param to_user: whether a user sees messages; otherwise a normal end has none.
+    @param to_pipe: whether the output goes to a pipe, whose reader may close it at any time.
+    @param lost: the message for L{SessionEnd.LOST}, as L{why_lost <echoreply.connect.failures.why_lost>} returns it.
     """
     if session_end is SessionEnd.OUTPUT_CLOSED and to_pipe:
         return Outcome(0)
-    if session_end is SessionEnd.RESET:
+    if session_end is SessionEnd.LOST:
         return Outcome(1, lost)
     if session_end in _FAILURES:
         return Outcome(1, session_end.value)
-    return Outcome(0, session_end.value if to_person else "")
+    return Outcome(0, session_end.value if to_user else "")

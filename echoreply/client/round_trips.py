@@ -1,4 +1,4 @@
-"""How long replies take."""
+"""Round-trip times of the interactive client: matches what is received to the lines that were sent."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from attrs import frozen
 @frozen
 class Piece:
     """
-    A line that was received, or as much of it as came at once.
+    A line that was received, or the part of it that arrived in one read.
 
-    @ivar data: its bytes, with the LF if it has come.
-    @ivar begins: whether a reply begins with it.
-    @ivar ends: whether that reply ends with it.
-    @ivar seconds: from sending the line that it is taken for the reply of; None if there was no such line, or if this
-        goes on with a reply that began earlier.
+    @ivar data: the bytes, including the LF if it has arrived.
+    @ivar begins: whether this is the beginning of a reply.
+    @ivar ends: whether this is the end of a reply.
+    @ivar seconds: the round-trip time of the line that this reply is matched to; None if no line is unanswered, or if
+        this continues a reply.
     """
 
     data: bytes
@@ -29,12 +29,12 @@ class RoundTrips:
     """
     Matches replies to the lines of one connection, in order: the first reply is the first line's.
 
-    A reply is what is received up to an LF, and has arrived when its first byte has. Nothing in it tells whose it is.
-    So if a server leaves a line without a reply, the next reply is taken for that line's; if it sends several for a
-    line, those that are too many are taken for the next lines', or for nobody's if no line waits.
+    A reply ends with an LF; its time is that of its first byte. Nothing in a reply says which line it belongs to, so
+    after a line without a reply, each reply is matched to the line before its own; and a second reply to one line is
+    matched to the next line, or to none if all lines have been answered.
 
-    @param unterminated: whether replies have no LF. Then sending the next line ends the reply to the one before.
-    @param whole: whether what is received at once is one reply, as a datagram is.
+    @param unterminated: whether replies have no LF. Then the next line that is sent ends the reply.
+    @param whole: whether each read is one reply, as a datagram is.
     """
 
     def __init__(self, *, unterminated: bool = False, whole: bool = False) -> None:
@@ -44,18 +44,18 @@ class RoundTrips:
         self._inside = False
 
     @property
-    def owed(self) -> int:
-        """How many lines have had no reply yet."""
+    def unanswered(self) -> int:
+        """The number of lines without a reply so far."""
         return len(self._sent)
 
     def sent(self, now: float) -> None:
-        """Take note that a line was sent."""
+        """Record the time at which a line was sent."""
         self._sent.append(now)
         if self._unterminated:
             self._inside = False
 
     def received(self, data: bytes, now: float) -> list[Piece]:
-        """Take what was received at once; give it in pieces, of which each has one line at most."""
+        """Return what was received in one read as pieces of at most one line each, with their times."""
         return [self._piece(piece, now) for piece in ([data] if self._whole else lines(data))]
 
     def _piece(self, data: bytes, now: float) -> Piece:
@@ -66,6 +66,6 @@ class RoundTrips:
 
 
 def lines(data: bytes) -> list[bytes]:
-    """Cut after each LF, and nowhere else."""
+    """Split bytes after each LF, and nowhere else."""
     *lines, rest = data.split(b"\n")
     return [line + b"\n" for line in lines] + ([rest] if rest else [])

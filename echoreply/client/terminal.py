@@ -1,4 +1,4 @@
-"""A run of the client at a terminal: its line editor, and what the options make of the rest."""
+"""The client at a terminal: makes the line editor and the interactive client from the options, and runs them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from twisted.internet.task import deferLater
 from echoreply.client.backoff import Backoff
 from echoreply.client.display import Display
 from echoreply.client.editor import HELP_KEY, KEYS, Editor, keys_of
+from echoreply.client.editor_link import SentLines
 from echoreply.client.history import History, history_path
-from echoreply.client.interactive import Interactive, InteractiveOptions, SentLines
+from echoreply.client.interactive import Interactive, InteractiveOptions
 from echoreply.client.outcome import Outcome
-from echoreply.client.pipes import PERSON_WAITS, STDERR, Say, input_lines
+from echoreply.client.pipes import STDERR, TERMINAL_WAIT, Say, input_lines
 from echoreply.client.transcript import Transcript
+from echoreply.connect.failures import INSECURE
 from echoreply.connect.run import run_reactor, status_of_signal
 from echoreply.connect.target import IClientReactor, connect_target
 
@@ -26,31 +28,32 @@ def run(
     reactor: IClientReactor, options: argparse.Namespace, say: Say, program: str, environment: Mapping[str, str]
 ) -> Outcome:
     """
-    Run the reactor until the client is done, or a signal ends it.
+    Run the reactor until the client has ended, or a signal ends it.
 
-    @param say: says something to a person while there is no editor.
-    @param program: whose words those of the editor are.
-    @return: how it ended, as L{session.run <echoreply.client.pipes.run>} gives it.
+    @param say: shows a message to the user while there is no editor.
+    @param program: the program's name, before messages in the editor.
+    @param environment: the environment variables: C{TERM}, C{NO_COLOR}, C{XDG_STATE_HOME}, C{HOME}.
+    @return: the outcome; after a signal its status is 128 plus the signal's number, and it has no message.
     """
 
-    def report(words: str) -> None:
-        """Say something that went wrong, wherever it can be seen."""
-        if conversation:
-            conversation.say(words)
+    def report(message: str) -> None:
+        """Show a message, in the editor if there is one."""
+        if interactive:
+            interactive.say(message)
         else:
-            say(words)
+            say(message)
 
-    conversation: Interactive | None = None
+    interactive: Interactive | None = None
     try:
         transcript = Transcript(options.transcript, report) if options.transcript else None
     except OSError as error:
         return Outcome(2, f"argument --transcript: {options.transcript}: {os.strerror(error.errno or 0).lower()}")
     try:
-        there = connect_target(reactor, options)
+        target = connect_target(reactor, options)
     except ValueError as mistake:
         return Outcome(2, str(mistake))
     if options.insecure:
-        say("--insecure: nobody checks whose certificate the server has")
+        say(INSECURE)
     history = History(None if options.no_history else history_path(environment), report)
     colour = not environment.get("NO_COLOR")
     term = environment.get("TERM", "")
@@ -59,34 +62,34 @@ def run(
         lines=lambda: input_lines(options, SentLines),
         eol=options.eol,
         datagrams=options.udp,
-        wait=options.wait or PERSON_WAITS,
+        wait=options.wait or TERMINAL_WAIT,
         connect_timeout=options.connect_timeout,
         backoff=Backoff(SystemRandom()) if options.retry else None,
         transcript=transcript,
-        hint=f"type lines to send them; quit or Ctrl-D leaves, {HELP_KEY} helps",
+        hint=f"type lines to send; quit or Ctrl-D exits, {HELP_KEY} shows help",
         keys=KEYS,
     )
     display = Display(program, colour=colour, dump=options.hex, times=options.time, raw=options.raw)
-    conversation = Interactive(reactor, there, interactive_options, display, editor)
+    interactive = Interactive(reactor, target, interactive_options, display, editor)
 
     async def main() -> int:
-        # Until the reactor's event loop runs.
+        # The editor needs the running event loop.
         await deferLater(reactor, 0)
-        edited = editor.run(conversation, conversation.begin)
-        edited.addErrback(lambda _: conversation.end(Outcome(1, "the terminal is gone")))
-        outcome = await conversation.done
-        if outcome.words and os.isatty(STDERR):
-            # In the colour of the editor's own words.
-            conversation.say(outcome.words)
-        elif outcome.words:
-            words.append(outcome.words)
+        edited = editor.run(interactive, interactive.start)
+        edited.addErrback(lambda _: interactive.end(Outcome(1, "the terminal was closed")))
+        outcome = await interactive.done
+        if outcome.message and os.isatty(STDERR):
+            # In the colour of the editor's messages.
+            interactive.say(outcome.message)
+        elif outcome.message:
+            messages.append(outcome.message)
         editor.close()
         await edited
         return outcome.status
 
     def interrupt(number: int) -> None:
-        conversation.end(Outcome(status_of_signal(number)))
+        interactive.end(Outcome(status_of_signal(number)))
 
-    words: list[str] = []
+    messages: list[str] = []
     status = run_reactor(reactor, main, interrupt)
-    return Outcome(status, "".join(words))
+    return Outcome(status, "".join(messages))

@@ -1,4 +1,4 @@
-"""What was sent and received, kept in a file."""
+"""The transcript of the interactive client: a file with all that was sent and received, with times."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SENT, RECEIVED = ">", "<"
 
 def record(direction: str, data: bytes, seconds: float) -> str:
     r"""
-    Give the line of a transcript for some bytes: C{2026-11-23T08:15:00.250000Z < "server reply:a\n"}.
+    Return a line of a transcript, such as C{2026-11-23T08:15:00.250000Z < "server reply:a\n"}.
 
-    The time is RFC 3339's, in UTC. The bytes are quoted, so that every one of them can be told from the line.
+    The time is UTC, in the format of RFC 3339. The quoted text shows every byte exactly.
 
-    @param seconds: when it was, since 1970.
+    @param seconds: the time of the event, in seconds since 1970.
     """
     time = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return f"{time} {direction} {quote(data)}\n"
@@ -27,24 +27,24 @@ def record(direction: str, data: bytes, seconds: float) -> str:
 
 class Transcript:
     """
-    Writes records to a file, after what it has.
+    Appends records to a file.
 
-    @param path: the file's. It is made if there is none.
-    @param failed: is called with words for people when the file can't be written any more. Nothing more is written.
-    @raise OSError: the file can't be written.
+    @param path: the path of the file, which is created if it does not exist.
+    @param failed: called with a message for the user when writing fails; nothing more is written then.
+    @raise OSError: the file can't be opened.
     """
 
     def __init__(self, path: str, failed: Callable[[str], object]) -> None:
-        # At once, so that what was said is there also if we are killed.
+        # Without a buffer, so the file is complete even if the client is killed.
         self._file: BinaryIO | None = open(path, "ab", buffering=0)  # noqa: SIM115
         self._path = path
         self._failed = failed
 
     def keep(self, direction: str, data: bytes, seconds: float, *, whole: bool = False) -> None:
         """
-        Write a record for each line in some bytes.
+        Write a record for each line of some bytes.
 
-        @param whole: whether they are one, whatever lines they have, as a datagram is.
+        @param whole: whether to write one record in all, as for a datagram.
         """
         if not self._file:
             return
@@ -55,10 +55,10 @@ class Transcript:
                 rest = rest[self._file.write(rest) or 0 :]
         except OSError as error:
             self.close()
-            self._failed(f"the transcript ends here: {self._path}: {os.strerror(error.errno or 0).lower()}")
+            self._failed(f"transcript stopped: {self._path}: {os.strerror(error.errno or 0).lower()}")
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the file. What follows is not recorded."""
         if self._file:
             self._file.close()
             self._file = None

@@ -1,1 +1,10 @@
-"""A part of the house."""
+"""
+What the client and the load tester share: their options for connecting, the endpoints made from them, and errors.
+
+    options              options such as HOST, PORT, --tls and --udp
+    target               the endpoint that options name
+    udp                  an endpoint for UDP
+    datagram_transport   a UDP socket with the interface of a connection
+    failures             messages for connections that fail or are lost
+    run                  runs the reactor until a command has ended
+"""

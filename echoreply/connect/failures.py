@@ -1,4 +1,4 @@
-"""Why a connection could not be made, or was lost, in words for people."""
+"""Messages for the user about connections: why one could not be established, why one was lost, and a warning."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import os
 from twisted.internet import error
 
 RESET = "the connection was reset"
+INSECURE = "--insecure: the server's certificate is not verified"
 CLOSED = "the server closed the connection"
 
 
 def why_not_connected(failure: Exception, timeout: float) -> str:
     """
-    Say why a connection could not be made.
+    Return why a connection could not be established.
 
-    @param timeout: the seconds that the attempt was given.
+    @param timeout: the seconds that the attempt could take.
     """
     if isinstance(failure, error.DNSLookupError):
         return "no such host"
@@ -25,24 +26,25 @@ def why_not_connected(failure: Exception, timeout: float) -> str:
     if isinstance(failure, error.ConnectError) and isinstance(failure.osError, int):
         return os.strerror(failure.osError).lower()
     if isinstance(failure, ValueError):
-        return "no host has such a name; give HOST and PORT apart, such as ::1 8088"
+        return "not a valid host name; give HOST and PORT as two arguments, such as ::1 8088"
     return str(failure)
 
 
-def why_lost(reason: BaseException | None, where: str) -> str:
+def why_lost(reason: BaseException | None, target: str) -> str:
     """
-    Say why an established connection was lost.
+    Return why an established connection was lost.
 
-    @param where: the address of its other end.
+    @param reason: the exception that Twisted reports; None counts as a reset.
+    @param target: the address of the server, for the user.
     """
     if isinstance(reason, error.ConnectionDone):
         return CLOSED
     if isinstance(reason, error.ConnectError):
-        # UDP has no connection: a refused datagram is reported this way.
-        return f"cannot send to {where}: {why_not_connected(reason, 0)}"
+        # UDP has no connection: this is how an error of a datagram is reported.
+        return f"cannot send to {target}: {why_not_connected(reason, 0)}"
     if isinstance(reason, error.ConnectionLost) and reason.args:
         return f"TLS failed: {reason.args[0]}"
     if reason is None or isinstance(reason, error.ConnectionClosed):
         return RESET
-    # The text of a pyOpenSSL error has several lines.
+    # The message of a pyOpenSSL error has several lines.
     return f"the connection was lost: {' '.join(str(reason).split())}"

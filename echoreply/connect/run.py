@@ -1,4 +1,4 @@
-"""Running the reactor for a command: until its main coroutine has returned a status, or a signal ends it."""
+"""Runs the reactor for a command, until its main coroutine has returned an exit status, or a signal ends it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run_reactor(
         try:
             status = await main()
         except Exception:
-            Logger("echoreply").failure("a fault in the program itself")
+            Logger("echoreply").failure("internal error")
             status = 1
         end(status)
 

@@ -24,7 +24,8 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from echoreply.connect.udp import DatagramClientEndpoint, DatagramTransport, IDatagramReactor
+from echoreply.connect.datagram_transport import DatagramTransport
+from echoreply.connect.udp import DatagramClientEndpoint, IDatagramReactor
 from echoreply.native.private_names import unix_path
 from echoreply.net.addresses import format_address, host_and_port
 from echoreply.tls.client import TLSClientEndpoint, TLSClientTransport, client_context

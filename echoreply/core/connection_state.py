@@ -2,13 +2,15 @@
 The states of a server's connection, and the transitions between them.
 
 L{TRANSITIONS} has them all: C{TRANSITIONS[state][event]} is the state that follows. An event that is not listed for a
-state can't happen in it, and raises L{IllegalTransition}. docs/states.md shows the same table to people.
+state can't happen in it, and raises L{IllegalTransitionError
+<echoreply.core.state_machine.IllegalTransitionError>}. docs/states.md shows the same table to people.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
+
+from echoreply.core.state_machine import Transitions, strict
 
 
 class State(StrEnum):
@@ -56,79 +58,62 @@ OPEN, DRAINING, CLIENT_FINISHED, CLOSING, LINGERING, DISCONNECTING, ABORTED, CLO
 CLIENT_FINISH, HALF_CLOSE, CLOSE, FLUSH, DRAIN, ABORT, LOSE = Event
 
 
-class IllegalTransition(Exception):  # noqa: N818  # as h11 has LocalProtocolError
-    """An event that can't happen in a state."""
-
-
-class _Transitions(dict[Event, State]):
-    """The transitions from one state. They are looked up without a function, whose call would take longer."""
-
-    def __init__(self, state: State, following: dict[Event, State]) -> None:
-        super().__init__(following)
-        self._state = state
-
-    def __missing__(self, event: Event) -> State:
-        raise IllegalTransition(f"{event.value!r} can't happen while {self._state.value!r}")
-
-
-_TABLE: dict[State, dict[Event, State]] = {
-    OPEN: {
-        CLIENT_FINISH: CLIENT_FINISHED,
-        HALF_CLOSE: CLOSING,
-        CLOSE: DISCONNECTING,
-        DRAIN: DRAINING,
-        ABORT: ABORTED,
-        LOSE: CLOSED,
-    },
-    DRAINING: {
-        CLIENT_FINISH: CLIENT_FINISHED,
-        HALF_CLOSE: CLOSING,
-        CLOSE: DISCONNECTING,
-        DRAIN: DRAINING,
-        ABORT: ABORTED,
-        LOSE: CLOSED,
-    },
-    CLIENT_FINISHED: {
-        CLOSE: DISCONNECTING,
-        DRAIN: CLIENT_FINISHED,
-        ABORT: ABORTED,
-        LOSE: CLOSED,
-    },
-    CLOSING: {
-        CLIENT_FINISH: DISCONNECTING,
-        CLOSE: DISCONNECTING,
-        FLUSH: LINGERING,
-        DRAIN: CLOSING,
-        ABORT: ABORTED,
-        LOSE: CLOSED,
-    },
-    LINGERING: {
-        CLIENT_FINISH: LINGERING,
-        CLOSE: LINGERING,
-        DRAIN: LINGERING,
-        ABORT: ABORTED,
-        LOSE: CLOSED,
-    },
-    DISCONNECTING: {
-        CLIENT_FINISH: DISCONNECTING,
-        FLUSH: DISCONNECTING,
-        DRAIN: DISCONNECTING,
-        ABORT: ABORTED,
-        LOSE: CLOSED,
-    },
-    ABORTED: {
-        CLIENT_FINISH: ABORTED,
-        FLUSH: ABORTED,
-        DRAIN: ABORTED,
-        ABORT: ABORTED,
-        LOSE: CLOSED,
-    },
-    CLOSED: {},
-}
-
-TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
-    state: _Transitions(state, following) for state, following in _TABLE.items()
-}
+TRANSITIONS: Transitions[State, Event] = strict(
+    {
+        OPEN: {
+            CLIENT_FINISH: CLIENT_FINISHED,
+            HALF_CLOSE: CLOSING,
+            CLOSE: DISCONNECTING,
+            DRAIN: DRAINING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        },
+        DRAINING: {
+            CLIENT_FINISH: CLIENT_FINISHED,
+            HALF_CLOSE: CLOSING,
+            CLOSE: DISCONNECTING,
+            DRAIN: DRAINING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        },
+        CLIENT_FINISHED: {
+            CLOSE: DISCONNECTING,
+            DRAIN: CLIENT_FINISHED,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        },
+        CLOSING: {
+            CLIENT_FINISH: DISCONNECTING,
+            CLOSE: DISCONNECTING,
+            FLUSH: LINGERING,
+            DRAIN: CLOSING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        },
+        LINGERING: {
+            CLIENT_FINISH: LINGERING,
+            CLOSE: LINGERING,
+            DRAIN: LINGERING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        },
+        DISCONNECTING: {
+            CLIENT_FINISH: DISCONNECTING,
+            FLUSH: DISCONNECTING,
+            DRAIN: DISCONNECTING,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        },
+        ABORTED: {
+            CLIENT_FINISH: ABORTED,
+            FLUSH: ABORTED,
+            DRAIN: ABORTED,
+            ABORT: ABORTED,
+            LOSE: CLOSED,
+        },
+        CLOSED: {},
+    }
+)
 
 ANSWERING = frozenset({OPEN, DRAINING, CLIENT_FINISHED})
 """The states in which messages are answered, and the reason for the end is still open."""

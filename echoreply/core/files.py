@@ -1,4 +1,4 @@
-"""Files that somebody named."""
+"""Reads files that the user has named, with errors in one line."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 def read(path: str) -> bytes:
     """
-    Read a file.
+    Return the contents of a file.
 
-    @raise ValueError: it can't be read. The text says which and why, for people.
+    @raise ValueError: the file can't be read. The message names the file and the reason, for the user.
     """
     try:
         return Path(path).read_bytes()
@@ -19,9 +19,9 @@ def read(path: str) -> bytes:
 
 def read_text(path: str) -> str:
     """
-    Read a file of UTF-8.
+    Return the contents of a file in UTF-8, with or without a byte order mark.
 
-    @raise ValueError: it can't be read, or is none. The text says which and why, for people.
+    @raise ValueError: the file can't be read, or is not UTF-8. The message names the file, the reason and the line.
     """
     data = read(path)
     try:

@@ -1,9 +1,9 @@
 """
-What is typed, made into what is sent.
+The client's input: turns what is typed, piped or read from a file into what is sent.
 
-Lines go in as the keyboard, a pipe or a file gives them, and come out as the server should get them. A line is looked
-at only if it may be one that means something to the client. What is held back is the line that is not finished yet,
-up to C{LONGEST_HELD} bytes: nobody types a longer one, and a file without newlines must not fill the memory.
+C{quit} ends the input; C{exit} is sent, and the server closes. Line endings and case are changed as options say. The
+last line is held back until it is complete, but no more than C{MAX_HELD} bytes of it, so that a file without newlines
+does not fill the memory.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import codecs
 from collections.abc import Iterator
 from enum import Enum
 
-LONGEST_HELD = 65536
+MAX_HELD = 65536
 
 
 class Eol(Enum):
-    """What a line ends with when it is sent."""
+    """The line ending with which lines are sent."""
 
     LF = "lf"
     CRLF = "crlf"
@@ -24,7 +24,7 @@ class Eol(Enum):
 
 
 def with_eol(text: bytes, eol: Eol) -> bytes:
-    """Give a text that was typed with other ends of its lines."""
+    """Return a text with its line endings replaced."""
     if eol is Eol.CRLF:
         return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     if eol is Eol.NONE:
@@ -34,11 +34,13 @@ def with_eol(text: bytes, eol: Eol) -> bytes:
 
 class InputLines:
     """
-    The lines of one keyboard.
+    Converts the input of one connection.
 
-    @param exit_is_last: whether nothing is sent after C{exit}, as it is where a server can't close.
-    @ivar quit: whether C{quit}, in any case, has been typed. It and what follows are not sent.
-    @ivar exit: whether C{exit} has been sent, at which a server closes.
+    @param eol: the line ending with which lines are sent.
+    @param lower: whether to convert the input to lower case.
+    @param exit_is_last: whether C{exit} ends the input, as over UDP, where the server can't close.
+    @ivar quit: whether the line C{quit}, in upper or lower case, was read. Neither it nor what follows is sent.
+    @ivar exit: whether the line C{exit} was read. It is sent.
     """
 
     def __init__(self, eol: Eol = Eol.LF, *, lower: bool = False, exit_is_last: bool = False) -> None:
@@ -52,21 +54,21 @@ class InputLines:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will be sent, whatever is typed."""
+        """Whether the input has ended: whatever follows is not sent."""
         return self.quit or (self.exit and self._exit_is_last)
 
     def receive(self, data: bytes) -> bytes:
-        """Take what was typed; give what is to be sent."""
+        """Return what to send for the next bytes of the input."""
         data = self._unfinished + data
         end = data.rfind(b"\n") + 1
-        if len(data) - end > LONGEST_HELD:
-            # But for a CR, which may be half of what ends the line.
+        if len(data) - end > MAX_HELD:
+            # A final CR is held back: it may be the first half of a line ending.
             end = len(data) - data.endswith(b"\r")
         self._unfinished = data[end:]
         return self._send(data[:end])
 
     def finish(self) -> bytes:
-        """Give what is left to be sent, when no more will be typed."""
+        """Return what to send at the end of the input: the last line, if it has no LF."""
         rest, self._unfinished = self._unfinished, b""
         return self._send(rest, final=True)
 
@@ -98,7 +100,7 @@ class InputLines:
         return text
 
     def _lines(self, text: bytes) -> Iterator[tuple[int, bytes]]:
-        """Give where each line begins, and the line without its terminator; not the end of a line begun earlier."""
+        """Yield the offset and the text of each line, without its terminator; but not the rest of an earlier line."""
         start = text.find(b"\n") + 1 or len(text) if self._inside_line else 0
         for line in text[start:].split(b"\n"):
             yield start, line.strip(b"\r")

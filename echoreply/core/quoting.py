@@ -1,4 +1,4 @@
-"""Peers' bytes, made fit to be seen: in a log line or on a terminal they can do nothing but be read."""
+"""Escapes bytes from a peer for logs and terminals, so that no control character reaches them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _SHORT = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 def quote(data: bytes, longest: int | None = None) -> str:
     """
-    Quote bytes as text in double quotes, in which they are escaped.
+    Return bytes as escaped text in double quotes.
 
-    @param longest: if there are more bytes than this, only so many are shown, and then how many there were.
+    @param longest: the most bytes to show; if there are more, their number follows.
     """
     shown = data if longest is None else data[:longest]
     text = '"' + escape(shown).replace('"', r"\"") + '"'
@@ -21,10 +21,10 @@ def quote(data: bytes, longest: int | None = None) -> str:
 
 def escape(data: bytes) -> str:
     r"""
-    Write bytes as text.
+    Return bytes as escaped text on one line, from which every byte can be recovered.
 
-    Valid UTF-8 that prints stays readable; every other byte becomes C{\xNN}, or C{\t}, C{\n}, C{\r}; a backslash is
-    doubled. The result has no control, format or unassigned character, names every byte exactly, and never spans lines.
+    Printable UTF-8 stays as it is; every other byte becomes C{\xNN}, or C{\t}, C{\n}, C{\r}; a backslash is doubled.
+    The result has no control, format or unassigned characters.
     """
     text = data.decode("utf-8", "surrogateescape")
     if not text.isprintable() or "\\" in text:
@@ -46,10 +46,10 @@ def _hexadecimal(character: str) -> str:
 
 class TerminalText:
     r"""
-    What a peer sends, as it comes, for a terminal.
+    Escapes a stream of bytes for a terminal.
 
-    Control characters (ECMA-48: C0, but for tab and newline, DEL, C1) and bytes that are no UTF-8 become C{\xNN}, one
-    for each byte; anything else stays as it is. A character that is cut in two is held back until the rest has come.
+    Control characters (ECMA-48: C0 except tab and newline, DEL, C1) and bytes that are not UTF-8 become C{\xNN}, one
+    for each byte; the rest is unchanged. An incomplete character is held back until the rest of it has arrived.
     """
 
     _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\udc80-\udcff]")
@@ -58,11 +58,11 @@ class TerminalText:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
 
     def receive(self, data: bytes) -> bytes:
-        """Take what has come; give what is to be shown."""
+        """Return the next bytes of the stream, escaped."""
         return self._shown(self._decoder.decode(data))
 
     def finish(self) -> bytes:
-        """Give what was held back, when no more will come."""
+        """Return what was held back, escaped, at the end of the stream."""
         return self._shown(self._decoder.decode(b"", final=True))
 
     def _shown(self, text: str) -> bytes:

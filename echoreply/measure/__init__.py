@@ -1,14 +1,20 @@
 """
-C{echoreply-measure}: how long a server takes to answer, how often it does, and whether it answers rightly.
+C{echoreply-measure}: measures latency and throughput of any server that replies to each line with a line.
 
-    messages    what is asked, and what is to come                  bytes
-    schedule    when messages are due                               numbers
-    recording   what came of them, and how that is kept in a file   numbers
-    alarm       a clock that rings in time                          the reactor
-    load        one connection, and what all of them share          a transport
-    run         many connections, and the end                       an endpoint, the reactor
-    report      the result in words                                 text
-    chart       the result as a picture                             matplotlib
-    progress    a bar                                               rich
-    command     the command line                                    the process
+It sends a message at intervals, as ping does, or runs a load test, and compares every reply with the expected one.
+
+    command         the command line
+    session         a run for the user: reactor, output, files, exit status
+    plan            what a run does, made from the options
+    run             makes the connections, starts and ends the run
+    load            what the connections share
+    connection      one connection: sends messages, compares replies
+    messages        the messages, and the expected replies
+    schedule        when messages are due
+    precise_timer   a timer finer than the reactor's
+    measurements    counts and latencies while a run sends
+    result          the result, and its JSON file
+    report          the result as text
+    chart           the result as a picture
+    progress        a progress bar
 """

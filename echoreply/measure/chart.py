@@ -1,4 +1,4 @@
-"""Results as a picture: how long replies took, by percentile, and how many there were, over time."""
+"""A chart of one result or two, as SVG: latency by percentile, and throughput over time."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from echoreply.measure.result import Result
 
 NINES = (0.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
-"""Percentiles that are named."""
+"""Percentiles with a label."""
 
 COLOURS = ("#1f6feb", "#bc4c00")
 
 POINTS = 400
-"""Points of a line, at most: a picture is to be looked at, and to be small."""
+"""Most points of a line, which keeps files small."""
 
 
 def draw(results: Sequence[tuple[str, Result]], target: Path) -> None:
     """
-    Draw one run, or two, as SVG. This needs matplotlib.
+    Write a chart. This needs matplotlib.
 
-    @param results: with the name of each, for people.
+    @param results: the results, each with its label.
     @raise OSError: the file can't be written.
     """
     import matplotlib
@@ -30,42 +30,42 @@ def draw(results: Sequence[tuple[str, Result]], target: Path) -> None:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    # The same results make the same file.
+    # Equal results give equal files.
     pyplot.rcParams.update({"svg.hashsalt": "echoreply", "svg.fonttype": "none", "font.size": 9})
-    figure, (times, rates) = pyplot.subplots(
+    figure, (latencies, rates) = pyplot.subplots(
         2, figsize=(8, 6), height_ratios=(3, 2), layout="constrained", facecolor="white"
     )
     for (name, result), colour in zip(results, COLOURS, strict=False):
         nines, milliseconds = percentiles(result)
-        times.plot(nines, milliseconds, color=colour, label=name, linewidth=1.5)
+        latencies.plot(nines, milliseconds, color=colour, label=name, linewidth=1.5)
         seconds, throughput = over_time(result)
         rates.plot(seconds, throughput, color=colour, label=name, linewidth=1.2, drawstyle="steps-pre")
     last = max(max(percentiles(result)[0], default=1.0) for _, result in results)
     named = [percentile for percentile in NINES if nine(percentile) <= max(last, 1.0) + 0.1]
-    times.set_xticks([nine(percentile) for percentile in named], [f"{percentile:g} %" for percentile in named])
+    latencies.set_xticks([nine(percentile) for percentile in named], [f"{percentile:g} %" for percentile in named])
     if any(result.answered for _, result in results):
-        times.set_yscale("log")
-    times.yaxis.set_major_formatter("{x:g}")
-    times.set_title("time of a reply in ms, by percentile", loc="left", fontsize=9)
-    rates.set_title("replies a second, over seconds", loc="left", fontsize=9)
+        latencies.set_yscale("log")
+    latencies.yaxis.set_major_formatter("{x:g}")
+    latencies.set_title("latency in ms, by percentile", loc="left", fontsize=9)
+    rates.set_title("throughput in replies per second, over time in s", loc="left", fontsize=9)
     rates.set_ylim(bottom=0)
     rates.yaxis.set_major_formatter("{x:,.0f}")
-    for axis in (times, rates):
+    for axis in (latencies, rates):
         axis.grid(visible=True, color="#d0d7de", linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(x=0.01)
-    times.legend(frameon=False, loc="upper left")
+    latencies.legend(frameon=False, loc="upper left")
     figure.savefig(target, format="svg", metadata={"Date": None})
     pyplot.close(figure)
 
 
 def nine(percentile: float) -> float:
-    """Place a percentile so that each further nine is as far away: 0, 90, 99 % become 0, 1, 2."""
+    """Return the place of a percentile on the axis, where each further nine is one unit: 0, 90, 99 % are 0, 1, 2."""
     return -log10(1 - percentile / 100)
 
 
 def percentiles(result: Result) -> tuple[list[float], list[float]]:
-    """Give percentiles, placed by L{nine}, and the milliseconds within which so many replies came."""
+    """Return the line of latencies: places of percentiles by L{nine}, and milliseconds."""
     total = result.histogram.total_count
     places, milliseconds = [], []
     if total:
@@ -79,7 +79,7 @@ def percentiles(result: Result) -> tuple[list[float], list[float]]:
 
 
 def over_time(result: Result) -> tuple[list[float], list[float]]:
-    """Give seconds since the beginning, and the replies a second that came until then, since the last."""
+    """Return the line of throughput: seconds since the start, and replies per second since the point before."""
     step = max(1, len(result.throughput) // POINTS)
     points = [(0.0, 0), *result.throughput[::step]]
     pairs = [(a, b) for a, b in pairwise(points) if b[0] > a[0]]

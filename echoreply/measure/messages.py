@@ -1,8 +1,8 @@
 """
-What is asked, and what is to come back.
+The messages of a load test, and the replies that are expected.
 
-A message says which of its connection's it is, and of which connection: C{12:0000000345 xxxx}. So a reply that was
-meant for another message, or for somebody else, is never taken for the right one.
+A message contains the number of its connection and its own: C{12:0000000345 xxxx}. So a reply to another message, or
+to another connection, is recognized as wrong.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ NUMBER = 10
 """Digits of a message's number, if there is room for them."""
 
 SHORTEST_NUMBER = 4
-"""Digits of a message's number that are worth more than the connection's."""
+"""If fewer digits of a message's number would fit, the connection's number is left out."""
 
 SHORTEST, LONGEST = 2, 65507
-"""Bytes in a message: a digit and its LF at least, and no more than a datagram holds."""
+"""Bytes in a message: at least a digit and the LF, at most what a datagram can hold."""
 
 
 class Messages:
     r"""
-    The messages of one connection, and their replies.
+    Makes the messages of one connection, and the expected replies.
 
-    All are of one length. Of what has no room in it the end of the number is left: with C{size} 4, message 1,234 is
-    C{b"234\n"}.
+    All messages have the same length. If a number does not fit, only its last digits are used: with C{size} 4, message
+    1,234 is C{b"234\n"}.
 
-    @param connection: its number.
-    @param size: bytes in a message, with its LF; from L{SHORTEST}.
-    @param prefix: what is before a message in its reply; has no LF.
-    @ivar message: a message is C{message % (number % modulus)}. So it is made where there is no time for a call.
-    @ivar reply: likewise, its reply.
+    @param connection: the number of the connection.
+    @param size: bytes in a message, including its LF; at least L{SHORTEST}.
+    @param prefix: what a reply has before the message; without LF.
+    @ivar message_template: C{message_template % (number % modulus)} is a message, without the cost of a call.
+    @ivar reply_template: makes the expected reply in the same way.
+    @ivar modulus: numbers are used modulo this.
     """
 
-    __slots__ = ("_digits", "message", "modulus", "reply")
+    __slots__ = ("_digits", "message_template", "modulus", "reply_template")
 
     def __init__(self, connection: int, size: int, prefix: bytes) -> None:
         room = size - 1
@@ -42,20 +43,20 @@ class Messages:
         rest = room - len(head) - digits
         tail = (b" " + b"x" * (rest - 1) if rest else b"") + b"\n"
         self.modulus: int = 10**digits
-        self.message: bytes = head + b"%%0%dd" % digits + tail
-        self.reply: bytes = prefix.replace(b"%", b"%%") + self.message
+        self.message_template: bytes = head + b"%%0%dd" % digits + tail
+        self.reply_template: bytes = prefix.replace(b"%", b"%%") + self.message_template
         before = len(prefix + head)
         self._digits = slice(before, before + digits)
 
-    def ask(self, number: int) -> bytes:
-        """Give a message."""
-        return self.message % (number % self.modulus)
+    def message(self, number: int) -> bytes:
+        """Return a message by its number."""
+        return self.message_template % (number % self.modulus)
 
-    def answer(self, number: int) -> bytes:
-        """Give the reply to a message."""
-        return self.reply % (number % self.modulus)
+    def reply(self, number: int) -> bytes:
+        """Return the expected reply to a message."""
+        return self.reply_template % (number % self.modulus)
 
-    def answered_by(self, reply: bytes) -> int | None:
-        """Give the number, less than C{modulus}, of the message that this is the reply to; None if it is of none."""
+    def number_of(self, reply: bytes) -> int | None:
+        """Return the number, modulo C{modulus}, of the message that a reply belongs to; None if it fits no message."""
         digits = reply[self._digits]
-        return int(digits) if digits.isdigit() and reply == self.answer(int(digits)) else None
+        return int(digits) if digits.isdigit() and reply == self.reply(int(digits)) else None

@@ -1,4 +1,4 @@
-"""A bar that says how far a run is, on a terminal."""
+"""A progress bar for a load test at a terminal, made with rich."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from echoreply.measure.recording import Recording
+from echoreply.measure.measurements import Measurements
 
-EVERY = 1.0
-"""Seconds between two drawings: each takes some milliseconds, in which no reply is read."""
+INTERVAL = 1.0
+"""Seconds between two updates: each takes some milliseconds, in which no reply is read."""
 
 
-class Bar:
+class ProgressBar:
     """
-    A bar on standard error, with the rate and the time left, that is gone when it is done.
+    A bar on standard error with the rate and the remaining time, which is erased at the end.
 
-    @param duration: how many seconds it will take; None if not known.
-    @param count: how many messages there are; None if not known.
+    @param duration: the duration of the run in seconds; None if it is not known.
+    @param count: the number of messages; None if it is not known.
     """
 
     def __init__(self, duration: float | None, count: int | None) -> None:
@@ -47,16 +47,16 @@ class Bar:
     ) -> None:
         self._bar.stop()
 
-    def show(self, seconds: float, recording: Recording) -> None:
-        """Draw how it goes, if it is time."""
+    def show(self, seconds: float, measurements: Measurements) -> None:
+        """Update the bar, if the last update is L{INTERVAL} ago."""
         before, count = self._drawn
-        if seconds < before + EVERY:
+        if seconds < before + INTERVAL:
             return
         self._bar.update(
             self._task,
-            completed=recording.answered if self._duration is None else seconds,
-            rate=(recording.answered - count) / (seconds - before),
-            wrong=f"{recording.wrong:,} wrong" if recording.wrong else "",
+            completed=measurements.answered if self._duration is None else seconds,
+            rate=(measurements.answered - count) / (seconds - before),
+            wrong=f"{measurements.wrong:,} wrong" if measurements.wrong else "",
         )
         self._bar.refresh()
-        self._drawn = seconds, recording.answered
+        self._drawn = seconds, measurements.answered

@@ -1,4 +1,4 @@
-"""What is measured, in words: lines of text for people."""
+"""The report of a run for the user: lines of text, and a histogram."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from math import ceil
 from attrs import frozen
 
 from echoreply.core.quoting import quote
-from echoreply.measure.recording import Wrong
+from echoreply.measure.measurements import WrongReply
 from echoreply.measure.result import Result
 
-LONGEST_SHOWN = 256
-"""Bytes of a message that are shown."""
+MAX_SHOWN = 256
+"""Most bytes of a message that are shown."""
 
 _LABELS = 34
-"""Columns of a histogram beside its bars."""
+"""Columns of a histogram before its bars."""
 
 _STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-"""Where a histogram's lines begin, in each decade."""
+"""Where the ranges of a histogram begin, in each decade."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -25,10 +25,10 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 @frozen
 class Style:
     """
-    How a terminal shows text.
+    What a terminal can show.
 
-    @ivar columns: its width.
-    @ivar blocks: whether it can show block elements, U+2588 and the like.
+    @ivar columns: the width.
+    @ivar blocks: whether its encoding has block elements, U+2588 and others.
     """
 
     columns: int = 80
@@ -36,61 +36,61 @@ class Style:
 
 
 def milliseconds(microseconds: float) -> str:
-    """Write a time, with the digits that mean something."""
+    """Return a time in milliseconds as text, with its significant digits."""
     value = microseconds / 1000
     return f"{value:.3f}" if value < 10 else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def reply_line(number: int, seconds: float, where: str) -> str:
-    """Tell of one reply, as ping does."""
-    return f"reply {number} from {where}: {milliseconds(seconds * 1e6)} ms"
+def reply_line(number: int, seconds: float, target: str) -> str:
+    """Return the line for one reply, similar to ping's."""
+    return f"reply {number} from {target}: {milliseconds(seconds * 1e6)} ms"
 
 
-def wrong_line(wrong: Wrong) -> str:
-    """Tell of a reply that is wrong."""
-    asked = f"asked {quote(wrong.asked, LONGEST_SHOWN)}, " if wrong.asked else ""
-    return f"wrong, {wrong.why}: {asked}came {quote(wrong.came, LONGEST_SHOWN)}"
+def wrong_line(reply: WrongReply) -> str:
+    """Return the line for a wrong reply."""
+    sent = f"sent {quote(reply.sent, MAX_SHOWN)}, " if reply.sent else ""
+    return f"wrong reply ({reply.reason}): {sent}received {quote(reply.received, MAX_SHOWN)}"
 
 
 def summary(result: Result) -> list[str]:
-    """Tell what came of all messages."""
+    """Return the lines of the summary: counts, throughput, and latencies."""
     lines = [
         f"{result.sent:,} sent, {result.answered:,} answered, {result.lost:,} lost, {result.wrong:,} wrong"
-        + (f", {result.on_their_way:,} on their way" if result.on_their_way else "")
+        + (f", {result.in_flight:,} in flight" if result.in_flight else "")
     ]
     if "interval" not in result.settings:
-        lines.append(f"{result.rate:,.1f} replies a second, for {result.seconds:,.3f} s")
+        lines.append(f"{result.rate:,.1f} replies per second, over {result.seconds:,.3f} s")
     if latency := result.latency:
         slow = {f"p{percentile:g}": value for percentile, value in latency.percentiles.items() if percentile > 50}
-        for times in (
+        for values in (
             {"min": latency.minimum, "median": latency.percentiles[50.0], "mean": latency.mean},
             {**slow, "max": latency.maximum},
         ):
-            lines.append("ms: " + ", ".join(f"{name} {milliseconds(value)}" for name, value in times.items()))
+            lines.append("ms: " + ", ".join(f"{name} {milliseconds(value)}" for name, value in values.items()))
     return lines
 
 
-def faults(result: Result) -> list[str]:
-    """Tell what was wrong, and what the numbers do not say."""
+def problems(result: Result) -> list[str]:
+    """Return a line for each kind of problem: the first wrong reply, the first lost one, and limits of the run."""
     lines = []
     if result.first_wrong:
-        lines.append(f"the first reply that is {wrong_line(result.first_wrong)}")
+        lines.append(f"first {wrong_line(result.first_wrong)}")
     if result.first_lost is not None:
-        lines.append(f"the first message lost: asked {quote(result.first_lost, LONGEST_SHOWN)}, nothing came")
+        lines.append(f"first lost reply: sent {quote(result.first_lost, MAX_SHOWN)}, received nothing")
     if result.unsent:
         lines.append(
-            f"the rate was not held: {result.unsent:,} messages that were due could not be sent, "
-            "with so few --connections and such a --depth"
+            f"the rate was not reached: {result.unsent:,} messages were due and could not be sent; "
+            "raise --connections or --depth"
         )
     if result.busy:
         lines.append(
-            f"this generator used {result.cpu:.0%} of a core: it is the bottleneck, and the server may be faster"
+            f"the load generator used {result.cpu:.0%} of a core: it is the bottleneck, the server may be faster"
         )
     return lines
 
 
 def histogram(result: Result, style: Style) -> list[str]:
-    """Draw how many replies took how long, a line for each range of times."""
+    """Return a histogram of latencies, a line for each range."""
     counts = ranges(result)
     if not counts:
         return []
@@ -104,7 +104,7 @@ def histogram(result: Result, style: Style) -> list[str]:
 
 
 def ranges(result: Result) -> list[tuple[float, float, int]]:
-    """Count replies by ranges of microseconds: from, up to, how many; with those between that have none."""
+    """Return the ranges of the histogram in microseconds: from, to, and the number of replies, which may be 0."""
     edges = [10.0**decade * step for decade in range(10) for step in _STEPS]
     counts = [0] * len(edges)
     place = 0
@@ -119,7 +119,7 @@ def ranges(result: Result) -> list[tuple[float, float, int]]:
 
 
 def bar(share: float, room: int, style: Style) -> str:
-    """Draw a bar that is as long as its share of the room; what there is any of is seen."""
+    """Return a bar for a share of the room, in eighths of a column, rounded up so that any share is visible."""
     if not style.blocks:
         return "#" * ceil(share * room)
     eighths = ceil(share * room * 8)

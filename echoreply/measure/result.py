@@ -1,4 +1,4 @@
-"""Taken out of echoreply.measure.recording."""
+"""The result of a run, and its JSON file."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ from typing import Any, Self
 from attrs import asdict, frozen
 from hdrh.histogram import HdrHistogram
 
-from echoreply.measure.recording import Wrong
+from echoreply.measure.measurements import WrongReply
 
 FORMAT = "echoreply-measure 1"
-"""Names the format of a file, and its version."""
-
+"""The name of the file format, and its version."""
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 
-
 BUSY = 0.95
-"""The share of a core that is about all of it."""
-
+"""The share of a core from which the load generator counts as the bottleneck."""
 
 BUSY_SECONDS = 0.5
-"""A shorter run says nothing of that."""
+"""Shorter runs are not judged by it."""
 
 
 @frozen
 class Latency:
     """
-    How long right replies took, in microseconds.
+    Statistics of the latencies of correct replies, in microseconds.
 
-    @ivar percentiles: by percentile, such as 99.9.
+    @ivar percentiles: latencies by percentile, such as 99.9.
     """
 
     minimum: float
@@ -39,7 +36,7 @@ class Latency:
     percentiles: dict[float, float]
 
     def members(self) -> dict[str, float]:
-        """Give it as a file has it."""
+        """Return the members of the JSON object."""
         return {
             "min": self.minimum,
             "mean": round(self.mean, 3),
@@ -51,23 +48,23 @@ class Latency:
 @frozen(eq=False)
 class Result:
     """
-    What a run gave.
+    The result of a run.
 
-    @ivar target: says where the server is, for people.
-    @ivar began: when, as ISO 8601 has it.
-    @ivar settings: what was asked for, by the names of options; for people, and for other programs.
-    @ivar seconds: from the first message to the last right reply, or to the end of asking if that was later.
-    @ivar sent: messages.
-    @ivar answered: replies that came, and were right.
-    @ivar lost: messages to which nothing came.
-    @ivar wrong: replies that were not right.
-    @ivar on_their_way: messages whose replies were not waited for, since a person ended the run.
-    @ivar unsent: messages that were due and could not be sent, since their server was too slow.
-    @ivar cpu: how much of a core was used to measure; 1 is all of it.
-    @ivar histogram: times of right replies, in microseconds.
-    @ivar throughput: seconds since the beginning, and how many right replies had come.
-    @ivar first_wrong: the first reply that was wrong.
-    @ivar first_lost: the first message that was lost.
+    @ivar target: the address of the server, for the user.
+    @ivar began: the time of the start, in ISO 8601.
+    @ivar settings: the options of the run, by name.
+    @ivar seconds: from the first message to the last correct reply, or to the end of sending if that was later.
+    @ivar sent: the number of messages.
+    @ivar answered: the number of correct replies.
+    @ivar lost: the number of messages without a reply.
+    @ivar wrong: the number of wrong replies.
+    @ivar in_flight: the number of messages whose replies were not awaited, since the user ended the run.
+    @ivar unsent: the number of messages that were due and could not be sent, since all slots were in use.
+    @ivar cpu: the share of a core that the load generator used while it sent; 1 is a whole core.
+    @ivar histogram: latencies of correct replies, in microseconds.
+    @ivar throughput: pairs of seconds since the start, and the number of correct replies by then.
+    @ivar first_wrong: the first wrong reply.
+    @ivar first_lost: the first message without a reply.
     """
 
     target: str
@@ -78,32 +75,32 @@ class Result:
     answered: int
     lost: int
     wrong: int
-    on_their_way: int
+    in_flight: int
     unsent: int
     cpu: float
     histogram: HdrHistogram
     throughput: list[tuple[float, int]]
-    first_wrong: Wrong | None = None
+    first_wrong: WrongReply | None = None
     first_lost: bytes | None = None
 
     @property
-    def right(self) -> bool:
-        """Whether every reply that was waited for came, and was right."""
+    def all_correct(self) -> bool:
+        """Whether every reply that was awaited arrived and was correct."""
         return not self.lost and not self.wrong
 
     @property
     def rate(self) -> float:
-        """Right replies a second."""
+        """Correct replies per second."""
         return self.answered / self.seconds if self.seconds else 0.0
 
     @property
     def busy(self) -> bool:
-        """Whether measuring took about all of a core, so that the server may be faster than this says."""
+        """Whether the load generator was the bottleneck, so that the server may be faster than the result."""
         return self.cpu >= BUSY and self.seconds >= BUSY_SECONDS
 
     @property
     def latency(self) -> Latency | None:
-        """How long replies took, if there were any."""
+        """Statistics of the latencies; None without replies."""
         histogram = self.histogram
         if not histogram.total_count:
             return None
@@ -115,7 +112,7 @@ class Result:
         )
 
     def to_json(self) -> str:
-        """Give it as a text in JSON, in the format of C{docs/measure.md}."""
+        """Return the JSON file, whose format is in C{docs/measure.md}."""
         latency, wrong, lost = self.latency, self.first_wrong, self.first_lost
         members = {
             "format": FORMAT,
@@ -127,7 +124,7 @@ class Result:
             "answered": self.answered,
             "lost": self.lost,
             "wrong": self.wrong,
-            "on_their_way": self.on_their_way,
+            "in_flight": self.in_flight,
             "unsent": self.unsent,
             "replies_per_second": round(self.rate, 3),
             "latency_us": latency and latency.members(),
@@ -137,7 +134,7 @@ class Result:
             "throughput": self.throughput,
             "histogram": self.histogram.encode().decode("ascii"),
         }
-        # A line each, which can be read, though the last two are long.
+        # One line for each member, for human readers.
         return (
             "{\n" + ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in members.items()) + "\n}"
         )
@@ -145,16 +142,16 @@ class Result:
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """
-        Take what L{to_json} gave.
+        Return the result that L{to_json} wrote.
 
-        @raise ValueError: it is something else. The text says what is wrong, for people.
+        @raise ValueError: the text is not such a file. The message follows the name of the file.
         """
         try:
             value = json.loads(text)
         except ValueError:
-            raise ValueError("is no JSON") from None
+            raise ValueError("is not JSON") from None
         if not isinstance(value, dict) or value.get("format") != FORMAT:
-            raise ValueError(f"is not of the format {FORMAT!r}")
+            raise ValueError(f"does not have the format {FORMAT!r}")
         try:
             wrong = value["first_wrong"]
             return cls(
@@ -162,20 +159,21 @@ class Result:
                 began=str(value["began"]),
                 settings=dict(value["settings"]),
                 seconds=float(value["seconds"]),
-                **{name: int(value[name]) for name in ("sent", "answered", "lost", "wrong", "on_their_way", "unsent")},
+                **{name: int(value[name]) for name in ("sent", "answered", "lost", "wrong", "in_flight", "unsent")},
                 cpu=float(value["generator"]["cpu"]),
                 histogram=HdrHistogram.decode(value["histogram"]),
                 throughput=[(float(seconds), int(count)) for seconds, count in value["throughput"]],
-                first_wrong=wrong and Wrong(_bytes(wrong["asked"]), _bytes(wrong["came"]), str(wrong["why"])),
+                first_wrong=wrong
+                and WrongReply(_bytes(wrong["sent"]), _bytes(wrong["received"]), str(wrong["reason"])),
                 first_lost=None if value["first_lost"] is None else _bytes(value["first_lost"]),
             )
         except Exception as error:
-            # HdrHistogram's decoder raises whatever it stumbles over.
-            raise ValueError(f"has {FORMAT!r} for its format, and is damaged: {error!r}") from None
+            # HdrHistogram's decoder raises exceptions of many kinds.
+            raise ValueError(f"has the format {FORMAT!r}, but is damaged: {error!r}") from None
 
 
 def _text(value: bytes | str) -> str:
-    """Give bytes as a text that JSON can hold: as Latin-1 has it, a character a byte."""
+    """Return bytes as text for JSON: in Latin-1, one character for each byte."""
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 

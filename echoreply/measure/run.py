@@ -1,78 +1,94 @@
-"""A run: its connections, its clock, and its end."""
+"""A run of the load tester: makes the connections, starts and stops sending, and waits for the last replies."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import Enum, auto
 from typing import Any
 
-from attrs import frozen
 from twisted.internet import error
 from twisted.internet.defer import Deferred, FirstError, ensureDeferred, gatherResults
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from echoreply.measure.load import Load, LoadFactory, Told
-from echoreply.measure.recording import Recording, Wrong
+from echoreply.core.state_machine import StateMachine, Transitions, strict
+from echoreply.measure.connection import LoadFactory
+from echoreply.measure.load import Load, ReplyCallback
+from echoreply.measure.measurements import Measurements, WrongReply
+from echoreply.measure.plan import Plan
 from echoreply.measure.result import Result
-from echoreply.measure.schedule import Schedule
 
-OPENING = 32
-"""Connections that are made at once, at most: fewer than wait in any server's queue."""
+MAX_CONNECTING = 32
+"""Most connections that are made at the same time: fewer than the listen queue of any server holds."""
 
 TICK = 0.1
-"""Seconds between two looks at how it goes."""
+"""Seconds between two samples of throughput."""
 
-TICKS_A_TURN = 10
-"""Of these, how many there are to a turn of L{Load.give_up}."""
+TICKS_PER_TURN = 10
+"""Ticks between two calls of L{Load.free_slots}."""
 
-DRAIN = 5.0
+DRAIN_TIMEOUT = 5.0
 """
-Seconds for the replies that are still awaited when all is asked. When a person ends the run, those that have waited for
-less are still on their way, and so are those that have waited for no longer than some reply took.
+Seconds to wait for the remaining replies once all messages have been sent. When the user ends the run, messages that
+have waited for less are in flight, not lost; so are those that have waited for no longer than the slowest reply took.
 """
 
-FAREWELL = 1.0
-"""Seconds for the connections to close."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds to wait for the connections to close."""
 
 
-@frozen
-class Plan:
-    """
-    What is to be done.
+class RunState(Enum):
+    """How far a run has got."""
 
-    @ivar depth: messages of one connection that are on their way at once, at most.
-    @ivar size: bytes in a message, with its LF.
-    @ivar prefix: what is before a message in its reply; None if any reply is right.
-    @ivar duration: seconds after which nothing more is asked; None for the schedule's end.
-    @ivar datagrams: whether each read is a reply.
-    @ivar connect_timeout: seconds to connect.
-    """
+    CONNECTING = auto()
+    """Connections are being made."""
+    SENDING = auto()
+    """Messages are sent when they are due."""
+    DRAINING = auto()
+    """All messages have been sent; the remaining replies are awaited."""
+    CLOSING = auto()
+    """The result is known; connections are closing."""
+    CLOSED = auto()
 
-    schedule: Schedule
-    connections: int
-    depth: int
-    size: int
-    prefix: bytes | None
-    duration: float | None
-    datagrams: bool
-    connect_timeout: float
+
+class RunEvent(Enum):
+    """What changes a L{RunState}."""
+
+    START = auto()
+    """All connections have been made."""
+    STOP = auto()
+    """The schedule or the duration is over, or the run has to end."""
+    END = auto()
+    """No reply is awaited any more: all have arrived, time is up, a connection was lost, or the user ends the run."""
+    CLOSE = auto()
+    """All connections have been closed, or time is up."""
+
+
+RUN: Transitions[RunState, RunEvent] = strict(
+    {
+        RunState.CONNECTING: {RunEvent.START: RunState.SENDING},
+        RunState.SENDING: {RunEvent.STOP: RunState.DRAINING},
+        RunState.DRAINING: {RunEvent.END: RunState.CLOSING},
+        RunState.CLOSING: {RunEvent.CLOSE: RunState.CLOSED},
+        RunState.CLOSED: {},
+    }
+)
 
 
 class Run:
     """
-    Connects, asks, and counts.
+    Connects, sends, and measures. Its states are those of L{RunState}.
 
-    @param reactor: where time comes from.
-    @param endpoint: takes a connection to the server.
-    @param told: is called with the number and the time, in seconds, of each reply that is right.
-    @param wrong: is called with each reply that is not.
-    @param progress: is called now and then, with the seconds since the beginning, and what has been recorded.
-    @param cpu: gives the seconds of CPU time that this process has used.
-    @ivar begun: whether all connections have been made.
-    @ivar failure: why a connection was lost, if one was.
+    @param reactor: the reactor, or another source of time.
+    @param endpoint: connects to the server.
+    @param on_reply: called with the number and the latency, in seconds, of each correct reply.
+    @param on_wrong_reply: called with each wrong reply.
+    @param progress: called every L{TICK} with the seconds since the start and the measurements.
+    @param cpu: returns the seconds of CPU time that this process has used.
+    @ivar failure: why a connection was lost; None if none was. A lost connection ends the run.
     """
 
     def __init__(
@@ -81,9 +97,9 @@ class Run:
         endpoint: IStreamClientEndpoint,
         plan: Plan,
         *,
-        told: Told | None = None,
-        wrong: Callable[[Wrong], object] = lambda _: None,
-        progress: Callable[[float, Recording], object] = lambda _seconds, _recording: None,
+        on_reply: ReplyCallback | None = None,
+        on_wrong_reply: Callable[[WrongReply], object] = lambda _: None,
+        progress: Callable[[float, Measurements], object] = lambda _seconds, _measurements: None,
         cpu: Callable[[], float] = time.process_time,
     ) -> None:
         self._reactor = reactor
@@ -91,36 +107,39 @@ class Run:
         self._plan = plan
         self._progress = progress
         self._cpu = cpu
-        self._recording = Recording()
-        self._load = Load(reactor, plan.schedule, self._recording, plan.depth, told, wrong)
-        self._load.lost = self._lost
-        self._load.answered = self._end
-        self._ended: Deferred[None] = Deferred()
+        self._measurements = Measurements()
+        self._load = Load(reactor, plan.schedule, self._measurements, plan.depth, on_reply, on_wrong_reply)
+        self._load.on_connection_lost = self._connection_lost
+        self._load.on_complete = self._end
+        self._machine = StateMachine(RUN, RunState.CONNECTING)
         self._interrupted = False
-        self._asked: float | None = None
+        self._ended: Deferred[None] = Deferred()
+        self._closed: Deferred[None] = Deferred()
         self._ticks = 0
-        self._closed = 0
-        self._leaving = False
-        self._left: Deferred[None] = Deferred()
-        self.begun = False
+        self._lost_connections = 0
         self.failure: Failure | None = None
+
+    @property
+    def state(self) -> RunState:
+        """The current state."""
+        return self._machine.state
 
     async def connect(self) -> None:
         """
         Make the connections.
 
-        @raise Exception: one could not be made, and how L{IStreamClientEndpoint} says so.
+        @raise Exception: a connection failed, with the exceptions of L{IStreamClientEndpoint}.
         """
         plan, numbers = self._plan, iter(range(self._plan.connections))
         factory = LoadFactory(self._load, plan.size, plan.prefix, whole=plan.datagrams)
 
-        async def connect_one_after_other() -> None:
+        async def connect_in_turn() -> None:
             for _ in numbers:
                 connecting = self._endpoint.connect(factory)
                 connecting.addTimeout(plan.connect_timeout, self._reactor, _timed_out)
                 await connecting
 
-        several = [ensureDeferred(connect_one_after_other()) for _ in range(min(OPENING, plan.connections))]
+        several = [ensureDeferred(connect_in_turn()) for _ in range(min(MAX_CONNECTING, plan.connections))]
         try:
             await gatherResults(several, consumeErrors=True)
         except FirstError as first:
@@ -128,88 +147,94 @@ class Run:
 
     async def measure(self, target: str, settings: dict[str, Any]) -> Result:
         """
-        Ask, until all is asked and answered, a person ends it, or a connection is lost; then close the connections.
+        Send until the plan ends, the user interrupts, or a connection is lost; then close the connections.
 
-        @param target: says where the server is, for people.
-        @param settings: are noted in the result.
+        @param target: the address of the server, for the result.
+        @param settings: the options, for the result.
         """
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._begun = self._reactor.seconds()
-        self._used = self._cpu()
-        self.begun = True
-        clock = LoopingCall(self._tick)
-        clock.clock = self._reactor
-        end = None
-        if not self.failure:
-            self._load.begin()
-            clock.start(TICK, now=False)
+        self._started_at = self._reactor.seconds()
+        self._cpu_used = self._cpu()
+        self._machine.process(RunEvent.START)
+        ticker = LoopingCall(self._tick)
+        ticker.clock = self._reactor
+        stop = None
+        if self.failure:
+            self._end()
+        else:
+            self._load.start()
+            ticker.start(TICK, now=False)
             if self._plan.duration is not None:
-                end = self._reactor.callLater(self._plan.duration, self._time_is_up)
-            await self._ended
-            clock.stop()
-            if end and end.active():
-                end.cancel()
-        self._stop_asking()
+                stop = self._reactor.callLater(self._plan.duration, self._duration_over)
+        await self._ended
+        if ticker.running:
+            ticker.stop()
+        if stop and stop.active():
+            stop.cancel()
         result = self._result(target, began, settings)
-        await self._leave()
+        await self._close()
         return result
 
     def interrupt(self) -> None:
-        """End it now, since a person wants that."""
+        """End the run now, for the user. Without effect before it starts and after it ends."""
         self._interrupted = True
         self._end()
 
-    # What happens meanwhile.
+    # While it runs.
 
     def _tick(self) -> None:
-        seconds = self._reactor.seconds() - self._begun
-        self._recording.sample(seconds)
-        self._progress(seconds, self._recording)
+        seconds = self._reactor.seconds() - self._started_at
+        self._measurements.sample(seconds)
+        self._progress(seconds, self._measurements)
         self._ticks += 1
         if self._plan.schedule.over:
-            self._stop_asking()
-        if self._ticks % TICKS_A_TURN == 0:
-            self._load.give_up()
+            self._stop_sending()
+        if self._ticks % TICKS_PER_TURN == 0:
+            self._load.free_slots()
 
-    def _time_is_up(self) -> None:
-        # What has become due in this very moment is still asked.
-        self._load.ask_due()
-        self._stop_asking()
+    def _duration_over(self) -> None:
+        # Messages that became due up to this moment are still sent.
+        self._load.send_due()
+        self._stop_sending()
 
-    def _stop_asking(self) -> None:
-        """Ask no more, and wait for what is still to come, but not for ever."""
-        if self._asked is None:
-            self._asked = self._reactor.seconds()
-            self._used = self._cpu() - self._used
-            self._drain = self._reactor.callLater(DRAIN, self._end)
-            self._load.close()
+    def _stop_sending(self) -> None:
+        """Send no more, and wait up to L{DRAIN_TIMEOUT} for the remaining replies."""
+        if self.state is not RunState.SENDING:
+            return
+        self._machine.process(RunEvent.STOP)
+        self._stopped_at = self._reactor.seconds()
+        self._cpu_used = self._cpu() - self._cpu_used
+        self._drain = self._reactor.callLater(DRAIN_TIMEOUT, self._end)
+        self._load.stop()
 
     def _end(self) -> None:
-        if not self._ended.called:
+        """Wait for no more replies."""
+        self._stop_sending()
+        if self.state is RunState.DRAINING:
+            self._machine.process(RunEvent.END)
             self._ended.callback(None)
 
-    def _lost(self, failure: Failure) -> None:
-        """Take note that a connection is lost: what the others would still measure is not what was asked for."""
-        self._closed += 1
-        if not self._leaving:
+    def _connection_lost(self, failure: Failure) -> None:
+        """End the run: with fewer connections it would measure something else than was asked for."""
+        self._lost_connections += 1
+        if self.state in (RunState.CLOSING, RunState.CLOSED):
+            self._check_closed()
+        else:
             self.failure = self.failure or failure
             self._end()
-        elif self._closed == len(self._load.connections) and not self._left.called:
-            self._left.callback(None)
 
-    # How it ends.
+    # When it ends.
 
     def _result(self, target: str, began: str, settings: dict[str, Any]) -> Result:
-        recording, plan = self._recording, self._plan
-        now = self._reactor.seconds()
-        asked = now if self._asked is None else self._asked
-        seconds = max(asked, recording.last) - self._begun
-        histogram = recording.histogram()
+        measurements, plan = self._measurements, self._plan
+        now, sending = self._reactor.seconds(), self._stopped_at - self._started_at
+        seconds = max(self._stopped_at, measurements.last_reply) - self._started_at
+        histogram = measurements.histogram()
         since = None
         if self._interrupted:
-            since = now - max(DRAIN, histogram.get_max_value() / 1e6)
+            since = now - max(DRAIN_TIMEOUT, histogram.get_max_value() / 1e6)
         connections = self._load.connections
-        on_their_way = sum(connection.end(since) for connection in connections)
+        in_flight = sum(connection.finish(since) for connection in connections)
         lost = [connection.first_lost for connection in connections if connection.first_lost]
         return Result(
             target=target,
@@ -217,33 +242,40 @@ class Run:
             settings=settings,
             seconds=seconds,
             sent=plan.schedule.taken,
-            answered=recording.answered,
+            answered=measurements.answered,
             lost=sum(connection.lost for connection in connections),
-            wrong=recording.wrong,
-            on_their_way=on_their_way,
+            wrong=measurements.wrong,
+            in_flight=in_flight,
             unsent=plan.schedule.untaken,
-            cpu=self._used / (asked - self._begun) if asked > self._begun else 0.0,
+            cpu=self._cpu_used / sending if sending > 0 else 0.0,
             histogram=histogram,
-            throughput=[*recording.samples, (round(seconds, 6), recording.answered)],
-            first_wrong=recording.first_wrong,
+            throughput=[*measurements.samples, (round(seconds, 6), measurements.answered)],
+            first_wrong=measurements.first_wrong,
             first_lost=min(lost)[1] if lost else None,
         )
 
-    async def _leave(self) -> None:
-        """Close the connections, and wait until they are, but not for ever."""
+    async def _close(self) -> None:
+        """Close the connections, and wait for them up to L{CLOSE_TIMEOUT}."""
         if self._drain.active():
             self._drain.cancel()
-        self._leaving = True
-        if self._closed == len(self._load.connections):
-            return
-        patience = self._reactor.callLater(FAREWELL, self._left.callback, None)
+        timeout = self._reactor.callLater(CLOSE_TIMEOUT, self._all_closed)
         for connection in self._load.connections:
             connection.transport.loseConnection()
-        await self._left
-        if patience.active():
-            patience.cancel()
+        self._check_closed()
+        await self._closed
+        if timeout.active():
+            timeout.cancel()
+
+    def _check_closed(self) -> None:
+        if self._lost_connections == len(self._load.connections):
+            self._all_closed()
+
+    def _all_closed(self) -> None:
+        if self.state is RunState.CLOSING:
+            self._machine.process(RunEvent.CLOSE)
+            self._closed.callback(None)
 
 
 def _timed_out(_value: object, _timeout: float) -> Failure:
-    """Say that there was no answer in time, as Twisted's endpoints do."""
+    """Return the failure with which Twisted's endpoints report that there was no answer in time."""
     return Failure(error.TimeoutError())

@@ -1,4 +1,4 @@
-"""When messages are due. Times are seconds of any clock."""
+"""When the messages of a run are due. Times are seconds of the reactor's clock."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from typing import Protocol
 
 class Schedule(Protocol):
     """
-    When messages are due.
+    Decides when messages are due.
 
-    @ivar taken: how many have been taken.
+    @ivar taken: the number of messages that have been taken.
     """
 
     taken: int
 
-    def begin(self, now: float) -> None:
-        """Begin now."""
+    def start(self, now: float) -> None:
+        """Start the schedule."""
 
     def take(self, now: float) -> float | None:
-        """Take the next message, if there is one yet; give the time from which its reply's time is counted."""
+        """Take the next message if one is due; return the time from which its latency counts, or None."""
 
     def next_due(self) -> float | None:
-        """Say when the next will be due, if that is known, and there will be one."""
+        """Return when the next message will be due; None if there is none, or it is due as soon as it can be sent."""
 
     def close(self, now: float) -> None:
-        """Have no more messages due from now on."""
+        """End the schedule: no more messages become due."""
 
     @property
     def over(self) -> bool:
-        """Whether there will be no more."""
+        """Whether all messages have been taken."""
 
     @property
     def untaken(self) -> int:
-        """How many were due when it was closed, and have not been taken."""
+        """The number of messages that were due and not taken when the schedule was closed."""
 
 
-class Flood:
+class Unlimited:
     """
-    Messages that are due as soon as there is room for them.
+    Messages that are due as soon as they can be sent.
 
-    @param count: how many there are; None is no limit.
+    @param count: the number of messages; None sets no limit.
     """
 
     untaken = 0
@@ -50,8 +50,8 @@ class Flood:
         self.taken = 0
         self._count = maxsize if count is None else count
 
-    def begin(self, now: float) -> None:
-        """Do nothing: it is always time."""
+    def start(self, now: float) -> None:
+        """Start the schedule, which does not depend on time."""
 
     def take(self, now: float) -> float | None:
         if self.taken >= self._count:
@@ -70,44 +70,44 @@ class Flood:
         return self.taken >= self._count
 
 
-class Steady:
+class ConstantRate:
     """
-    Messages that are due at equal distances, whether there is room for them or not.
+    Messages that are due at equal intervals, whether they can be sent then or not.
 
-    A reply's time is counted from when its message was due. Were it counted from when it was sent, a server that
-    stalls would be asked less just then, and would look better than it is: that is coordinated omission,
+    Latency counts from the time at which a message was due. If it counted from sending, a server that stalls would get
+    fewer messages meanwhile, and look better than it is: this is coordinated omission,
     U{as wrk2 explains it<https://github.com/giltene/wrk2>}.
 
-    @param rate: how many a second.
-    @param count: how many there are; None is no limit.
-    @param duration: for how many seconds they are due; None is no limit.
+    @param rate: messages a second.
+    @param count: the number of messages; None sets no limit.
+    @param duration: seconds during which messages are due; None sets no limit.
     """
 
     def __init__(self, rate: float, count: int | None = None, duration: float | None = None) -> None:
         self.taken = 0
         self.untaken = 0
         self._rate = rate
-        self._begun = 0.0
+        self._started = 0.0
         self._count = maxsize if count is None else count
         if duration is not None:
-            # Less what multiplying rounds.
+            # Tolerates the rounding error of the product.
             self._count = min(self._count, ceil(rate * duration - 1e-6))
 
-    def begin(self, now: float) -> None:
-        self._begun = now
+    def start(self, now: float) -> None:
+        self._started = now
 
     def take(self, now: float) -> float | None:
-        due = self._begun + self.taken / self._rate
+        due = self._started + self.taken / self._rate
         if due > now or self.taken >= self._count:
             return None
         self.taken += 1
         return due
 
     def next_due(self) -> float | None:
-        return None if self.over else self._begun + self.taken / self._rate
+        return None if self.over else self._started + self.taken / self._rate
 
     def close(self, now: float) -> None:
-        due = min(self._count, ceil((now - self._begun) * self._rate - 1e-6))
+        due = min(self._count, ceil((now - self._started) * self._rate - 1e-6))
         self.untaken = max(0, due - self.taken)
         self._count = self.taken
 
@@ -116,8 +116,8 @@ class Steady:
         return self.taken >= self._count
 
 
-class Spaced(Steady):
-    """Messages at equal distances, whose replies' times are counted from when they are sent, as ping's are."""
+class Interval(ConstantRate):
+    """Messages at equal intervals, whose latency counts from sending, as with ping."""
 
     def take(self, now: float) -> float | None:
         return None if super().take(now) is None else now

@@ -1,4 +1,4 @@
-"""A use of the program: from its options to its status."""
+"""C{echoreply-measure} from its options to its exit status: runs, reports, and writes files."""
 
 from __future__ import annotations
 
@@ -13,28 +13,25 @@ from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 from time import perf_counter
-from typing import IO, Any, NoReturn, cast
+from typing import IO, NoReturn, cast
 
 from twisted.internet.main import installReactor
 
-from echoreply.connect.failures import why_lost, why_not_connected
+from echoreply.connect.failures import INSECURE, why_lost, why_not_connected
 from echoreply.connect.run import run_reactor, status_of_signal
 from echoreply.connect.target import IClientReactor, connect_target
-from echoreply.measure.recording import Recording, Wrong
-from echoreply.measure.report import Style, faults, histogram, reply_line, summary, wrong_line
+from echoreply.measure.measurements import Measurements, WrongReply
+from echoreply.measure.plan import make_plan, settings_of
+from echoreply.measure.report import Style, histogram, problems, reply_line, summary, wrong_line
 from echoreply.measure.result import Result
-from echoreply.measure.run import Plan, Run
-from echoreply.measure.schedule import Flood, Schedule, Spaced, Steady
+from echoreply.measure.run import Run, RunState
 from echoreply.net.file_limits import connections_within, set_limit
 
 Say = Callable[[str], None]
 
-PING_DEPTH = 1000
-"""Messages on their way at once, when there is one at a time: so many that a slow reply keeps none waiting."""
-
 
 def start_reactor() -> IClientReactor:
-    """Give the process the fastest reactor that can be had, whose clock is fine and is never set back."""
+    """Install and return the fastest reactor that is available, with a precise and monotonic clock."""
     if find_spec("uvloop"):
         import uvloop
 
@@ -49,75 +46,43 @@ def start_reactor() -> IClientReactor:
 
 class Output:
     """
-    Where what is measured is told.
+    Writes the report, until writing fails.
 
-    @param stream: standard output; standard error if that is for JSON.
-    @param gone: is called when nobody takes it any more.
+    @param stream: standard output, or standard error if JSON goes to standard output.
+    @param on_failure: called when writing fails, for instance since the reader of a pipe has closed it.
+    @ivar failure: the error with which writing failed.
     """
 
-    def __init__(self, stream: IO[str], gone: Callable[[], object]) -> None:
+    def __init__(self, stream: IO[str], on_failure: Callable[[], object]) -> None:
         self._stream = stream
-        self._gone = gone
-        self.fault: OSError | None = None
+        self._on_failure = on_failure
+        self.failure: OSError | None = None
 
-    def tell(self, *lines: str) -> None:
-        """Write lines."""
-        if self.fault:
+    def write(self, *lines: str) -> None:
+        """Write lines; does nothing after a failure."""
+        if self.failure:
             return
         try:
             for line in lines:
                 self._stream.write(line + "\n")
             self._stream.flush()
         except OSError as error:
-            self.fault = error
-            self._gone()
+            self.failure = error
+            self._on_failure()
 
 
-def make_plan(options: Namespace) -> Plan:
-    """Give the plan that options ask for."""
-    schedule: Schedule
-    if not options.load:
-        schedule = Spaced(1 / options.interval, options.count)
-    elif options.rate is not None:
-        schedule = Steady(options.rate, options.count, options.duration)
-    else:
-        schedule = Flood(options.count)
-    return Plan(
-        schedule=schedule,
-        connections=options.connections or 1,
-        depth=options.depth or PING_DEPTH,
-        size=options.size,
-        prefix=options.prefix,
-        duration=options.duration,
-        datagrams=options.udp,
-        connect_timeout=options.connect_timeout,
-    )
-
-
-def settings_of(options: Namespace) -> dict[str, Any]:
-    """Give what a result notes of the options."""
-    names = ["size", "count"]
-    names += ["connections", "depth", "duration", "rate"] if options.load else ["interval"]
-    settings = {name: getattr(options, name) for name in names}
-    settings["prefix"] = None if options.any else options.prefix.decode("latin-1")
-    settings["transport"] = "tls" if options.tls else "udp" if options.udp else "unix" if options.unix else "tcp"
-    if options.connect:
-        settings["transport"] = options.connect + (" tls" if options.tls else "")
-    return settings
-
-
-def too_many(connections: int) -> str:
-    """Raise the limit on open files as far as is of use; say what is wrong if that is not enough."""
+def descriptor_shortage(connections: int) -> str:
+    """Raise the limit of open files; return an error message if it is still too low, or an empty text."""
     if os.name != "posix":  # pragma: no cover
         return ""
     _, limit = set_limit()
     if limit < 0 or connections <= (room := connections_within(limit)):
         return ""
-    return f"argument --connections: takes {room} at most, by the limit of {limit} open files, not {connections}"
+    return f"argument --connections: takes at most {room} (limit of open files: {limit}), not {connections}"
 
 
 def style_of(stream: IO[str]) -> Style:
-    """Find out how a stream shows text."""
+    """Return what a stream can show."""
     columns = shutil.get_terminal_size().columns if stream.isatty() else 80
     try:
         "█▏".encode(getattr(stream, "encoding", None) or "ascii")
@@ -126,12 +91,12 @@ def style_of(stream: IO[str]) -> Style:
     return Style(columns)
 
 
-def ignore(_seconds: float, _recording: Recording) -> None:
-    """Do nothing: nobody looks."""
+def no_progress(_seconds: float, _measurements: Measurements) -> None:
+    """Show no progress."""
 
 
 class Session:
-    """One measurement by a person."""
+    """One run, with its output for the user."""
 
     def __init__(self, reactor: IClientReactor, options: Namespace, say: Say) -> None:
         self._reactor = reactor
@@ -143,24 +108,24 @@ class Session:
 
     def interrupt(self, number: int = signal.SIGINT) -> int | None:
         """
-        End the run with its result, as Ctrl-C does.
+        Handle a signal: Ctrl-C ends a run that has started, with its result.
 
-        @return: the status to end with at once: for a signal that ends it without a result.
+        @return: the exit status if the program ends at once; None if the result follows.
         """
-        if number == signal.SIGINT and self._run and self._run.begun:
+        if number == signal.SIGINT and self._run and self._run.state is not RunState.CONNECTING:
             self._run.interrupt()
             return None
         return status_of_signal(number)
 
     async def measure(self) -> int:
-        """Connect, measure, and tell; give the status."""
+        """Connect, measure, and report; return the exit status."""
         options, say = self._options, self._say
         try:
-            there = connect_target(self._reactor, options)
+            target = connect_target(self._reactor, options)
         except ValueError as error:
             say(str(error))
             return 2
-        if mistake := too_many(options.connections or 1):
+        if mistake := descriptor_shortage(options.connections or 1):
             say(mistake)
             return 2
         for path in (options.json, options.chart):
@@ -168,27 +133,27 @@ class Session:
                 say(mistake)
                 return 2
         if options.insecure:
-            say("--insecure: nobody checks whose certificate the server has")
+            say(INSECURE)
         with ExitStack() as stack:
-            progress: Callable[[float, Recording], object] = ignore
+            progress: Callable[[float, Measurements], object] = no_progress
             if options.load and sys.stderr.isatty():
-                from echoreply.measure.progress import Bar
+                from echoreply.measure.progress import ProgressBar
 
-                progress = stack.enter_context(Bar(options.duration, options.count)).show
+                progress = stack.enter_context(ProgressBar(options.duration, options.count)).show
 
-            def told(number: int, seconds: float) -> None:
-                self._output.tell(reply_line(number, seconds, there.words))
+            def on_reply(number: int, seconds: float) -> None:
+                self._output.write(reply_line(number, seconds, target.words))
 
-            def wrong(reply: Wrong) -> None:
+            def on_wrong_reply(reply: WrongReply) -> None:
                 if not options.load:
-                    self._output.tell(wrong_line(reply))
+                    self._output.write(wrong_line(reply))
 
             run = Run(
                 self._reactor,
-                there.endpoint,
+                target.endpoint,
                 make_plan(options),
-                told=None if options.load else told,
-                wrong=wrong,
+                on_reply=None if options.load else on_reply,
+                on_wrong_reply=on_wrong_reply,
                 progress=progress,
             )
             self._run = run
@@ -196,22 +161,22 @@ class Session:
                 await run.connect()
             except Exception as failure:
                 why = why_not_connected(failure, options.connect_timeout)
-                say(f"cannot connect to {there.words}: {why}")
+                say(f"cannot connect to {target.words}: {why}")
                 return 1
-            result = await run.measure(there.words, settings_of(options))
-        return self._tell(result, why_lost(run.failure.value, there.words) if run.failure else None)
+            result = await run.measure(target.words, settings_of(options))
+        return self._report(result, why_lost(run.failure.value, target.words) if run.failure else None)
 
-    def _tell(self, result: Result, failure: str | None) -> int:
+    def _report(self, result: Result, failure: str | None) -> int:
         options = self._options
         if not options.load:
-            self._output.tell("")
-        self._output.tell(*summary(result))
+            self._output.write("")
+        self._output.write(*summary(result))
         if options.load:
-            self._output.tell(*histogram(result, style_of(self._stream)))
-        self._output.tell(*faults(result))
+            self._output.write(*histogram(result, style_of(self._stream)))
+        self._output.write(*problems(result))
         if failure:
             self._say(failure)
-        status = 0 if result.right and not failure and (result.answered or not result.sent) else 1
+        status = 0 if result.all_correct and not failure and (result.answered or not result.sent) else 1
         try:
             if options.json == "-":
                 sys.stdout.write(result.to_json() + "\n")
@@ -227,14 +192,14 @@ class Session:
         except OSError as error:
             self._say(f"cannot write the result: {error}")
             status = 1
-        if self._output.fault and not isinstance(self._output.fault, BrokenPipeError):
-            self._say(f"cannot write to standard output: {self._output.fault.strerror}")
+        if self._output.failure and not isinstance(self._output.failure, BrokenPipeError):
+            self._say(f"cannot write to standard output: {self._output.failure.strerror}")
             status = 1
         return status
 
 
 def unwritable(path: str) -> str:
-    """Say why a file can't be written, if it can't, before all is measured in vain; leave it as it is."""
+    """Return why a file can't be written, before the run; an empty text if it can. The file stays as it is."""
     existed = os.path.lexists(path)
     try:
         with open(path, "ab"):
@@ -247,22 +212,22 @@ def unwritable(path: str) -> str:
 
 
 def measure(options: Namespace, say: Say) -> NoReturn:
-    """Measure, and end the process with the status that says how it was."""
+    """Measure, and end the process with the exit status."""
     if sys.stdout is None:
         say(f"standard output is closed; give a file, such as {os.devnull}")
         sys.exit(2)
     if isinstance(sys.stdout, TextIOWrapper):
-        # A path may have what the terminal's encoding has not.
+        # A path may contain characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
     reactor = start_reactor()
     session = Session(reactor, options, say)
     status = run_reactor(reactor, session.measure, session.interrupt)
-    # sys.exit would wait for a thread that still resolves a name.
+    # sys.exit would wait for a thread that is still resolving a name.
     os._exit(status)
 
 
 def compare(options: Namespace, say: Say) -> int:
-    """Draw two results; give the status."""
+    """Draw a chart of two results; return the exit status."""
     from echoreply.measure.chart import draw
 
     results = []

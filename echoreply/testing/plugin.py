@@ -1,7 +1,8 @@
 """
-The pytest plugin, which pytest loads wherever this package is installed.
+The pytest plugin with the fixture C{echoreply_server}.
 
-Most of those test suites do not use it, so it imports what it needs when it is used.
+pytest loads it wherever echoreply is installed, also for test suites that do not use it. So it imports what it needs
+only when the fixture is used.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def _echoreply_thread() -> Iterator[ReactorThread]:
-    """Give the thread that all servers run in, one after the other."""
+    """Provide the thread in which the servers of all tests run, one after the other."""
     from echoreply.testing.threaded import ReactorThread
 
     thread = ReactorThread()
@@ -27,7 +28,7 @@ def _echoreply_thread() -> Iterator[ReactorThread]:
 
 @pytest.fixture
 def echoreply_server(_echoreply_thread: ReactorThread) -> Iterator[ThreadedServer]:
-    """Give a reply server on a free port of 127.0.0.1, for this test alone, which tells what it has received."""
+    """Provide a reply server on a free port of 127.0.0.1, for this test only, that shows what it has received."""
     from echoreply.testing.threaded import ThreadedServer
 
     server = ThreadedServer(_echoreply_thread)

@@ -1,4 +1,4 @@
-"""What a server has received, for a test to look at."""
+"""Records what a test's server has received: its messages and its connections."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from echoreply.observe.observer import Connection, ReplyObserver
 @frozen
 class ReceivedConnection:
     """
-    A connection as it was when somebody looked.
+    The state of a connection at the time when it was asked for.
 
     @ivar peer: the client's IP address and port.
-    @ivar messages: those that have been answered, in order, without their terminators.
-    @ivar received: bytes that were read.
-    @ivar ended: why it ended, if it has.
+    @ivar messages: the messages that have been answered, in order, without their terminators.
+    @ivar received: the number of bytes that were read.
+    @ivar ended: why the connection ended; None while it is open.
     """
 
     peer: tuple[str, int]
@@ -37,9 +37,9 @@ class _Entry:
 
 class Recorder(ReplyObserver):
     """
-    Keeps all that came from clients on TCP over IPv4.
+    An observer that keeps all messages and connections of TCP clients over IPv4.
 
-    @param changed: is called when there is something new.
+    @param changed: called when something was recorded.
     """
 
     def __init__(self, changed: Callable[[], object]) -> None:
@@ -49,31 +49,28 @@ class Recorder(ReplyObserver):
 
     @property
     def messages(self) -> list[bytes]:
-        """The messages that have been answered, in this order, without their terminators."""
+        """The messages that have been answered on all connections, in order, without their terminators."""
         return list(self._messages)
 
     @property
     def connections(self) -> list[ReceivedConnection]:
-        """The connections, in the order in which they came."""
+        """The connections, in the order in which they were accepted."""
         return [
             ReceivedConnection(_address(connection), list(entry.messages), connection.received, entry.ended)
             for connection, entry in self._entries.items()
         ]
 
     def opened(self, connection: Connection) -> None:
-        """Keep it."""
         self._entries[connection] = _Entry()
         self._changed()
 
     def answered(self, connection: Connection, messages: Block) -> None:
-        """Keep them."""
         bodies = messages.bodies()
         self._messages += bodies
         self._entries[connection].messages += bodies
         self._changed()
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
-        """Keep why."""
         self._entries[connection].ended = reason
         self._changed()
 

@@ -1,4 +1,4 @@
-"""A reply server on the reactor that runs a test: for trial, and for whoever has a reactor."""
+"""A reply server for tests that run on a Twisted reactor, such as trial's."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ HOST = "127.0.0.1"
 
 DEFAULT_TIMEOUT = 10.0
 
-LOOK_SECONDS = 0.05
-"""Seconds without news after which a condition is asked all the same: reads are no news until they make a message."""
+POLL_INTERVAL = 0.05
+"""Seconds between two checks of conditions: bytes that do not complete a message cause no check of their own."""
 
-SHOWN = 256
-"""Bytes of a message that are shown, when there was not what a test has waited for."""
+MAX_SHOWN = 256
+"""Most bytes of a message that are shown in an error."""
 
 
 def serve(reactor: IServerReactor) -> Server:
     """
-    Serve on a free port of 127.0.0.1. It listens when this returns.
+    Start a server on a free port of 127.0.0.1. It is listening when this returns.
 
-    @param reactor: the one that runs the test.
-    @return: the server, whose C{stop} the test has to call, and to wait for.
+    @param reactor: the reactor that runs the test.
+    @return: the server. The test has to call its C{stop}, and wait for it.
     @raise twisted.internet.error.CannotListenError: there is no free port.
     """
     return Server(reactor)
@@ -50,17 +50,17 @@ def serve(reactor: IServerReactor) -> Server:
 class _Waiter:
     condition: Callable[[Server], object]
     met: Deferred[None]
-    too_late: IDelayedCall | None = None
+    timeout: IDelayedCall | None = None
 
 
 class Server:
     """
-    A reply server that remembers. Made by L{serve}.
+    A reply server that records what it receives. Made by L{serve}.
 
-    What it remembers are copies: they do not change when more is received.
+    Its properties return copies, which do not change when more is received.
 
-    @ivar host: the IP address that it listens on.
-    @ivar port: the TCP port.
+    @ivar host: the IP address of the listener.
+    @ivar port: the TCP port of the listener.
     """
 
     host = HOST
@@ -76,20 +76,20 @@ class Server:
         self._service.startService()
         self._script = ""
         self._waiters: list[_Waiter] = []
-        self._news = Timer(reactor, 0, self._ask_all)
-        self._no_news = Timer(reactor, LOOK_SECONDS, self._ask_all)
+        self._changes = Timer(reactor, 0, self._check_all)
+        self._poll = Timer(reactor, POLL_INTERVAL, self._check_all)
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and the port, as C{socket.create_connection} takes them."""
+        """The host and the port, as a pair for C{socket.create_connection}."""
         return self.host, self.port
 
     @property
     def script(self) -> str:
         """
-        What connections are answered with from now on: a reply script, in TOML. Without one, as the server does.
+        The reply script, in TOML, of connections from now on; an empty text for the server's default replies.
 
-        @raise ValueError: when it is set, and is not right. The text says what is wrong.
+        @raise ValueError: the script that is being set is not valid. The message says where, and why.
         """
         return self._script
 
@@ -100,7 +100,7 @@ class Server:
 
     @property
     def rules(self) -> Rules:
-        """What the script is made into: what connections are answered with from now on."""
+        """The rules made from the script, for connections from now on."""
         return self._factory.rules
 
     @rules.setter
@@ -110,62 +110,62 @@ class Server:
     @property
     def messages(self) -> list[bytes]:
         """
-        The messages that have been answered, on all connections, without their terminators, in this order.
+        The messages that have been answered on all connections, in order, without their terminators.
 
-        What ends a conversation instead is none of them: C{exit}, C{quit}, a message that is too long.
+        Messages that end the conversation instead are not included: C{exit}, C{quit}, and any that are too long.
         """
         return self._recorder.messages
 
     @property
     def connections(self) -> list[ReceivedConnection]:
-        """The connections that have been accepted, in this order, those that have ended included."""
+        """The connections, open and ended, in the order in which they were accepted."""
         return self._recorder.connections
 
     def wait_for(self, condition: Callable[[Server], object], timeout: float = DEFAULT_TIMEOUT) -> Deferred[None]:
         """
-        Wait until something holds of this server.
+        Wait until a condition is true.
 
-        @param condition: tells whether it does. It is asked at once, whenever there is something new, and now and
-            then.
-        @param timeout: after how many seconds the test is to fail.
-        @return: fires when it holds; or fails with what the condition raises, or with C{TimeoutError}, whose text says
-            what there was.
+        @param condition: called with this server: at once, whenever something was recorded, and every
+            L{POLL_INTERVAL} seconds.
+        @param timeout: seconds after which the test fails.
+        @return: fires when the condition is true; fails with what the condition raises, or with C{TimeoutError}, whose
+            message lists the connections.
         """
         waiter = _Waiter(condition, Deferred(lambda _met: self._forget(waiter)))
-        waiter.too_late = self._reactor.callLater(timeout, self._give_up, waiter, timeout)
+        waiter.timeout = self._reactor.callLater(timeout, self._give_up, waiter, timeout)
         self._waiters.append(waiter)
-        self._no_news.start()
-        self._ask(waiter)
+        self._poll.start()
+        self._check(waiter)
         return waiter.met
 
     def stop(self) -> Deferred[None]:
         """
-        Stop listening, and close all connections. What was received stays.
+        Stop listening, and close all connections. The records stay.
 
-        @return: fires when nothing is left of it on the reactor: soon, half a second later if a client takes nothing.
+        @return: fires when the reactor is clean: soon, or half a second later if a client does not read.
         """
         for waiter in list(self._waiters):
             waiter.met.cancel()
         return self._service.stopService()
 
     def _changed(self) -> None:
-        """Ask the conditions again, but not within the connection's own call."""
+        """Schedule a check of the conditions, outside of the connection's own call."""
         if self._waiters:
-            self._news.start()
+            self._changes.start()
 
-    def _ask_all(self) -> None:
+    def _check_all(self) -> None:
         for waiter in list(self._waiters):
-            # One may have been cancelled when another's condition was met.
+            # A condition that is true may have cancelled another waiter.
             if waiter in self._waiters:
-                self._ask(waiter)
+                self._check(waiter)
         if self._waiters:
-            self._no_news.start()
+            self._poll.start()
 
-    def _ask(self, waiter: _Waiter) -> None:
+    def _check(self, waiter: _Waiter) -> None:
         try:
             if not waiter.condition(self):
                 return
-        except BaseException:  # pytest.fail's, too
+        except BaseException:  # pytest.fail raises one, too
             self._forget(waiter)
             waiter.met.errback(Failure())
         else:
@@ -173,27 +173,27 @@ class Server:
             waiter.met.callback(None)
 
     def _give_up(self, waiter: _Waiter, timeout: float) -> None:
-        waiter.too_late = None
-        # On a slow machine the time may be over before the news is told.
-        self._ask(waiter)
+        waiter.timeout = None
+        # On a slow machine the timeout may come before a check that is already scheduled.
+        self._check(waiter)
         if waiter not in self._waiters:
             return
         self._forget(waiter)
-        seen = "\n".join(map(_described, self.connections)) or "no connection"
-        waiter.met.errback(TimeoutError(f"it did not come true in {timeout:g} seconds; there was:\n{seen}"))
+        seen = "\n".join(map(_description, self.connections)) or "no connection"
+        waiter.met.errback(TimeoutError(f"the condition was not met within {timeout:g} s; received so far:\n{seen}"))
 
     def _forget(self, waiter: _Waiter) -> None:
         self._waiters.remove(waiter)
-        if waiter.too_late:
-            waiter.too_late.cancel()
+        if waiter.timeout:
+            waiter.timeout.cancel()
         if not self._waiters:
-            self._news.stop()
-            self._no_news.stop()
+            self._changes.stop()
+            self._poll.stop()
 
 
-def _described(connection: ReceivedConnection) -> str:
-    """Say in a line what there was of a connection."""
+def _description(connection: ReceivedConnection) -> str:
+    """Return a connection as a line of text."""
     host, port = connection.peer
-    last = f", the last {quote(connection.messages[-1], SHOWN)}" if connection.messages else ""
+    last = f", the last {quote(connection.messages[-1], MAX_SHOWN)}" if connection.messages else ""
     end = f"ended: {connection.ended.value}" if connection.ended else "open"
     return f"{host}:{port}: {len(connection.messages)} messages{last}; {connection.received} bytes; {end}"

@@ -1,8 +1,8 @@
 """
-A reply server with a thread of its own, for programs that have no reactor, or one that is not to know of it.
+A reply server in a thread of its own, for tests without a reactor.
 
-The reactor is a private one: Twisted's global reactor is neither imported nor installed, no signal is handled, and
-Twisted is not told that this is the thread for I/O.
+The reactor of the thread is private: Twisted's global reactor is neither imported nor installed, no signal handlers are
+installed, and the thread is not registered as Twisted's I/O thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from echoreply.testing.recorder import ReceivedConnection
 from echoreply.testing.server import DEFAULT_TIMEOUT, HOST, Server, serve
 
 try:
-    # It needs no descriptor of its own that a forked child would share, and knows no limit as select(2) does.
+    # Unlike epoll it has no descriptor that a forked process would share; unlike select(2) it has no limit.
     from twisted.internet.pollreactor import PollReactor as PlatformReactor
 except ImportError:  # pragma: no cover  # Windows
     from twisted.internet.selectreactor import SelectReactor as PlatformReactor
@@ -30,17 +30,17 @@ T = TypeVar("T")
 
 
 class PrivateReactor(PlatformReactor):
-    """A reactor beside that of the process, if it has one. It runs once."""
+    """A reactor that is independent of the global one. It can run once."""
 
     _registerAsIOThread = False
 
     def close(self) -> None:
-        """Close what it is woken by, once it has ended."""
+        """Close the descriptors that wake it, after it has stopped."""
         close_wakers(self)
 
 
 class ReactorThread:
-    """A thread in which a private reactor runs."""
+    """A thread that runs a private reactor."""
 
     def __init__(self) -> None:
         self._reactor = PrivateReactor()  # type: ignore[no-untyped-call]
@@ -49,14 +49,14 @@ class ReactorThread:
 
     @property
     def reactor(self) -> IServerReactor:
-        """The reactor, which is to be touched only within L{call}."""
+        """The reactor, to be used only within L{call}."""
         return cast(IServerReactor, self._reactor)
 
     def call(self, function: Callable[[], T]) -> T:
         """
-        Call a function in the thread, and give what it returns.
+        Call a function in the thread, and return its result.
 
-        @raise RuntimeError: the thread has ended, as it has in a forked process.
+        @raise RuntimeError: the thread has ended, as in a forked process.
         """
         if current_thread() is self._thread:
             return function()
@@ -64,7 +64,7 @@ class ReactorThread:
 
     def wait(self, function: Callable[[], Deferred[T]]) -> T:
         """
-        Call a function in the thread, and wait for its result.
+        Call a function in the thread, and wait for the result of its Deferred.
 
         @raise RuntimeError: the thread has ended, or would wait for itself.
         """
@@ -81,7 +81,7 @@ class ReactorThread:
         return future.result()
 
     def stop(self) -> None:
-        """End the thread, and leave nothing."""
+        """End the thread, and close its descriptors."""
         self._reactor.callFromThread(self._reactor.stop)
         self._thread.join()
         self._reactor.close()
@@ -89,12 +89,12 @@ class ReactorThread:
 
 class ThreadedServer:
     """
-    A L{Server}, for any thread but its own.
+    A L{Server} that can be used from any thread but its own.
 
-    What a client got a reply to is there when it is looked for. What is looked at are copies.
+    A message whose reply the client has read is always recorded already. Properties return copies.
 
-    @ivar host: the IP address that it listens on.
-    @ivar port: the TCP port.
+    @ivar host: the IP address of the listener.
+    @ivar port: the TCP port of the listener.
     """
 
     host = HOST
@@ -107,15 +107,15 @@ class ThreadedServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and the port, as C{socket.create_connection} takes them."""
+        """The host and the port, as a pair for C{socket.create_connection}."""
         return self.host, self.port
 
     @property
     def script(self) -> str:
         """
-        What connections are answered with from now on: a reply script, in TOML. Without one, as the server does.
+        The reply script, in TOML, of connections from now on; an empty text for the server's default replies.
 
-        @raise ValueError: when it is set, and is not right. The text says what is wrong.
+        @raise ValueError: the script that is being set is not valid. The message says where, and why.
         """
         return self._thread.call(lambda: self._server.script)
 
@@ -125,7 +125,7 @@ class ThreadedServer:
 
     @property
     def rules(self) -> Rules:
-        """What the script is made into: what connections are answered with from now on."""
+        """The rules made from the script, for connections from now on."""
         return self._thread.call(lambda: self._server.rules)
 
     @rules.setter
@@ -135,28 +135,28 @@ class ThreadedServer:
     @property
     def messages(self) -> list[bytes]:
         """
-        The messages that have been answered, on all connections, without their terminators, in this order.
+        The messages that have been answered on all connections, in order, without their terminators.
 
-        What ends a conversation instead is none of them: C{exit}, C{quit}, a message that is too long.
+        Messages that end the conversation instead are not included: C{exit}, C{quit}, and any that are too long.
         """
         return self._thread.call(lambda: self._server.messages)
 
     @property
     def connections(self) -> list[ReceivedConnection]:
-        """The connections that have been accepted, in this order, those that have ended included."""
+        """The connections, open and ended, in the order in which they were accepted."""
         return self._thread.call(lambda: self._server.connections)
 
     def wait_for(self, condition: Callable[[Server], object], timeout: float = DEFAULT_TIMEOUT) -> None:
         """
-        Wait until something holds of this server.
+        Wait until a condition is true.
 
-        @param condition: tells whether it does. It is asked at once, whenever there is something new, and now and
-            then; in the server's thread, so it must not block. What it raises is raised here.
-        @param timeout: after how many seconds the test is to fail.
-        @raise TimeoutError: it did not come true. The text says what there was.
+        @param condition: called with the server, in the server's thread, so it must not block: at once, whenever
+            something was recorded, and every 0.05 s. What it raises is raised here.
+        @param timeout: seconds after which the test fails.
+        @raise TimeoutError: the condition was not met in time. The message lists the connections.
         """
         self._thread.wait(lambda: self._server.wait_for(condition, timeout))
 
     def stop(self) -> None:
-        """Stop listening, and close all connections. What was received stays."""
+        """Stop listening, and close all connections. The records stay."""
         self._thread.wait(self._server.stop)

@@ -2,16 +2,17 @@
 The states of a TLS connection: one for each direction, and the events that change them.
 
 Each direction of a TLS connection ends by itself (RFC 8446, section 6.1), so each has a state of its own, and an event
-may change both. The tables hold every transition there is: any other raises L{IllegalTransition}, which is a mistake in
-this package and nothing that a peer or a protocol can cause. C{docs/states.md} shows the tables, and a test compares
-them.
+may change both.
+
+A transition that the tables lack is a mistake in this package: neither a peer nor a protocol can cause one.
+C{docs/states.md} shows the tables, and a test compares them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
-from typing import TypeVar
+
+from echoreply.core.state_machine import Transitions, strict
 
 
 class Reading(Enum):
@@ -67,84 +68,69 @@ class Event(Enum):
     """The transport below has lost the connection."""
 
 
-class IllegalTransition(Exception):  # noqa: N818
-    """An event came in a state in which it can't."""
+READING: Transitions[Reading, Event] = strict(
+    {
+        Reading.IDLE: {
+            Event.CONNECTED: Reading.HANDSHAKING,
+        },
+        Reading.HANDSHAKING: {
+            Event.KEYS: Reading.OPEN,
+            # The peer, too, may close before there are keys, once our FIN has come.
+            Event.PEER_CLOSED: Reading.ENDED,
+            Event.FAILURE: Reading.FAILED,
+            Event.LOST: Reading.LOST,
+        },
+        Reading.OPEN: {
+            Event.PEER_CLOSED: Reading.ENDED,
+            Event.FAILURE: Reading.FAILED,
+            Event.LOST: Reading.LOST,
+        },
+        Reading.ENDED: {
+            Event.LOST: Reading.LOST,
+        },
+        Reading.FAILED: {
+            Event.LOST: Reading.LOST,
+        },
+        Reading.LOST: {},
+    }
+)
 
-
-READING: Mapping[Reading, Mapping[Event, Reading]] = {
-    Reading.IDLE: {
-        Event.CONNECTED: Reading.HANDSHAKING,
-    },
-    Reading.HANDSHAKING: {
-        Event.KEYS: Reading.OPEN,
-        # The peer, too, may close before there are keys, once our FIN has come.
-        Event.PEER_CLOSED: Reading.ENDED,
-        Event.FAILURE: Reading.FAILED,
-        Event.LOST: Reading.LOST,
-    },
-    Reading.OPEN: {
-        Event.PEER_CLOSED: Reading.ENDED,
-        Event.FAILURE: Reading.FAILED,
-        Event.LOST: Reading.LOST,
-    },
-    Reading.ENDED: {
-        Event.LOST: Reading.LOST,
-    },
-    Reading.FAILED: {
-        Event.LOST: Reading.LOST,
-    },
-    Reading.LOST: {},
-}
-
-WRITING: Mapping[Writing, Mapping[Event, Writing]] = {
-    Writing.HOLDING: {
-        Event.KEYS: Writing.OPEN,
-        Event.HALF_CLOSE: Writing.ENDING,
-        Event.CLOSED: Writing.ENDED,
-        Event.FAILURE: Writing.CUT,
-        Event.ABORT: Writing.CUT,
-        Event.LOST: Writing.CUT,
-    },
-    Writing.ENDING: {
-        Event.KEYS: Writing.ENDING,
-        Event.CLOSED: Writing.ENDED,
-        Event.FAILURE: Writing.CUT,
-        Event.ABORT: Writing.CUT,
-        Event.LOST: Writing.CUT,
-    },
-    Writing.OPEN: {
-        Event.CLOSED: Writing.ENDED,
-        Event.FAILURE: Writing.CUT,
-        Event.ABORT: Writing.CUT,
-        Event.LOST: Writing.CUT,
-    },
-    Writing.ENDED: {
-        # A handshake goes on after a FIN of ours.
-        Event.KEYS: Writing.ENDED,
-        Event.FAILURE: Writing.CUT,
-        Event.ABORT: Writing.CUT,
-        Event.LOST: Writing.CUT,
-    },
-    Writing.CUT: {
-        # Until an abort is carried out, the transport below may still tell something.
-        Event.KEYS: Writing.CUT,
-        Event.FAILURE: Writing.CUT,
-        Event.ABORT: Writing.CUT,
-        Event.LOST: Writing.CUT,
-    },
-}
-
-S = TypeVar("S", Reading, Writing)
-
-
-def after(table: Mapping[S, Mapping[Event, S]], state: S, event: Event) -> S:
-    """
-    Return the state that follows another.
-
-    @param table: L{READING} or L{WRITING}.
-    @raise IllegalTransition: the table has no such transition.
-    """
-    try:
-        return table[state][event]
-    except KeyError:
-        raise IllegalTransition(f"{event.name} in {state}") from None
+WRITING: Transitions[Writing, Event] = strict(
+    {
+        Writing.HOLDING: {
+            Event.KEYS: Writing.OPEN,
+            Event.HALF_CLOSE: Writing.ENDING,
+            Event.CLOSED: Writing.ENDED,
+            Event.FAILURE: Writing.CUT,
+            Event.ABORT: Writing.CUT,
+            Event.LOST: Writing.CUT,
+        },
+        Writing.ENDING: {
+            Event.KEYS: Writing.ENDING,
+            Event.CLOSED: Writing.ENDED,
+            Event.FAILURE: Writing.CUT,
+            Event.ABORT: Writing.CUT,
+            Event.LOST: Writing.CUT,
+        },
+        Writing.OPEN: {
+            Event.CLOSED: Writing.ENDED,
+            Event.FAILURE: Writing.CUT,
+            Event.ABORT: Writing.CUT,
+            Event.LOST: Writing.CUT,
+        },
+        Writing.ENDED: {
+            # A handshake goes on after a FIN of ours.
+            Event.KEYS: Writing.ENDED,
+            Event.FAILURE: Writing.CUT,
+            Event.ABORT: Writing.CUT,
+            Event.LOST: Writing.CUT,
+        },
+        Writing.CUT: {
+            # Until an abort is carried out, the transport below may still tell something.
+            Event.KEYS: Writing.CUT,
+            Event.FAILURE: Writing.CUT,
+            Event.ABORT: Writing.CUT,
+            Event.LOST: Writing.CUT,
+        },
+    }
+)

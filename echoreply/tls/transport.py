@@ -31,7 +31,7 @@ from echoreply.tls.details import handshake_details
 from echoreply.tls.forwarding import ForwardingTransport
 from echoreply.tls.handshake import Handshake
 from echoreply.tls.records import Records
-from echoreply.tls.states import READING, WRITING, Event, Reading, Writing, after
+from echoreply.tls.states import READING, WRITING, Event, Reading, Writing
 
 # Every message asks for these.
 _READING_OPEN = Reading.OPEN
@@ -93,7 +93,7 @@ class TLSTransport(ForwardingTransport):
         return self._reading not in (Reading.IDLE, Reading.LOST)
 
     def makeConnection(self, transport: ITransport) -> None:
-        self._reading = after(READING, self._reading, Event.CONNECTED)
+        self._reading = READING[self._reading][Event.CONNECTED]
         self._transport = cast(IDuplexTransport, transport)
         self._protocol.makeConnection(self)
 
@@ -155,7 +155,7 @@ class TLSTransport(ForwardingTransport):
     def _end_reading(self) -> None:
         if self._reading not in _READABLE:
             return
-        self._reading = after(READING, self._reading, Event.PEER_CLOSED)
+        self._reading = READING[self._reading][Event.PEER_CLOSED]
         half_closeable = IHalfCloseableProtocol(self._protocol, None)
         if half_closeable:
             half_closeable.readConnectionLost()
@@ -168,8 +168,8 @@ class TLSTransport(ForwardingTransport):
             half_closeable.writeConnectionLost()
 
     def connectionLost(self, reason: Failure) -> None:
-        self._reading = after(READING, self._reading, Event.LOST)
-        self._writing = after(WRITING, self._writing, Event.LOST)
+        self._reading = READING[self._reading][Event.LOST]
+        self._writing = WRITING[self._writing][Event.LOST]
         producer, self._producer = self._producer, None
         if self._handshake:
             self._handshake.held.clear()
@@ -187,8 +187,8 @@ class TLSTransport(ForwardingTransport):
         self._flush()
         if self._reading not in _READABLE:
             return
-        self._reading = after(READING, self._reading, Event.FAILURE)
-        self._writing = after(WRITING, self._writing, Event.FAILURE)
+        self._reading = READING[self._reading][Event.FAILURE]
+        self._writing = WRITING[self._writing][Event.FAILURE]
         self._failure = Failure(ConnectionLost(reason))
         self._report_failure(self._transport.getPeer(), reason)
         if self._producer and not self._handshake:
@@ -219,8 +219,8 @@ class TLSTransport(ForwardingTransport):
 
     def _finish_handshake(self, handshake: Handshake) -> None:
         """Do what the protocol has asked for before there were keys, and tell it that there are."""
-        self._reading = after(READING, self._reading, Event.KEYS)
-        self._writing = after(WRITING, self._writing, Event.KEYS)
+        self._reading = READING[self._reading][Event.KEYS]
+        self._writing = WRITING[self._writing][Event.KEYS]
         self._handshake = None
         self._flush()
         held = b"".join(handshake.held)
@@ -288,16 +288,16 @@ class TLSTransport(ForwardingTransport):
             self._end_writing()
         elif self._writing is Writing.HOLDING:
             if self._handshake and self._handshake.held:
-                self._writing = after(WRITING, self._writing, Event.HALF_CLOSE)
+                self._writing = WRITING[self._writing][Event.HALF_CLOSE]
             else:
                 # Without keys there is no close_notify.
-                self._writing = after(WRITING, self._writing, Event.CLOSED)
+                self._writing = WRITING[self._writing][Event.CLOSED]
                 self._transport.loseWriteConnection()
 
     def abortConnection(self) -> None:
         """Close at once, with a reset."""
         self.disconnecting = True
-        self._writing = after(WRITING, self._writing, Event.ABORT)
+        self._writing = WRITING[self._writing][Event.ABORT]
         self._transport.abortConnection()
 
     def _close(self) -> None:
@@ -311,7 +311,7 @@ class TLSTransport(ForwardingTransport):
 
     def _send_close_notify(self) -> None:
         if self._writing in (Writing.OPEN, Writing.ENDING):
-            self._writing = after(WRITING, self._writing, Event.CLOSED)
+            self._writing = WRITING[self._writing][Event.CLOSED]
             self._records.close_notify()
             self._flush()
 

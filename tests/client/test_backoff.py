@@ -4,7 +4,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.client.backoff import FIRST, LONGEST, SHORTEST, Backoff
+from echoreply.client.backoff import FIRST, LONGEST, SHORTEST, STABLE, Backoff
 
 
 class Most(Random):
@@ -32,9 +32,11 @@ class BackoffTests(SynchronousTestCase):
         self.assertEqual(len(seen), 100)
         self.assertTrue(min(seen) < LONGEST / 4 and max(seen) > LONGEST * 3 / 4)
 
-    def test_after_a_connection_that_held_waits_begin_anew(self) -> None:
+    def test_after_a_stable_connection_waits_start_short_again(self) -> None:
         backoff = Backoff(Most())
         for _ in range(5):
             backoff.next()
-        backoff.reset()
+        backoff.connection_lost(STABLE - 0.1)
+        self.assertEqual(backoff.next(), 16)
+        backoff.connection_lost(STABLE)
         self.assertEqual(backoff.next(), FIRST)

@@ -1,4 +1,4 @@
-"""A keyboard and a socket, bridged."""
+"""Standard input and output, bridged with a socket."""
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -10,7 +10,7 @@ from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from echoreply.client import bridge as client
-from echoreply.client.bridge import Keyboard, ReplyClientFactory, SessionEnd
+from echoreply.client.bridge import ReplyClientFactory, SessionEnd, StdioProtocol
 from echoreply.core.input_lines import InputLines
 from echoreply.core.quoting import TerminalText
 from tests.support.fake_transports import TCPStringTransport
@@ -25,7 +25,7 @@ class ClientTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.factory = ReplyClientFactory(
             self.clock,
-            self.open_keyboard,
+            self.connect_stdio,
             lines=InputLines(),
             wait=5,
             terminal=TerminalText() if self.shown_on_terminal else None,
@@ -34,12 +34,12 @@ class ClientTestCase(SynchronousTestCase):
         self.socket = TCPStringTransport(self.client)
         self.client.makeConnection(self.socket)
 
-    def open_keyboard(self, keyboard: Keyboard) -> None:
-        self.keyboard = keyboard
-        self.terminal = TCPStringTransport(keyboard)
-        keyboard.makeConnection(self.terminal)
+    def connect_stdio(self, stdio: StdioProtocol) -> None:
+        self.stdio = stdio
+        self.terminal = TCPStringTransport(stdio)
+        stdio.makeConnection(self.terminal)
 
-    def assert_parted(self, session_end: SessionEnd) -> None:
+    def assert_ended(self, session_end: SessionEnd) -> None:
         """Check that all is over, once what was received has been shown."""
         self.assertNoResult(self.factory.done)
         self.assertTrue(self.terminal.disconnecting)
@@ -51,11 +51,11 @@ class ClientTestCase(SynchronousTestCase):
 class BridgeTests(ClientTestCase):
     def test_both_ends_are_half_closeable(self) -> None:
         verifyObject(IHalfCloseableProtocol, self.client)
-        verifyObject(IHalfCloseableProtocol, self.keyboard)
+        verifyObject(IHalfCloseableProtocol, self.stdio)
         verifyObject(IPushProducer, self.client)
 
     def test_what_is_typed_is_sent(self) -> None:
-        self.keyboard.dataReceived(b"hello\n")
+        self.stdio.dataReceived(b"hello\n")
         self.assertEqual(self.socket.take(), b"hello\n")
 
     def test_what_is_received_is_shown_byte_for_byte(self) -> None:
@@ -63,13 +63,13 @@ class BridgeTests(ClientTestCase):
         self.client.dataReceived(every)
         self.assertEqual(self.terminal.take(), every)
 
-    def test_the_keyboard_waits_for_the_socket(self) -> None:
-        self.keyboard.dataReceived(b"x" * 65536 + b"\n")
+    def test_the_input_waits_for_the_socket(self) -> None:
+        self.stdio.dataReceived(b"x" * 65536 + b"\n")
         self.assertFalse(self.terminal.reading)
         self.socket.flush()
         self.assertTrue(self.terminal.reading)
 
-    def test_the_socket_waits_for_the_terminal(self) -> None:
+    def test_the_socket_waits_for_the_output(self) -> None:
         self.client.dataReceived(b"x" * 65537)
         self.assertFalse(self.socket.reading)
         self.terminal.flush()
@@ -91,12 +91,12 @@ class TerminalTests(ClientTestCase):
         self.assertEqual(self.terminal.take(), b"")
         self.client.readConnectionLost()
         self.assertEqual(self.terminal.take(), b"\\xe4")
-        self.assert_parted(SessionEnd.CLOSED)
+        self.assert_ended(SessionEnd.CLOSED)
 
 
 class LeavingTests(ClientTestCase):
     def test_quit_ends_what_is_sent_and_waits_for_the_replies(self) -> None:
-        self.keyboard.dataReceived(b"a\nquit\nb\n")
+        self.stdio.dataReceived(b"a\nquit\nb\n")
         self.assertEqual(self.socket.take(), b"a\n")
         self.assertTrue(self.socket.write_closed)
         self.assertFalse(self.terminal.reading)
@@ -104,77 +104,77 @@ class LeavingTests(ClientTestCase):
         self.client.dataReceived(b"server reply:a\n")
         self.client.readConnectionLost()
         self.assertEqual(self.terminal.take(), b"server reply:a\n")
-        self.assert_parted(SessionEnd.ANSWERED)
+        self.assert_ended(SessionEnd.CLOSED_ON_REQUEST)
 
     def test_the_end_of_the_input_sends_what_is_left(self) -> None:
-        self.keyboard.dataReceived(b"rest")
-        self.keyboard.readConnectionLost()
+        self.stdio.dataReceived(b"rest")
+        self.stdio.readConnectionLost()
         self.assertEqual(self.socket.take(), b"rest")
         self.assertTrue(self.socket.write_closed)
         self.socket.flush()
         self.client.readConnectionLost()
-        self.assert_parted(SessionEnd.ANSWERED)
+        self.assert_ended(SessionEnd.CLOSED_ON_REQUEST)
 
     def test_twisteds_own_tls_is_not_half_closed_but_left_after_a_silence(self) -> None:
         directlyProvides(self.socket, ISSLTransport)
-        self.keyboard.dataReceived(b"a\nquit\n")
+        self.stdio.dataReceived(b"a\nquit\n")
         self.assertFalse(self.socket.write_closed)
         self.clock.advance(5)
-        self.assert_parted(SessionEnd.SILENT)
+        self.assert_ended(SessionEnd.SILENCE)
 
     def test_quit_then_the_end_of_the_input_is_one_leaving(self) -> None:
-        self.keyboard.dataReceived(b"quit\n")
-        self.keyboard.readConnectionLost()
+        self.stdio.dataReceived(b"quit\n")
+        self.stdio.readConnectionLost()
         self.socket.flush()
         self.client.readConnectionLost()
-        self.assert_parted(SessionEnd.ANSWERED)
+        self.assert_ended(SessionEnd.CLOSED_ON_REQUEST)
 
     def test_exit_is_the_servers_to_answer(self) -> None:
-        self.keyboard.dataReceived(b"exit\n")
+        self.stdio.dataReceived(b"exit\n")
         self.assertEqual(self.socket.take(), b"exit\n")
         self.assertFalse(self.socket.write_closed)
         self.client.readConnectionLost()
-        self.assert_parted(SessionEnd.ANSWERED)
+        self.assert_ended(SessionEnd.CLOSED_ON_REQUEST)
 
     def test_after_exit_a_reset_is_still_one(self) -> None:
-        self.keyboard.dataReceived(b"exit\n")
+        self.stdio.dataReceived(b"exit\n")
         self.socket.lose(ConnectionLost())
-        self.assert_parted(SessionEnd.RESET)
+        self.assert_ended(SessionEnd.LOST)
 
     def test_a_server_that_closes_unasked_is_told_from_one_that_was_asked(self) -> None:
         self.client.dataReceived(b"server error: too many connections\n")
         self.client.readConnectionLost()
-        self.assert_parted(SessionEnd.CLOSED)
+        self.assert_ended(SessionEnd.CLOSED)
 
     def test_a_server_that_closes_before_it_was_sent_everything_was_not_asked(self) -> None:
-        self.keyboard.dataReceived(b"hello\n")
-        self.keyboard.readConnectionLost()
+        self.stdio.dataReceived(b"hello\n")
+        self.stdio.readConnectionLost()
         self.client.readConnectionLost()
-        self.assert_parted(SessionEnd.CLOSED)
+        self.assert_ended(SessionEnd.CLOSED)
 
     def test_a_connection_that_simply_ends_was_closed(self) -> None:
         self.socket.lose(ConnectionDone())
-        self.assert_parted(SessionEnd.CLOSED)
+        self.assert_ended(SessionEnd.CLOSED)
 
     def test_a_reset_is_told(self) -> None:
         self.socket.lose(reason := ConnectionLost())
-        self.assert_parted(SessionEnd.RESET)
+        self.assert_ended(SessionEnd.LOST)
         self.assertIs(self.factory.reason, reason)
 
     def test_a_reset_is_told_after_the_end_of_the_input_too(self) -> None:
-        self.keyboard.readConnectionLost()
+        self.stdio.readConnectionLost()
         self.socket.lose(ConnectionLost())
-        self.assert_parted(SessionEnd.RESET)
+        self.assert_ended(SessionEnd.LOST)
 
     def test_how_it_ended_first_is_how_it_ended(self) -> None:
         self.client.readConnectionLost()
         self.socket.lose(ConnectionLost())
-        self.assert_parted(SessionEnd.CLOSED)
+        self.assert_ended(SessionEnd.CLOSED)
 
 
 class WaitTests(ClientTestCase):
     def test_a_server_that_does_not_close_is_left_after_a_silence(self) -> None:
-        self.keyboard.readConnectionLost()
+        self.stdio.readConnectionLost()
         self.socket.flush()
         self.clock.advance(4.9)
         self.client.dataReceived(b"late")
@@ -182,7 +182,7 @@ class WaitTests(ClientTestCase):
         self.assertFalse(self.terminal.disconnecting)
         self.clock.advance(0.1)
         self.assertEqual(self.terminal.take(), b"late")
-        self.assert_parted(SessionEnd.SILENT)
+        self.assert_ended(SessionEnd.SILENCE)
 
     def test_before_the_end_of_the_input_no_silence_matters(self) -> None:
         self.client.dataReceived(b"hello")
@@ -190,57 +190,57 @@ class WaitTests(ClientTestCase):
         self.assertFalse(self.terminal.disconnecting)
 
     def test_a_server_that_we_do_not_listen_to_is_not_silent(self) -> None:
-        self.keyboard.readConnectionLost()
+        self.stdio.readConnectionLost()
         self.socket.flush()
         self.client.dataReceived(b"x" * 65537)
         self.clock.advance(3600)
         self.assertFalse(self.terminal.disconnecting)
         self.terminal.flush()
         self.clock.advance(5)
-        self.assert_parted(SessionEnd.SILENT)
+        self.assert_ended(SessionEnd.SILENCE)
 
     def test_nor_is_one_that_we_stopped_listening_to_before_the_end_of_the_input(self) -> None:
         self.client.dataReceived(b"x" * 65537)
-        self.keyboard.readConnectionLost()
+        self.stdio.readConnectionLost()
         self.socket.flush()
         self.clock.advance(3600)
         self.assertFalse(self.terminal.disconnecting)
         self.terminal.flush()
         self.clock.advance(5)
-        self.assert_parted(SessionEnd.SILENT)
+        self.assert_ended(SessionEnd.SILENCE)
 
     def test_a_server_that_says_nothing_but_takes_what_was_typed_is_not_silent(self) -> None:
         left = [4000, 2000, 1000, 0]
         self.patch(client, "unsent", lambda _transport: left.pop(0))
-        self.keyboard.dataReceived(b"hello\n")
-        self.keyboard.readConnectionLost()
+        self.stdio.dataReceived(b"hello\n")
+        self.stdio.readConnectionLost()
         self.socket.flush()
         self.clock.pump([5, 5, 5])
         self.assertFalse(self.terminal.disconnecting)
         self.clock.advance(5)
-        self.assert_parted(SessionEnd.SILENT)
+        self.assert_ended(SessionEnd.SILENCE)
 
     def test_a_server_that_does_not_take_what_was_typed_is_told(self) -> None:
-        self.keyboard.dataReceived(b"hello\n")
-        self.keyboard.readConnectionLost()
+        self.stdio.dataReceived(b"hello\n")
+        self.stdio.readConnectionLost()
         self.clock.advance(5)
         self.assertFalse(self.terminal.disconnecting, "it may just have been slow")
         self.clock.advance(5)
-        self.assert_parted(SessionEnd.UNSENT)
+        self.assert_ended(SessionEnd.UNSENT)
 
 
 class OutputTests(ClientTestCase):
     def test_when_nobody_looks_any_more_it_leaves_at_once(self) -> None:
-        self.keyboard.writeConnectionLost()
+        self.stdio.writeConnectionLost()
         self.assertIs(self.successResultOf(self.factory.done), SessionEnd.OUTPUT_CLOSED)
         self.assertTrue(self.socket.disconnecting)
 
     def test_what_could_not_be_shown_at_the_end_is_told(self) -> None:
-        self.keyboard.dataReceived(b"exit\n")
+        self.stdio.dataReceived(b"exit\n")
         self.client.readConnectionLost()
         self.terminal.lose(ConnectionLost())
         self.assertIs(self.successResultOf(self.factory.done), SessionEnd.OUTPUT_CLOSED)
 
     def test_a_terminal_that_ends_by_itself_says_nothing_new(self) -> None:
-        self.keyboard.connectionLost(Failure(ConnectionDone()))
+        self.stdio.connectionLost(Failure(ConnectionDone()))
         self.assertNoResult(self.factory.done)

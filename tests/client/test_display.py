@@ -23,21 +23,21 @@ class RowsTests(SynchronousTestCase):
     def display(self, **options: bool) -> Display:
         return Display("client", **{"colour": False, **options})
 
-    def test_sent_received_and_our_words_are_told_apart_by_colour(self) -> None:
+    def test_sent_received_and_messages_are_told_apart_by_colour(self) -> None:
         display = self.display(colour=True, times=True)
-        self.assertEqual(display.typed(b"hello\n"), b"\x1b[36m> hello\x1b[0m\r\n")
-        self.assertEqual(display.words("connected"), b"\x1b[33mclient: connected\x1b[0m\r\n")
+        self.assertEqual(display.entered(b"hello\n"), b"\x1b[36m> hello\x1b[0m\r\n")
+        self.assertEqual(display.message("connected"), b"\x1b[33mclient: connected\x1b[0m\r\n")
         self.assertEqual(display.received(whole(b"hi\n", 0.5), 80), b"< \x1b[33m[  500.00 ms] \x1b[0mhi\r\n")
 
     def test_without_colours_they_are_told_apart_by_marks(self) -> None:
         display = self.display()
-        shown = display.typed(b"hello\n") + display.received(whole(b"hi\n"), 80) + display.words("connected")
+        shown = display.entered(b"hello\n") + display.received(whole(b"hi\n"), 80) + display.message("connected")
         self.assertEqual(shown, b"> hello\r\n< hi\r\nclient: connected\r\n")
 
     def test_what_is_received_does_not_drive_the_terminal_nor_does_what_is_typed(self) -> None:
         display = self.display()
         self.assertEqual(display.received(whole(b"\x1b[2J\x07\r\n"), 80), b"< \\x1b[2J\\x07\\x0d\r\n")
-        self.assertEqual(display.typed(b"\x1b[2J\xff\n"), b"> \\x1b[2J\\xff\r\n")
+        self.assertEqual(display.entered(b"\x1b[2J\xff\n"), b"> \\x1b[2J\\xff\r\n")
 
     def test_unless_that_is_asked_for(self) -> None:
         display = self.display(raw=True)
@@ -47,7 +47,7 @@ class RowsTests(SynchronousTestCase):
     def test_times_of_replies_are_shown_and_that_nobody_asked_for_one(self) -> None:
         display = self.display(times=True)
         self.assertEqual(display.received(whole(b"a\n", 0.00123), 80), b"< [    1.23 ms] a\r\n")
-        self.assertEqual(display.received(whole(b"b\n"), 80), b"< [  unasked  ] b\r\n")
+        self.assertEqual(display.received(whole(b"b\n"), 80), b"< [unsolicited] b\r\n")
 
     def test_a_datagram_of_several_lines_is_shown_as_one_reply(self) -> None:
         self.assertEqual(self.display().received(whole(b"a\nb"), 80), b"< a\r\nb\r\n")
@@ -65,7 +65,7 @@ class UnfinishedTests(SynchronousTestCase):
 
     def test_what_is_sent_or_said_meanwhile_ends_its_row(self) -> None:
         self.display.received(begun(b"hel"), 80)
-        self.assertEqual(self.display.typed(b"x\n"), b"< hel\r\n> x\r\n")
+        self.assertEqual(self.display.entered(b"x\n"), b"< hel\r\n> x\r\n")
         self.assertEqual(self.display.received(more(b"lo\n"), 80), b"< lo\r\n")
 
     def test_another_reply_ends_the_row_of_one_that_had_no_end(self) -> None:
@@ -109,7 +109,7 @@ class DumpTests(SynchronousTestCase):
         self.display = Display("client", colour=False, dump=True, times=True)
 
     def test_both_ways_are_dumped_each_with_its_own_offsets(self) -> None:
-        self.assertEqual(self.display.typed(b"hello\n"), b"")
+        self.assertEqual(self.display.entered(b"hello\n"), b"")
         shown = self.display.sent(b"hello\r\n") + self.display.sent(b"a")
         self.assertEqual(
             shown.decode().splitlines(),
@@ -129,7 +129,7 @@ class DumpTests(SynchronousTestCase):
         self.assertIsNone(self.display.unfinished)
 
     def test_an_empty_datagram_has_a_row(self) -> None:
-        self.assertEqual(self.display.received(whole(b""), 80), b"< [  unasked  ]\r\n< 00000000\r\n")
+        self.assertEqual(self.display.received(whole(b""), 80), b"< [unsolicited]\r\n< 00000000\r\n")
 
     def test_offsets_begin_anew_with_a_connection(self) -> None:
         self.display.sent(b"hello\n")

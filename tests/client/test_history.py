@@ -1,4 +1,4 @@
-"""What was typed, from one run to the next."""
+"""The history of the line editor, from one run to the next."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.client.history import LONGEST_KEPT, History, history_path
+from echoreply.client.history import MAX_LINES, History, history_path
 
 
 class PathTests(SynchronousTestCase):
@@ -55,13 +55,13 @@ class HistoryTests(SynchronousTestCase):
 
     def test_of_a_long_one_the_latest_lines_are_kept(self) -> None:
         history = self.history()
-        self.path.write_text("".join(f"{n}\n" for n in range(2 * LONGEST_KEPT - 1)))
-        self.assertEqual(self.history().lines[-1], f"{2 * LONGEST_KEPT - 2}")
-        self.assertEqual(len(self.history().lines), LONGEST_KEPT)
+        self.path.write_text("".join(f"{n}\n" for n in range(2 * MAX_LINES - 1)))
+        self.assertEqual(self.history().lines[-1], f"{2 * MAX_LINES - 2}")
+        self.assertEqual(len(self.history().lines), MAX_LINES)
         history.add("last")
         kept = self.history().lines
-        self.assertEqual((kept[0], kept[-1]), (str(LONGEST_KEPT), "last"))
-        self.assertEqual(self.path.read_text().count("\n"), LONGEST_KEPT)
+        self.assertEqual((kept[0], kept[-1]), (str(MAX_LINES), "last"))
+        self.assertEqual(self.path.read_text().count("\n"), MAX_LINES)
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
         self.assertEqual(os.listdir(self.path.parent), ["history"])
 
@@ -77,13 +77,13 @@ class HistoryTests(SynchronousTestCase):
         history = self.history()
         history.add("hello")
         self.assertEqual(history.lines, [])
-        self.assertEqual(self.said, [f"no history is kept: {self.path}: it is not a file"])
+        self.assertEqual(self.said, [f"history is not saved: {self.path}: not a regular file"])
 
     def test_a_directory_that_can_not_be_made_is_told_once(self) -> None:
         self.path.parent.parent.write_text("a file in its place")
         history = self.history()
         history.add("hello")
-        self.assertEqual(self.said, [f"no history is kept: {self.path}: not a directory"])
+        self.assertEqual(self.said, [f"history is not saved: {self.path}: not a directory"])
 
     def test_one_that_can_not_be_written_any_more_is_told_once(self) -> None:
         history = self.history()
@@ -91,7 +91,7 @@ class HistoryTests(SynchronousTestCase):
         self.path.mkdir()
         history.add("hello")
         history.add("hello")
-        self.assertEqual(self.said, [f"no history is kept: {self.path}: is a directory"])
+        self.assertEqual(self.said, [f"history is not saved: {self.path}: is a directory"])
 
     def test_none_is_neither_known_nor_kept(self) -> None:
         history = History(None, self.said.append)

@@ -1,4 +1,4 @@
-"""A conversation at a terminal, on one connection after another."""
+"""The interactive client, on one connection after another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from zope.interface import implementer
 from echoreply.client.backoff import Backoff
 from echoreply.client.bridge import ReplyClient
 from echoreply.client.display import Display, Unfinished
-from echoreply.client.interactive import Interactive, InteractiveOptions, SentLines
+from echoreply.client.editor_link import SentLines
+from echoreply.client.interactive import Interactive, InteractiveOptions
 from echoreply.client.outcome import Outcome
 from echoreply.client.transcript import Transcript
 from echoreply.connect.target import ConnectTarget
@@ -89,17 +90,21 @@ class RememberingEditor:
 
 
 REFUSED = "client: cannot connect to there: connection refused"
-WAITS = "client: not connected: lines wait, and are sent in order when there is a connection"
+WAITS = "client: not connected: lines are queued until there is a connection"
 
 
 class InteractiveTestCase(SynchronousTestCase):
-    """Has a conversation that is about to connect."""
+    """Has an interactive client that is connecting."""
 
     retry = False
     eol = Eol.LF
     options: ClassVar[dict[str, bool]] = {}
 
     def setUp(self) -> None:
+        self.prepare()
+        self.interactive.start()
+
+    def prepare(self) -> None:
         self.clock = Clock()
         self.endpoint = Endpoint()
         self.editor = RememberingEditor()
@@ -120,10 +125,7 @@ class InteractiveTestCase(SynchronousTestCase):
             keys=("keys",),
         )
         display = Display("client", colour=False, **self.options)
-        self.conversation = Interactive(
-            self.clock, ConnectTarget(self.endpoint, "there"), options, display, self.editor
-        )
-        self.conversation.begin()
+        self.interactive = Interactive(self.clock, ConnectTarget(self.endpoint, "there"), options, display, self.editor)
 
     def connect(self) -> TCPStringTransport:
         socket = self.endpoint.accept()
@@ -132,7 +134,7 @@ class InteractiveTestCase(SynchronousTestCase):
 
     def type(self, *lines: str) -> None:
         for line in lines:
-            self.conversation.typed(line)
+            self.interactive.line_entered(line)
 
     def reply(self, socket: TCPStringTransport, data: bytes) -> None:
         socket.protocol.dataReceived(data)
@@ -142,7 +144,7 @@ class InteractiveTestCase(SynchronousTestCase):
         IHalfCloseableProtocol(socket.protocol).readConnectionLost()
 
     def assert_ended(self, status: int, words: str = "") -> None:
-        self.assertEqual(self.successResultOf(self.conversation.done), Outcome(status, words))
+        self.assertEqual(self.successResultOf(self.interactive.done), Outcome(status, words))
 
 
 class ConversationTests(InteractiveTestCase):
@@ -164,22 +166,22 @@ class ConversationTests(InteractiveTestCase):
         self.assertEqual(kept, ['> "hello\\n"', '> "\\xff\\n"', '< "server reply:hello\\n"', '< "server"'])
 
     def test_the_keys_are_told(self) -> None:
-        self.conversation.asked()
+        self.interactive.help_requested()
         self.assertEqual(self.editor.take(), ["client: keys"])
 
     def test_lines_typed_before_there_is_a_connection_are_sent_then(self) -> None:
         self.type("a", "b")
-        self.assertEqual(self.editor.before, "(2 waiting) > ")
+        self.assertEqual(self.editor.before, "(2 queued) > ")
         self.assertEqual(self.editor.take(), ["> a", WAITS, "> b"])
         socket = self.connect()
-        self.assertTrue(self.editor.take()[0].endswith("; sending 2 lines that waited"))
+        self.assertTrue(self.editor.take()[0].endswith("; sending 2 queued lines"))
         self.assertEqual(socket.take(), b"a\nb\n")
         self.assertEqual(self.editor.before, "> ")
 
     def test_lines_wait_while_the_connection_takes_no_more(self) -> None:
         socket = self.connect()
         self.type("x" * 65536, "a", "b")
-        self.assertEqual(self.editor.before, "(2 waiting) > ")
+        self.assertEqual(self.editor.before, "(2 queued) > ")
         self.assertTrue(socket.take().endswith(b"x\n"))
         socket.flush()
         self.assertEqual(socket.take(), b"a\nb\n")
@@ -205,8 +207,8 @@ class LeavingTests(InteractiveTestCase):
 
     def test_the_end_of_the_input_does_so_too(self) -> None:
         socket = self.connect()
-        self.conversation.ended()
-        self.conversation.ended()
+        self.interactive.input_ended()
+        self.interactive.input_ended()
         self.assertTrue(socket.write_closed)
         socket.flush()
         self.clock.advance(0.5)
@@ -222,7 +224,7 @@ class LeavingTests(InteractiveTestCase):
 
     def test_ctrl_c_leaves_at_once_and_without_words(self) -> None:
         self.type("a")
-        self.conversation.interrupted()
+        self.interactive.interrupted()
         self.assert_ended(130)
 
     def test_before_there_is_a_connection_nobody_has_to_be_waited_for(self) -> None:
@@ -231,10 +233,10 @@ class LeavingTests(InteractiveTestCase):
 
     def test_but_for_lines_that_wait(self) -> None:
         self.type("a", "quit")
-        self.assertNoResult(self.conversation.done)
+        self.assertNoResult(self.interactive.done)
         self.assertEqual(
             self.editor.take()[-1],
-            "client: not connected: leaves when the lines that wait are sent; Ctrl-C leaves at once",
+            "client: not connected: exits once the queue is sent, or with Ctrl-C",
         )
         socket = self.connect()
         self.assertEqual(socket.take(), b"a\n")
@@ -270,12 +272,12 @@ class RetryTests(InteractiveTestCase):
     def test_waits_between_attempts_grow_and_are_said(self) -> None:
         for wait in (0.5, 1, 2):
             self.endpoint.refuse()
-            self.assertEqual(self.editor.take(), [f"{REFUSED}; trying again in {wait:.1f} s"])
+            self.assertEqual(self.editor.take(), [f"{REFUSED}; retrying in {wait:.1f} s"])
             self.clock.advance(wait - 0.1)
             self.assertIsNone(self.endpoint.connecting)
             self.clock.advance(0.1)
         self.connect()
-        self.assertNoResult(self.conversation.done)
+        self.assertNoResult(self.interactive.done)
 
     def test_no_line_that_was_typed_meanwhile_is_lost_and_replies_that_are_are_told(self) -> None:
         socket = self.connect()
@@ -287,7 +289,7 @@ class RetryTests(InteractiveTestCase):
             self.editor.take(),
             [
                 "client: lost: the replies to 2 lines",
-                "client: the connection was reset; trying again in 0.5 s",
+                "client: the connection was reset; retrying in 0.5 s",
                 "> c",
                 WAITS,
                 "> d",
@@ -312,13 +314,13 @@ class RetryTests(InteractiveTestCase):
         socket = self.connect()
         self.clock.advance(5)
         socket.lose(ConnectionDone())
-        self.assertTrue(self.editor.take()[-1].endswith("trying again in 0.5 s"))
+        self.assertTrue(self.editor.take()[-1].endswith("retrying in 0.5 s"))
 
     def test_after_one_that_did_not_they_go_on_growing(self) -> None:
         self.connect().lose(ConnectionDone())
         self.clock.advance(0.5)
         self.connect().lose(ConnectionDone())
-        self.assertTrue(self.editor.take()[-1].endswith("trying again in 1.0 s"))
+        self.assertTrue(self.editor.take()[-1].endswith("retrying in 1.0 s"))
 
     def test_replies_on_a_new_connection_are_matched_to_its_lines(self) -> None:
         socket = self.connect()
@@ -343,12 +345,12 @@ class RetryTests(InteractiveTestCase):
 
     def test_while_it_waits_it_can_be_left(self) -> None:
         self.endpoint.refuse()
-        self.conversation.ended()
+        self.interactive.input_ended()
         self.assert_ended(0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_while_it_connects_it_can_be_left(self) -> None:
-        self.conversation.interrupted()
+        self.interactive.interrupted()
         self.assert_ended(130)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.editor.take(), [])
@@ -356,7 +358,7 @@ class RetryTests(InteractiveTestCase):
     def test_lines_that_wait_are_sent_before_it_leaves(self) -> None:
         self.endpoint.refuse()
         self.type("a")
-        self.conversation.ended()
+        self.interactive.input_ended()
         self.clock.advance(0.5)
         socket = self.connect()
         self.assertEqual(socket.take(), b"a\n")

@@ -38,7 +38,7 @@ class RoundTripsTests(SynchronousTestCase):
         trips.sent(10)
         trips.sent(20)
         self.assertEqual(times(trips.received(b"of the second\n", 21)), [11])
-        self.assertEqual(trips.owed, 1)
+        self.assertEqual(trips.unanswered, 1)
 
     def test_where_replies_have_no_lf_the_next_line_ends_one(self) -> None:
         trips = RoundTrips(unterminated=True)
@@ -64,4 +64,4 @@ class RoundTripsTests(SynchronousTestCase):
         pieces = [piece for read in reads for piece in trips.received(read, 1)]
         self.assertEqual(b"".join(piece.data for piece in pieces), whole)
         self.assertEqual(times(pieces).count(1), count)
-        self.assertEqual(trips.owed, 0)
+        self.assertEqual(trips.unanswered, 0)

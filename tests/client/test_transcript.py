@@ -74,4 +74,4 @@ class TranscriptTests(SynchronousTestCase):
         transcript = Transcript("/dev/full", self.said.append)
         transcript.keep(SENT, b"a\n", 0)
         transcript.keep(SENT, b"b\n", 0)
-        self.assertEqual(self.said, ["the transcript ends here: /dev/full: no space left on device"])
+        self.assertEqual(self.said, ["transcript stopped: /dev/full: no space left on device"])

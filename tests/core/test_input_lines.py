@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.input_lines import LONGEST_HELD, Eol, InputLines
+from echoreply.core.input_lines import MAX_HELD, Eol, InputLines
 from tests.support.reference import cut, places
 
 
@@ -27,7 +27,7 @@ class LinesTests(SynchronousTestCase):
 
     def test_a_file_without_newlines_is_not_kept_in_memory(self) -> None:
         lines = InputLines()
-        given = b"x" * (LONGEST_HELD + 1)
+        given = b"x" * (MAX_HELD + 1)
         self.assertEqual(lines.receive(given), given)
 
 
@@ -39,7 +39,7 @@ class EolTests(SynchronousTestCase):
         self.assertEqual(sent(b"a\nb\r\n\nc", eol=Eol.CRLF), b"a\r\nb\r\n\r\nc")
 
     def test_an_end_that_is_cut_in_the_middle_is_still_one(self) -> None:
-        long = b"x" * LONGEST_HELD
+        long = b"x" * MAX_HELD
         self.assertEqual(sent(long + b"\r", b"\nb\r\n", eol=Eol.CRLF), long + b"\r\nb\r\n")
         self.assertEqual(sent(long + b"\r", b"\nb\r\n", eol=Eol.NONE), long + b"b")
 
@@ -55,7 +55,7 @@ class LowerTests(SynchronousTestCase):
         self.assertEqual(sent(b"A\xff\xc3B\n\xe4", lower=True), b"a\xff\xc3b\n\xe4")
 
     def test_a_character_cut_by_a_read_is_still_lowered(self) -> None:
-        text = "x" * LONGEST_HELD + "Ä"
+        text = "x" * MAX_HELD + "Ä"
         data = text.encode()
         self.assertEqual(sent(data[:-1], data[-1:], lower=True), text.lower().encode())
 
@@ -83,7 +83,7 @@ class QuitTests(SynchronousTestCase):
         self.assertFalse(lines.quit)
 
     def test_the_end_of_a_very_long_line_is_not_a_line_of_its_own(self) -> None:
-        long = b"x" * (LONGEST_HELD + 1)
+        long = b"x" * (MAX_HELD + 1)
         lines = InputLines()
         self.assertEqual(lines.receive(long) + lines.receive(b"quit\nexit\n"), long + b"quit\nexit\n")
         self.assertFalse(lines.quit)

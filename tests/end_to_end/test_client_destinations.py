@@ -184,7 +184,7 @@ class TestDatagrams:
             typed = b"\n".join([b"a", longest, longer, longest_of_all, b"b"])
             status, _, said = client("--udp", "--wait=0.1", "--eol=none", "127.0.0.1", port, typed=typed)
         assert received == [b"a", longest, b"b"]
-        expected = b"echoreply-client: not sent: a line of more than 65507 bytes, which no datagram holds\n"
+        expected = b"echoreply-client: not sent: a line of more than 65507 bytes does not fit in a datagram\n"
         assert (status, said) == (1, expected)
 
     def test_a_name_that_does_not_exist_is_told(self) -> None:

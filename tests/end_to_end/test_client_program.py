@@ -303,7 +303,7 @@ class TestTerminal:
     def terminal(self, server: Server) -> Iterator[Terminal]:
         with Terminal(CLIENT, "--plain", "127.0.0.1", str(server.port)) as terminal:
             terminal.screen.wait_for(b"connected to 127.0.0.1:%d from 127.0.0.1:\\d+\r\n" % server.port)
-            terminal.screen.wait_for(b"quit or Ctrl-D leaves\r\n")
+            terminal.screen.wait_for(b"quit or Ctrl-D exits\r\n")
             yield terminal
 
     def test_typing_a_line_shows_its_reply(self, terminal: Terminal) -> None:
@@ -345,7 +345,7 @@ class TestTerminal:
             # Were it the server that is waited for, neither would end.
             try:
                 with Terminal(CLIENT, "--plain", "127.0.0.1", str(port)) as terminal:
-                    terminal.screen.wait_for(b"quit or Ctrl-D leaves\r\n")
+                    terminal.screen.wait_for(b"quit or Ctrl-D exits\r\n")
                     terminal.type(b"hello\n")
                     terminal.type(keys)
                     assert terminal.wait() == status

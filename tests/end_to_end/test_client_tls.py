@@ -20,7 +20,7 @@ from tests.support.processes import CLIENT, Server, Terminal, client, free_port
 from tests.support.tls_peers import Authority, make_certificate
 from tests.support.wire_contract import PATIENCE
 
-INSECURE = b"echoreply-client: --insecure: nobody checks whose certificate the server has\n"
+INSECURE = b"echoreply-client: --insecure: the server's certificate is not verified\n"
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_ncat_is_understood(authority: Authority, certificate: tuple[str, str]) 
         listening(rb"Listening on 127", "ncat", *command, "-e", "/bin/cat"),
         Terminal(CLIENT, "--plain", "--tls", "--ca", authority.path, "127.0.0.1", port) as terminal,
     ):
-        terminal.screen.wait_for(b"Ctrl-D leaves\r\n")
+        terminal.screen.wait_for(b"Ctrl-D exits\r\n")
         terminal.type(b"hello\n")
         terminal.screen.wait_for(b"hello\r\n(.*\r\n)*hello\r\n")
         # It closes as soon as we have said goodbye.

@@ -50,7 +50,7 @@ def server(start_as_told: Start) -> Server:
 def connected(*arguments: str | int) -> Iterator[Emulator]:
     """Give a terminal on which the client has connected, and waits for a line."""
     with Emulator(CLIENT, *map(str, arguments)) as emulator:
-        emulator.wait_for("Ctrl-] helps")
+        emulator.wait_for("Ctrl-] shows help")
         emulator.wait_until(lambda: emulator.cursor() == (">", 2))
         yield emulator
 
@@ -171,7 +171,7 @@ class TestEditing:
     def test_a_key_tells_the_keys(self, emulator: Emulator) -> None:
         emulator.type("half" + CTRL_BRACKET)
         emulator.wait_for("Ctrl-R searches")
-        emulator.wait_for("Ctrl-C leaves at once")
+        emulator.wait_for("Ctrl-C exits at once")
         emulator.wait_until(lambda: emulator.cursor() == ("> half", 6))
 
 
@@ -219,7 +219,7 @@ class TestHistory:
                 emulator.type(f"{line}\r")
                 emulator.wait_for(f"< server reply:{line}")
             said = "".join(emulator.rows())
-            assert said.count("no history is kept") == 1
+            assert said.count("history is not saved") == 1
             assert said.count("is a directory") == 1
 
     def test_what_was_half_typed_when_the_server_closed_is_kept(self, server: Server, state: Path) -> None:
@@ -301,7 +301,7 @@ class TestColour:
     ) -> None:
         monkeypatch.setenv("TERM", term)
         with Emulator(CLIENT, *options, "127.0.0.1", str(server.port)) as emulator:
-            emulator.terminal.screen.wait_for(rb"type lines to send them; quit or Ctrl-D leaves\r\n")
+            emulator.terminal.screen.wait_for(rb"type lines to send them; quit or Ctrl-D exits\r\n")
             emulator.type("hello\n")
             emulator.wait_for_rows("hello", "server reply:hello")
             emulator.type("exit\n")
@@ -353,20 +353,20 @@ class TestRetry:
             emulator.type("one\r")
             emulator.wait_for("< server reply:one")
             server.stop()
-            emulator.wait_for("trying again in")
+            emulator.wait_for("retrying in")
             emulator.type("two\rthree\r")
-            emulator.wait_until(lambda: emulator.cursor()[0] == "(2 waiting) >")
-            emulator.wait_for("lines wait, and are sent in order when there is a connection")
+            emulator.wait_until(lambda: emulator.cursor()[0] == "(2 queued) >")
+            emulator.wait_for("lines are queued until there is a connection")
             start_as_told(listen=here)
             emulator.wait_for_rows("< server reply:two", "< server reply:three", ">")
-            emulator.wait_until(lambda: "; sending 2 lines that waited" in "".join(emulator.rows()))
+            emulator.wait_until(lambda: "; sending 2 queued lines" in "".join(emulator.rows()))
             emulator.type(CTRL_D)
             assert emulator.wait() == 0
 
     def test_a_server_that_is_not_there_yet_is_waited_for(self, start_as_told: Start) -> None:
         port = free_port()
         with Emulator(CLIENT, "--retry", "127.0.0.1", str(port)) as emulator:
-            emulator.wait_for("connection refused; trying again in")
+            emulator.wait_for("connection refused; retrying in")
             emulator.type("hello\r")
             start_as_told(listen=f"tcp:{port}:interface=127.0.0.1")
             emulator.wait_for_rows("< server reply:hello", ">")
@@ -422,7 +422,7 @@ class TestBindings:
                     lambda: [row.split("] ")[-1] for row in emulator.rows() if "ms]" in row] == ["ONE", "TWO"]
                 )
                 emulator.type(paste("x" * 70_000 + "\r"))
-                emulator.wait_for("no datagram holds")
+                emulator.wait_for("does not fit in a datagram")
                 emulator.type("quit\r")
                 assert emulator.wait() == 1
 

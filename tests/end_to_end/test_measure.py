@@ -102,12 +102,12 @@ class TestAsPing:
             output.wait_for(rb"reply 3 from ")
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 1
-            assert b'the first message lost: asked "0:0000000002 ' in output.all()
+            assert b'first lost reply: sent "0:0000000002 ' in output.all()
 
     def test_a_wrong_reply_is_told_as_it_comes(self) -> None:
         with faulty_server("change", "2") as where:
             status, output, _ = measure("-c", 3, "-i", 0.01, *where)
-        assert output.splitlines()[1].startswith('wrong, it differs: asked "0:0000000002 ')
+        assert output.splitlines()[1].startswith('wrong reply (differs): sent "0:0000000002 ')
         assert status == 1
 
     def test_ctrl_c_before_it_is_connected_ends_it_as_any_program(self) -> None:
@@ -217,7 +217,7 @@ class TestBindings:
         assert (status, result["answered"], result["settings"]["transport"]) == (0, 1000, "tls")
         status, result, said = measured(*load, "--insecure", "127.0.0.1", server.port)
         assert (status, result["answered"]) == (0, 1000)
-        assert said.startswith("echoreply-measure: --insecure: nobody checks whose certificate the server has\n")
+        assert said.startswith("echoreply-measure: --insecure: the server's certificate is not verified\n")
         status, output, said = measure("-c", 1, "--tls", "127.0.0.1", server.port)
         assert (status, output) == (1, "")
         assert said.startswith(
@@ -272,7 +272,7 @@ class TestFaults:
         with faulty_server("drop", "100") as where:
             status, result, said = measured("--connections", 3, "--depth", 16, "--count", 1050, *where)
         assert (status, result["answered"], result["lost"], result["wrong"]) == (1, 1040, 10, 0)
-        assert 'the first message lost: asked "' in said
+        assert 'first lost reply: sent "' in said
         assert result["first_lost"].endswith("x\n")
 
     def test_swapped_replies_are_seen(self) -> None:
@@ -281,23 +281,23 @@ class TestFaults:
         assert (status, result["answered"], result["lost"], result["wrong"]) == (1, 1040, 0, 10)
         messages = Messages(0, 64, faulty.PREFIX)
         assert result["first_wrong"] == {
-            "asked": messages.ask(100).decode(),
-            "came": messages.answer(100).decode(),
-            "why": "a later one was answered before",
+            "sent": messages.message(100).decode(),
+            "received": messages.reply(100).decode(),
+            "reason": "out of order",
         }
-        assert 'the first reply that is wrong, a later one was answered before: asked "0:0000000100 x' in said
+        assert 'first wrong reply (out of order): sent "0:0000000100 x' in said
 
     def test_a_reply_that_differs_in_a_byte_is_wrong(self) -> None:
         with faulty_server("change", "100") as where:
             status, result, _ = measured("--connections", 3, "--depth", 3, "--count", 1050, *where)
         assert (status, result["answered"], result["lost"], result["wrong"]) == (1, 1040, 0, 10)
-        assert result["first_wrong"]["came"] == "server reply;" + result["first_wrong"]["asked"]
+        assert result["first_wrong"]["received"] == "server reply;" + result["first_wrong"]["sent"]
 
     def test_a_reply_that_comes_again_is_seen(self) -> None:
         with faulty_server("repeat", "100") as where:
             status, result, _ = measured("--depth", 3, "--count", 1050, *where)
         assert (status, result["answered"], result["lost"], result["wrong"]) == (1, 1050, 0, 10)
-        assert result["first_wrong"]["why"] == "it was answered before"
+        assert result["first_wrong"]["reason"] == "duplicate"
 
     @pytest.mark.parametrize(
         ("fault", "words"), [("close", "the server closed the connection"), ("reset", "the connection was reset")]
@@ -347,7 +347,7 @@ class TestFaults:
         status, output, said = measure("--connections", 500, "127.0.0.1", server.port, command=limited)
         assert (status, output) == (2, "")
         assert said == (
-            "echoreply-measure: argument --connections: takes 136 at most, by the limit of 200 open files, not 500\n"
+            "echoreply-measure: argument --connections: takes at most 136 (limit of open files: 200), not 500\n"
         )
 
 
@@ -375,7 +375,7 @@ class TestFiles:
         for arguments, words in (
             (["--json", nowhere], f"cannot write to {nowhere}: no such file or directory"),
             (["--compare", nowhere, nowhere, "--chart", "x.svg"], f"cannot read {nowhere}: no such file or directory"),
-            (["--compare", damaged, damaged, "--chart", "x.svg"], f"{damaged} is not of the format"),
+            (["--compare", damaged, damaged, "--chart", "x.svg"], f"{damaged} does not have the format"),
             (["--unix", "x" * 200], "argument --unix: takes a path of "),
         ):
             status, output, said = measure(*arguments)

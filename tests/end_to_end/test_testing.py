@@ -262,7 +262,7 @@ TRIAL = r"""
 from twisted.internet import defer, endpoints, protocol, reactor
 from twisted.trial.unittest import TestCase
 
-from echoreply.reasons import EndReason
+from echoreply.core.reasons import EndReason
 from echoreply.testing.server import serve
 
 class Client(protocol.Protocol):
@@ -316,7 +316,7 @@ def test_trial_finds_the_reactor_clean(reactor: str, tmp_path: Path) -> None:
     output = run(tmp_path, {"test_suite.py": TRIAL}, sys.executable, "-m", "twisted.trial", *options, "test_suite")
     assert "Ran 6 tests" in output, output
     assert output.rstrip().endswith("FAILED (errors=1, successes=5)"), output
-    assert "TimeoutError: it did not come true in 0.01 seconds" in output
+    assert "TimeoutError: the condition was not met within 0.01 s" in output
 
 
 def test_the_readme_shows_what_the_documentation_does() -> None:

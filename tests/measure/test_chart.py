@@ -9,7 +9,7 @@ from unittest import skipUnless
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.measure.chart import draw, nine, over_time, percentiles
-from tests.measure.test_recording import result
+from tests.measure.test_result import result
 
 try:
     import matplotlib
@@ -47,7 +47,7 @@ class PictureTests(SynchronousTestCase):
 
     def test_two_runs_are_in_one_picture_by_their_names(self) -> None:
         picture = self.drawn(result(), result({50: 7}))
-        for text in ("run 0", "run 1", "99 %", "replies a second"):
+        for text in ("run 0", "run 1", "99 %", "replies per second"):
             self.assertIn(text, picture)
 
     def test_a_run_without_a_reply_can_be_drawn(self) -> None:

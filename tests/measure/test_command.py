@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.connect.options import Parser, add_connect_options
 from echoreply.measure import messages
 from echoreply.measure.command import HELP, parse_arguments
-from echoreply.measure.schedule import Flood, Spaced, Steady
-from echoreply.measure.session import make_plan, settings_of
+from echoreply.measure.plan import make_plan, settings_of
+from echoreply.measure.schedule import ConstantRate, Interval, Unlimited
 
 
 class OptionsTests(SynchronousTestCase):
@@ -30,7 +30,7 @@ class OptionsTests(SynchronousTestCase):
         options = parse_arguments([])
         self.assertEqual((options.host, options.port, options.load), ("127.0.0.1", 8088, False))
         plan = make_plan(options)
-        self.assertIsInstance(plan.schedule, Spaced)
+        self.assertIsInstance(plan.schedule, Interval)
         self.assertEqual((plan.connections, plan.size, plan.prefix, plan.duration), (1, 64, b"server reply:", None))
         self.assertEqual(settings_of(options)["interval"], 1.0)
 
@@ -38,10 +38,10 @@ class OptionsTests(SynchronousTestCase):
         for option in ("--connections=2", "--depth=2", "--duration=3", "--rate=4"):
             self.assertTrue(parse_arguments([option]).load)
         plan = make_plan(parse_arguments(["--connections", "100", "--depth", "3", "--size", "9"]))
-        self.assertIsInstance(plan.schedule, Flood)
+        self.assertIsInstance(plan.schedule, Unlimited)
         self.assertEqual((plan.connections, plan.depth, plan.size, plan.duration), (100, 3, 9, 10.0))
         plan = make_plan(parse_arguments(["--rate", "2.5", "--count", "7"]))
-        self.assertIsInstance(plan.schedule, Steady)
+        self.assertIsInstance(plan.schedule, ConstantRate)
         self.assertEqual((plan.connections, plan.depth, plan.duration), (1, 1, None))
 
     def test_a_prefix_is_any_line_of_bytes(self) -> None:

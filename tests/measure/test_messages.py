@@ -10,15 +10,15 @@ from echoreply.measure.messages import LONGEST, SHORTEST, Messages
 class MessagesTests(SynchronousTestCase):
     def test_a_message_says_whose_it_is_and_which(self) -> None:
         messages = Messages(12, 32, b"server reply:")
-        self.assertEqual(messages.ask(345), b"12:0000000345 xxxxxxxxxxxxxxxxx\n")
-        self.assertEqual(messages.answer(345), b"server reply:12:0000000345 xxxxxxxxxxxxxxxxx\n")
+        self.assertEqual(messages.message(345), b"12:0000000345 xxxxxxxxxxxxxxxxx\n")
+        self.assertEqual(messages.reply(345), b"server reply:12:0000000345 xxxxxxxxxxxxxxxxx\n")
 
     def test_what_has_no_room_is_left_out(self) -> None:
-        self.assertEqual(Messages(12, 14, b"").ask(345), b"12:0000000345\n")
-        self.assertEqual(Messages(12, 8, b"").ask(12345), b"12:2345\n")
-        self.assertEqual(Messages(12, 7, b"").ask(12345), b"012345\n")
-        self.assertEqual(Messages(12, 2, b"").ask(12345), b"5\n")
-        self.assertEqual(Messages(1, 14, b"").ask(1), b"1:0000000001 \n")
+        self.assertEqual(Messages(12, 14, b"").message(345), b"12:0000000345\n")
+        self.assertEqual(Messages(12, 8, b"").message(12345), b"12:2345\n")
+        self.assertEqual(Messages(12, 7, b"").message(12345), b"012345\n")
+        self.assertEqual(Messages(12, 2, b"").message(12345), b"5\n")
+        self.assertEqual(Messages(1, 14, b"").message(1), b"1:0000000001 \n")
 
     @given(
         st.integers(0, 100_000),
@@ -30,18 +30,18 @@ class MessagesTests(SynchronousTestCase):
         self, connection: int, size: int, prefix: bytes, number: int
     ) -> None:
         messages = Messages(connection, size, prefix)
-        message, reply = messages.ask(number), messages.answer(number)
+        message, reply = messages.message(number), messages.reply(number)
         self.assertEqual((len(message), message.count(b"\n"), message[-1:]), (size, 1, b"\n"))
         self.assertEqual(reply, prefix + message)
-        self.assertEqual(messages.answered_by(reply), number % messages.modulus)
-        self.assertIsNone(messages.answered_by(reply + b"\n"))
-        self.assertIsNone(messages.answered_by(b"x" + reply))
+        self.assertEqual(messages.number_of(reply), number % messages.modulus)
+        self.assertIsNone(messages.number_of(reply + b"\n"))
+        self.assertIsNone(messages.number_of(b"x" + reply))
 
     @given(st.integers(0, 99), st.integers(0, 99))
     def test_the_reply_of_another_connection_is_not_ours(self, ours: int, theirs: int) -> None:
-        number = Messages(ours, 64, b"%d").answered_by(Messages(theirs, 64, b"%d").answer(7))
+        number = Messages(ours, 64, b"%d").number_of(Messages(theirs, 64, b"%d").reply(7))
         self.assertEqual(number, 7 if ours == theirs else None)
 
     def test_none_is_a_farewell(self) -> None:
         for size in (5, 6):
-            self.assertNotIn(Messages(0, size, b"").ask(0).strip(), (b"exit", b"quit"))
+            self.assertNotIn(Messages(0, size, b"").message(0).strip(), (b"exit", b"quit"))

@@ -1,12 +1,12 @@
-"""What is measured, in words."""
+"""The report of a run."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.measure.recording import Wrong
-from echoreply.measure.report import Style, faults, histogram, milliseconds, reply_line, summary, wrong_line
-from tests.measure.test_recording import result
+from echoreply.measure.measurements import WrongReply
+from echoreply.measure.report import Style, histogram, milliseconds, problems, reply_line, summary, wrong_line
+from tests.measure.test_result import result
 
 
 class SummaryTests(SynchronousTestCase):
@@ -15,7 +15,7 @@ class SummaryTests(SynchronousTestCase):
             summary(result(lost=1, wrong=2, sent=1103)),
             [
                 "1,103 sent, 100 answered, 1 lost, 2 wrong",
-                "50.0 replies a second, for 2.000 s",
+                "50.0 replies per second, over 2.000 s",
                 "ms: min 0.100, median 0.100, mean 0.230",
                 "ms: p90 0.100, p99 1.000, p99.9 5.003, max 5.003",
             ],
@@ -23,8 +23,8 @@ class SummaryTests(SynchronousTestCase):
 
     def test_a_message_at_a_time_has_no_rate(self) -> None:
         self.assertEqual(
-            summary(result({}, settings={"interval": 1.0}, sent=2, on_their_way=2)),
-            ["2 sent, 0 answered, 0 lost, 0 wrong, 2 on their way"],
+            summary(result({}, settings={"interval": 1.0}, sent=2, in_flight=2)),
+            ["2 sent, 0 answered, 0 lost, 0 wrong, 2 in flight"],
         )
 
     def test_times_have_the_digits_that_mean_something(self) -> None:
@@ -37,26 +37,26 @@ class SummaryTests(SynchronousTestCase):
 
 class FaultTests(SynchronousTestCase):
     def test_without_one_there_is_nothing_to_say(self) -> None:
-        self.assertEqual(faults(result()), [])
+        self.assertEqual(problems(result()), [])
 
     def test_what_is_shown_drives_no_terminal_and_is_short(self) -> None:
-        wrong = Wrong(b"1\n", b"\x1b[2J" + b"x" * 1000, "it differs")
+        wrong = WrongReply(b"1\n", b"\x1b[2J" + b"x" * 1000, "differs")
         self.assertEqual(
             wrong_line(wrong),
-            'wrong, it differs: asked "1\\n", came "\\x1b[2J' + "x" * 252 + '"... (1004 bytes)',
+            'wrong reply (differs): sent "1\\n", received "\\x1b[2J' + "x" * 252 + '"... (1004 bytes)',
         )
-        self.assertEqual(wrong_line(Wrong(b"", b"x", "unasked")), 'wrong, unasked: came "x"')
+        self.assertEqual(wrong_line(WrongReply(b"", b"x", "unsolicited")), 'wrong reply (unsolicited): received "x"')
 
     def test_each_kind_is_told(self) -> None:
-        wrong = Wrong(b"1\n", b"2\n", "it differs")
-        lines = faults(result(first_wrong=wrong, first_lost=b"3\n", unsent=5, cpu=0.97))
+        wrong = WrongReply(b"1\n", b"2\n", "differs")
+        lines = problems(result(first_wrong=wrong, first_lost=b"3\n", unsent=5, cpu=0.97))
         self.assertEqual(
             [line[:42] for line in lines],
             [
-                "the first reply that is wrong, it differs:",
-                'the first message lost: asked "3\\n", nothi',
-                "the rate was not held: 5 messages that wer",
-                "this generator used 97% of a core: it is t",
+                'first wrong reply (differs): sent "1\\n", r',
+                'first lost reply: sent "3\\n", received not',
+                "the rate was not reached: 5 messages were ",
+                "the load generator used 97% of a core: it ",
             ],
         )
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.measure.schedule import Flood, Schedule, Spaced, Steady
+from echoreply.measure.schedule import ConstantRate, Interval, Schedule, Unlimited
 
 
 def taken(schedule: Schedule, now: float) -> list[float]:
@@ -17,16 +17,16 @@ def taken(schedule: Schedule, now: float) -> list[float]:
     return dues
 
 
-class FloodTests(SynchronousTestCase):
+class UnlimitedTests(SynchronousTestCase):
     def test_it_is_always_time_until_all_are_taken(self) -> None:
-        schedule = Flood(3)
-        schedule.begin(5.0)
+        schedule = Unlimited(3)
+        schedule.start(5.0)
         self.assertEqual(taken(schedule, 7.0), [7.0, 7.0, 7.0])
         self.assertTrue(schedule.over)
         self.assertEqual((schedule.taken, schedule.untaken, schedule.next_due()), (3, 0, None))
 
     def test_once_closed_there_are_no_more(self) -> None:
-        schedule = Flood()
+        schedule = Unlimited()
         self.assertEqual(schedule.take(1.0), 1.0)
         self.assertFalse(schedule.over)
         schedule.close(1.0)
@@ -34,31 +34,31 @@ class FloodTests(SynchronousTestCase):
         self.assertIsNone(schedule.take(1.0))
 
 
-class SteadyTests(SynchronousTestCase):
+class ConstantRateTests(SynchronousTestCase):
     def test_messages_are_due_at_equal_distances_however_late_they_are_taken(self) -> None:
-        schedule = Steady(4)
-        schedule.begin(10.0)
+        schedule = ConstantRate(4)
+        schedule.start(10.0)
         self.assertEqual(taken(schedule, 10.0), [10.0])
         self.assertEqual(schedule.next_due(), 10.25)
         self.assertEqual(taken(schedule, 10.2), [])
         self.assertEqual(taken(schedule, 11.1), [10.25, 10.5, 10.75, 11.0])
 
     def test_it_ends_after_a_count(self) -> None:
-        schedule = Steady(10, count=2)
-        schedule.begin(0.0)
+        schedule = ConstantRate(10, count=2)
+        schedule.start(0.0)
         self.assertEqual(len(taken(schedule, 100.0)), 2)
         self.assertTrue(schedule.over)
         self.assertIsNone(schedule.next_due())
 
     @given(st.floats(0.01, 1e6), st.integers(1, 10_000))
     def test_it_ends_after_a_duration(self, rate: float, messages: int) -> None:
-        schedule = Steady(rate, duration=messages / rate)
-        schedule.begin(0.0)
+        schedule = ConstantRate(rate, duration=messages / rate)
+        schedule.start(0.0)
         self.assertEqual(len(taken(schedule, 1e12)), messages)
 
     def test_what_was_due_and_not_taken_is_known_at_the_end(self) -> None:
-        schedule = Steady(10, duration=1.0)
-        schedule.begin(0.0)
+        schedule = ConstantRate(10, duration=1.0)
+        schedule.start(0.0)
         for _ in range(3):
             schedule.take(0.5)
         schedule.close(1.0)
@@ -66,17 +66,17 @@ class SteadyTests(SynchronousTestCase):
         self.assertTrue(schedule.over)
 
     def test_closed_early_it_misses_only_what_was_due(self) -> None:
-        schedule = Steady(1)
-        schedule.begin(0.0)
+        schedule = ConstantRate(1)
+        schedule.start(0.0)
         taken(schedule, 2.5)
         schedule.close(2.5)
         self.assertEqual((schedule.taken, schedule.untaken), (3, 0))
 
 
-class SpacedTests(SynchronousTestCase):
+class IntervalTests(SynchronousTestCase):
     def test_times_are_counted_from_when_messages_are_sent(self) -> None:
-        schedule = Spaced(1, 2)
-        schedule.begin(0.0)
+        schedule = Interval(1, 2)
+        schedule.start(0.0)
         self.assertEqual(schedule.take(0.1), 0.1)
         self.assertIsNone(schedule.take(0.9))
         self.assertEqual(schedule.take(1.2), 1.2)

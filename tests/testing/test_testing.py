@@ -16,7 +16,7 @@ from echoreply.core.replies import Replies
 from echoreply.observe.observer import Connection
 from echoreply.protocol import ReplyFactory
 from echoreply.testing.recorder import ReceivedConnection, Recorder
-from echoreply.testing.server import LOOK_SECONDS, Server, serve
+from echoreply.testing.server import POLL_INTERVAL, Server, serve
 from tests.support.fake_transports import TCPStringTransport, built
 
 HOST = IPv4Address("TCP", "127.0.0.1", 8088)
@@ -137,7 +137,7 @@ class ServerTests(SynchronousTestCase):
     def test_bytes_that_make_no_message_yet_are_noticed_too(self) -> None:
         met = self.server.wait_for(lambda server: [seen.received for seen in server.connections] == [3])
         self.say(b"hel")
-        self.reactor.advance(LOOK_SECONDS)
+        self.reactor.advance(POLL_INTERVAL)
         self.assertIsNone(self.successResultOf(met))
 
     def test_several_can_wait_and_one_can_begin_to_when_another_has_waited(self) -> None:
@@ -173,15 +173,15 @@ class ServerTests(SynchronousTestCase):
         self.assertNoResult(met)
         self.reactor.advance(0.1)
         text = str(self.failureResultOf(met, TimeoutError).value)
-        self.assertIn("in 3 seconds", text)
+        self.assertIn("within 3 s", text)
         self.assertIn(r'2 messages, the last "\x1b[2J"; 7 bytes; open', text)
         self.assertIn("0 messages; 0 bytes; ended: ", text)
 
     def test_what_holds_when_the_time_is_over_was_not_waited_for_in_vain(self) -> None:
         holds: list[bool] = []
-        met = self.server.wait_for(lambda _server: holds, timeout=LOOK_SECONDS / 2)
+        met = self.server.wait_for(lambda _server: holds, timeout=POLL_INTERVAL / 2)
         holds.append(True)
-        self.reactor.advance(LOOK_SECONDS / 2)
+        self.reactor.advance(POLL_INTERVAL / 2)
         self.assertIsNone(self.successResultOf(met))
 
     def test_to_wait_in_vain_for_a_connection_says_that_there_was_none(self) -> None:

@@ -1,9 +1,9 @@
 """
-An alarm clock.
+A timer that is more precise than the reactor's, for sending messages when they are due.
 
-An event loop's own timers ring up to a millisecond late, since that is the unit of epoll_wait(2) and its like. Were
-replies' times counted from when their messages are due, that would be most of what is measured. On Linux a timer can
-be a descriptor that is read when it is time: timerfd_create(2), right to some 0.05 ms.
+The timers of an event loop are up to a millisecond late, the unit of epoll_wait(2) and similar calls. That would be
+most of the latency that is measured from the time at which messages are due. Linux has timers that are descriptors,
+timerfd_create(2), and precise to about 0.05 ms.
 """
 
 from __future__ import annotations
@@ -22,52 +22,53 @@ from zope.interface import implementer
 _CLOCK_MONOTONIC = 1
 
 
-class Alarm:
+class ReactorTimer:
     """
-    Calls C{ring} once, some time after it was set.
+    A one-shot timer of the reactor.
 
-    @param clock: where time comes from.
-    @ivar armed: whether it is set.
+    @param callback: called when the time is up.
+    @ivar armed: whether the timer is set.
     """
 
-    def __init__(self, clock: IReactorTime, ring: Callable[[], object]) -> None:
+    def __init__(self, clock: IReactorTime, callback: Callable[[], object]) -> None:
         self._clock = clock
-        self._ring = ring
+        self._callback = callback
         self._call: IDelayedCall | None = None
         self.armed = False
 
     def set(self, seconds: float) -> None:
-        """Ring in so many seconds, if it is not set already."""
+        """Call back in so many seconds; does nothing if the timer is set already."""
         if not self.armed:
             self.armed = True
-            self._call = self._clock.callLater(max(0, seconds), self._rings)
+            self._call = self._clock.callLater(max(0, seconds), self._expired)
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Cancel the timer."""
         if self._call and self.armed:
             self._call.cancel()
         self.armed = False
 
-    def _rings(self) -> None:
+    def _expired(self) -> None:
         self.armed = False
-        self._ring()
+        self._callback()
 
 
 @implementer(IReadDescriptor)
-class PreciseAlarm:
+class TimerfdTimer:
     """
-    An L{Alarm} that rings in time.
+    A one-shot timer of Linux, with the interface of L{ReactorTimer}.
 
-    @raise OSError: this system has none.
+    @param callback: called when the time is up.
+    @raise OSError: the system has no such timers, or none is left.
     """
 
-    def __init__(self, reactor: IReactorFDSet, ring: Callable[[], object]) -> None:
+    def __init__(self, reactor: IReactorFDSet, callback: Callable[[], object]) -> None:
         self._reactor = reactor
-        self._ring = ring
+        self._callback = callback
         self.armed = False
         if sys.platform != "linux":
-            raise OSError("there is no timerfd_create")
-        # Python has it from 3.13 only.
+            raise OSError("timerfd_create exists on Linux only")
+        # Python's os module has timerfd_create from 3.13.
         self._library: Any = ctypes.CDLL(None, use_errno=True)
         self._descriptor: int = self._library.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor < 0:
@@ -75,49 +76,46 @@ class PreciseAlarm:
         reactor.addReader(self)
 
     def set(self, seconds: float) -> None:
-        """Ring in so many seconds, if it is not set already."""
+        """Call back in so many seconds; does nothing if the timer is set already."""
         if not self.armed:
             self.armed = True
-            # Zero would never ring.
+            # Zero would disarm it.
             whole, nanoseconds = divmod(max(1, int(seconds * 1e9)), 1_000_000_000)
             self._library.timerfd_settime(self._descriptor, 0, struct.pack("@4l", 0, 0, whole, nanoseconds), None)
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Cancel the timer."""
         if self._descriptor >= 0:
             self._reactor.removeReader(self)
             os.close(self._descriptor)
             self._descriptor = -1
         self.armed = False
 
-    # What the reactor tells.
+    # Called by the reactor.
 
     def fileno(self) -> int:
-        """Give its descriptor; -1 once it is stopped."""
         return self._descriptor
 
     def logPrefix(self) -> str:
-        """Name it for a log."""
-        return "alarm"
+        return "timer"
 
     def doRead(self) -> None:
-        """Ring."""
         try:
             os.read(self._descriptor, 8)
         except BlockingIOError:
             return
         self.armed = False
-        self._ring()
+        self._callback()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Do nothing: the reactor stops."""
+        """Ignore the end of the reactor."""
 
 
-def best_alarm(reactor: IReactorTime, ring: Callable[[], object]) -> Alarm | PreciseAlarm:
-    """Give the best alarm that can be had."""
+def precise_timer(reactor: IReactorTime, callback: Callable[[], object]) -> ReactorTimer | TimerfdTimer:
+    """Return the most precise timer that the system has."""
     if IReactorFDSet.providedBy(reactor):
         try:
-            return PreciseAlarm(reactor, ring)
+            return TimerfdTimer(reactor, callback)
         except (OSError, AttributeError):
             pass
-    return Alarm(reactor, ring)
+    return ReactorTimer(reactor, callback)

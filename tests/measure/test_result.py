@@ -1,27 +1,24 @@
-"""What is counted, and how it is kept."""
+"""The result of a run, and its file."""
 
 from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.measure.recording import LONGEST_TIME, MOST_SAMPLES, Recording, Wrong, coarse, new_histogram
+from echoreply.measure.measurements import Measurements, WrongReply
 from echoreply.measure.result import FORMAT, Result
 
 
 def result(times: dict[int, int] | None = None, **members: Any) -> Result:  # noqa: ANN401
-    """Give a result with some microseconds and how often they were."""
-    recording = Recording()
-    recording.times.update({100: 90, 1000: 9, 5000: 1} if times is None else times)
-    count = sum(recording.times.values())
+    """Return a result whose latencies are given by microseconds and counts."""
+    measurements = Measurements()
+    measurements.latencies.update({100: 90, 1000: 9, 5000: 1} if times is None else times)
+    count = sum(measurements.latencies.values())
     plain = Result(
         target="127.0.0.1:8088",
         began="2026-01-02T03:04:05.678+00:00",
@@ -31,27 +28,17 @@ def result(times: dict[int, int] | None = None, **members: Any) -> Result:  # no
         answered=count,
         lost=0,
         wrong=0,
-        on_their_way=0,
+        in_flight=0,
         unsent=0,
         cpu=0.5,
-        histogram=recording.histogram(),
+        histogram=measurements.histogram(),
         throughput=[(1.0, count // 2), (2.0, count)],
     )
     return evolve(plain, **members)
 
 
-class TimesTests(SynchronousTestCase):
-    @given(st.integers(0, 2 * LONGEST_TIME))
-    def test_what_is_rounded_is_the_same_for_the_histogram(self, microseconds: int) -> None:
-        exact, rounded = new_histogram(), new_histogram()
-        self.assertTrue(rounded.record_value(coarse(microseconds)))
-        exact.record_value(min(microseconds, LONGEST_TIME))
-        self.assertEqual(exact.get_value_at_percentile(50), rounded.get_value_at_percentile(50))
-
-    def test_few_different_times_are_counted_however_slow_replies_are(self) -> None:
-        self.assertLess(len({coarse(microseconds) for microseconds in range(0, 60_000_000, 13)}), 130_000)
-
-    def test_percentiles_are_those_of_the_times(self) -> None:
+class LatencyTests(SynchronousTestCase):
+    def test_percentiles_are_those_of_the_latencies(self) -> None:
         latency = result().latency
         assert latency
         self.assertEqual((latency.minimum, latency.maximum), (100, 5003))
@@ -60,34 +47,21 @@ class TimesTests(SynchronousTestCase):
         self.assertEqual(latency.percentiles[99.9], 5003)
         self.assertLess(abs(latency.mean - (9000 + 9000 + 5000) / 100), 1)
 
-    def test_without_a_reply_there_are_no_times(self) -> None:
+    def test_without_a_reply_there_is_no_latency(self) -> None:
         self.assertIsNone(result({}).latency)
         self.assertEqual(json.loads(result({}).to_json())["latency_us"], None)
 
 
-class SamplesTests(SynchronousTestCase):
-    def test_they_are_bounded_and_at_equal_distances(self) -> None:
-        recording = Recording()
-        for tick in range(1, 100_001):
-            recording.answered = tick
-            recording.sample(tick / 10)
-        times = [seconds for seconds, _ in recording.samples]
-        self.assertLessEqual(len(times), MOST_SAMPLES)
-        self.assertGreaterEqual(len(times), MOST_SAMPLES // 2 - 1)
-        distances = {round(after - before, 6) for before, after in pairwise(times)}
-        self.assertEqual(len(distances), 1)
-
-
 class ResultTests(SynchronousTestCase):
     def test_a_file_gives_back_what_was_kept(self) -> None:
-        wrong = Wrong(b"asked\xff\n", b"\x00came", "it differs")
-        before = result(lost=1, wrong=2, on_their_way=3, unsent=4, first_wrong=wrong, first_lost=b"\xfelost\n")
+        wrong = WrongReply(b"asked\xff\n", b"\x00came", "differs")
+        before = result(lost=1, wrong=2, in_flight=3, unsent=4, first_wrong=wrong, first_lost=b"\xfelost\n")
         after = Result.from_json(before.to_json())
         self.assertEqual(after.latency, before.latency)
         self.assertEqual(after.to_json(), before.to_json())
-        for name in ("first_wrong", "first_lost", "lost", "wrong", "on_their_way", "unsent", "seconds", "throughput"):
+        for name in ("first_wrong", "first_lost", "lost", "wrong", "in_flight", "unsent", "seconds", "throughput"):
             self.assertEqual(getattr(after, name), getattr(before, name))
-        self.assertEqual((after.first_wrong, after.rate, after.right), (wrong, 50.0, False))
+        self.assertEqual((after.first_wrong, after.rate, after.all_correct), (wrong, 50.0, False))
 
     def test_the_page_names_every_member(self) -> None:
         page = (Path(__file__).parents[2] / "docs" / "measure.md").read_text(encoding="utf-8")
@@ -97,10 +71,10 @@ class ResultTests(SynchronousTestCase):
 
     def test_what_is_no_result_is_told(self) -> None:
         for text, words in (
-            ("hello", "is no JSON"),
-            (b"\xff\xfe\xfd", "is no JSON"),
-            ("[1]", "is not of the format 'echoreply-measure 1'"),
-            ('{"format": "echoreply-measure 2"}', "is not of the format"),
+            ("hello", "is not JSON"),
+            (b"\xff\xfe\xfd", "is not JSON"),
+            ("[1]", "does not have the format 'echoreply-measure 1'"),
+            ('{"format": "echoreply-measure 2"}', "does not have the format"),
             ('{"format": "echoreply-measure 1"}', "is damaged"),
             (result().to_json().replace("HIST", "HAST"), "is damaged"),
         ):

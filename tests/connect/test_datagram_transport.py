@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from echoreply.connect.udp import DatagramTransport
+from echoreply.connect.datagram_transport import DatagramTransport
 from echoreply.core.input_lines import Eol
 from echoreply.net.transport import IDuplexTransport
 from tests.support.fake_transports import Remembering

@@ -1,0 +1,134 @@
+"""The interactive client's end of one connection: a transport in the place of standard input and output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from echoreply.client.bridge import StdioProtocol
+from echoreply.client.round_trips import RoundTrips
+from echoreply.connect.datagram_transport import DatagramTransport
+from echoreply.core.input_lines import InputLines
+
+
+class LineTooLongError(ValueError):
+    """A line does not fit in a datagram."""
+
+
+class SentLines(InputLines):
+    """Input lines that keep what the last line was sent as, until it is taken."""
+
+    _sent = b""
+
+    def receive(self, data: bytes) -> bytes:
+        self._sent = super().receive(data)
+        return self._sent
+
+    def take(self) -> bytes:
+        """Return what the last line was sent as, once: nothing if it was C{quit}, or followed the end."""
+        sent, self._sent = self._sent, b""
+        return sent
+
+
+class _LinkState(Enum):
+    PAUSED = auto()
+    """The connection's buffer is full, or its end is being prepared: lines have to wait."""
+    READY = auto()
+    LOST = auto()
+
+
+class EditorLink:
+    """
+    Passes lines to a L{StdioProtocol}, and what it writes to the line editor's side.
+
+    It is the protocol's transport. Nothing waits in it: a write is on the terminal when C{write} returns.
+
+    @param lines: the lines of this connection, which the protocol has, too.
+    @param round_trips: matches the replies of this connection.
+    @param connected_at: when the connection was established, by the reactor's clock.
+    @param received: called with what was received.
+    @param ready: called when lines can be sent.
+    """
+
+    def __init__(
+        self,
+        stdio: StdioProtocol,
+        lines: SentLines,
+        round_trips: RoundTrips,
+        connected_at: float,
+        *,
+        received: Callable[[bytes], object],
+        ready: Callable[[], object],
+    ) -> None:
+        self._stdio = stdio
+        self._lines = lines
+        self._received = received
+        self._ready = ready
+        self._state = _LinkState.PAUSED
+        self.round_trips = round_trips
+        self.connected_at = connected_at
+
+    @property
+    def ready(self) -> bool:
+        """Whether a line can be sent now."""
+        return self._state is _LinkState.READY
+
+    @property
+    def end_requested(self) -> bool:
+        """Whether a line that was sent has asked the server, or the client, to end the connection."""
+        return self._lines.over or self._lines.exit
+
+    @property
+    def too_long(self) -> int:
+        """How many lines of this connection were not sent because they do not fit in a datagram."""
+        transport = self._stdio.client.transport
+        return transport.too_long if isinstance(transport, DatagramTransport) else 0
+
+    def send(self, line: bytes) -> bytes:
+        """
+        Send a line.
+
+        @return: the bytes that were sent; none for a line that means something to the client only.
+        @raise LineTooLongError: the line does not fit in a datagram, and was not sent.
+        """
+        too_long = self.too_long
+        self._stdio.dataReceived(line)
+        sent = self._lines.take()
+        if self.too_long > too_long:
+            raise LineTooLongError
+        return sent
+
+    def finish(self) -> None:
+        """Close the sending side."""
+        self._stdio.readConnectionLost()
+
+    # Called by the client's protocols, as they call standard output and input.
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self._received(data)
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """Ignore the producer: it never has to pause."""
+
+    def unregisterProducer(self) -> None:
+        """Ignore the producer."""
+
+    def pauseProducing(self) -> None:
+        self._change(_LinkState.PAUSED)
+
+    def resumeProducing(self) -> None:
+        self._change(_LinkState.READY)
+        if self.ready:
+            self._ready()
+
+    def stopProducing(self) -> None:
+        self._change(_LinkState.PAUSED)
+
+    def loseConnection(self) -> None:
+        self._state = _LinkState.LOST
+        self._stdio.connectionLost()
+
+    def _change(self, state: _LinkState) -> None:
+        if self._state is not _LinkState.LOST:
+            self._state = state
