@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import Enum
 from math import isfinite
 from typing import Any, cast
 
@@ -16,15 +15,6 @@ from zope.interface import provider
 from echoreply.observe.events import described
 
 _LEVELS = tuple(LogLevel.iterconstants())
-
-
-class LogFormat(Enum):
-    """How a log is written."""
-
-    TEXT = "text"
-    """As twistd writes it."""
-    JSON = "json"
-    """An object a line: L{json_line}."""
 
 
 def json_line(event: LogEvent) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from attrs import frozen
 
 from echoreply.core.close_words import EXIT_OR_QUIT, CloseWords
 from echoreply.core.framing import Framing
+from echoreply.core.toml import Path, line_of, parse_toml
 from echoreply.scripts.script import Case, Matches, Script
 from echoreply.scripts.template import BadTemplate, Template, bytes_of, condition, greeting, template, text_of
 
@@ -25,9 +25,6 @@ _KINDS = {str: "a text", bool: "true or false", list: "a list"}
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
-Path = Sequence[str | int]
-"""Where in a document something is: keys, and numbers of tables, from 0."""
-
 
 def script_of_toml(text: str, where: str = "script") -> Script:
     """
@@ -36,17 +33,7 @@ def script_of_toml(text: str, where: str = "script") -> Script:
     @param where: what people know it by, such as its file.
     @raise ValueError: it is not right. The text says where and why, for people, in a line.
     """
-    try:
-        document = tomllib.loads(text)
-    except RecursionError:
-        raise ValueError(f"{where}: nested too deeply") from None
-    except ValueError as error:
-        # Newer Pythons have the place as attributes, all have it in the text.
-        why, _, place = str(error).removesuffix(")").partition(" (at ")
-        if not place.startswith("line "):
-            # It is at the end of the document.
-            place = f"line {len(text.rstrip().encode().splitlines()) or 1}"
-        raise ValueError(f"{where}, {place}: {why}") from None
+    document = parse_toml(text, where)
     return _Reader(text, where).script(document)
 
 
@@ -178,7 +165,7 @@ class _Reader:
         return value
 
     def _fault(self, path: Path, why: str) -> ValueError:
-        return ValueError(f"{self._where}, line {_line_of(self._text, path)}: {_name(path)}: {why}")
+        return ValueError(f"{self._where}, line {line_of(self._text, path)}: {_name(path)}: {why}")
 
 
 def _any(_message: bytes) -> Mapping[str, str]:
@@ -200,27 +187,3 @@ def _name(path: Path) -> str:
     """Name a place as people do: C{rule 2, reply}."""
     words = [f" {place + 1}" if isinstance(place, int) else f", {place}" for place in path]
     return "".join(words).removeprefix(", ")
-
-
-def _line_of(text: str, path: Path) -> int:
-    """
-    Tell in which line something begins.
-
-    The parser does not tell. But as many lines as make a document either have it or not, and it begins after the most
-    of them that have not.
-    """
-    lines = text.replace("\r\n", "\n").split("\n")
-    begins = 0
-    for number in range(1, len(lines) + 1):
-        try:
-            document: Any = tomllib.loads("\n".join(lines[:number]))
-        except tomllib.TOMLDecodeError:
-            continue
-        try:
-            for place in path:
-                document = document[place]
-        except (KeyError, IndexError):
-            begins = number
-        else:
-            break
-    return begins + 1

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from attrs import fields_dict
 
-from echoreply.server.settings import DEFAULT_PORT, Settings
+from echoreply.core.defaults import DEFAULT_PORT
+from echoreply.server.settings import Settings
 from tests.support import wire_contract as wire
 from tests.support.processes import Transcript
 from tests.support.wire_contract import Wire

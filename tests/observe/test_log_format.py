@@ -17,8 +17,9 @@ from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.observe.events import Event, Message
-from echoreply.observe.log_format import LogFormat, json_line
+from echoreply.observe.log_format import json_line
 from echoreply.server.options import Options
+from echoreply.server.settings import LogFormat
 from echoreply.tap import makeService
 from tests.server.test_options import parsed
 

@@ -13,12 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.access import network
 from echoreply.core.connection_info import Ports
+from echoreply.core.defaults import DEFAULT_PORT
 from echoreply.core.framing import Framing
 from echoreply.core.parsing import choice, seconds, whole_number
 from echoreply.core.replies import Transform
-from echoreply.observe.log_format import LogFormat
 from echoreply.server.rules import rules_of
-from echoreply.server.settings import DEFAULT_PORT, Settings, cores
+from echoreply.server.settings import LogFormat, Settings, cores
 from echoreply.tap import Options
 
 
@@ -112,8 +112,10 @@ class SettingsTests(SynchronousTestCase):
             Settings.parse({**self.OPTIONS, "max_message": "0"})
         self.assertEqual(str(caught.exception), "--max-message takes a whole number, 1 or more, not '0'")
         with self.assertRaises(ValueError) as caught:
-            Settings.parse({**self.OPTIONS, "interface": "localhost"})
-        self.assertEqual(str(caught.exception), "--interface takes an IP address of this machine, not 'localhost'")
+            Settings.parse({**self.OPTIONS, "interface": "name.example"})
+        self.assertEqual(
+            str(caught.exception), "--interface takes an IP address of this machine, or localhost, not 'name.example'"
+        )
 
     def test_the_default_port_is_for_who_names_no_other_way_in(self) -> None:
         self.assertEqual(Settings().tcp, DEFAULT_PORT)
@@ -182,7 +184,9 @@ class SettingsTests(SynchronousTestCase):
     def test_no_endpoint_is_none(self) -> None:
         with self.assertRaises(ValueError) as caught:
             Settings(listen=("",))
-        self.assertEqual(str(caught.exception), "--listen takes a Twisted server endpoint, such as tcp:8088, not ''")
+        self.assertEqual(
+            str(caught.exception), "--listen takes a port or a Twisted server endpoint, such as tcp:8088, not ''"
+        )
 
     def test_settings_that_nobody_parsed_are_checked_too(self) -> None:
         with self.assertRaises(ValueError):
