@@ -25,7 +25,7 @@ def why_not_connected(failure: Exception, timeout: float) -> str:
     if isinstance(failure, error.ConnectError) and isinstance(failure.osError, int):
         return os.strerror(failure.osError).lower()
     if isinstance(failure, ValueError):
-        return "no host has such a name; give HOST and PORT apart, such as ::1 8088"
+        return "no host has such a name"
     return str(failure)
 
 

@@ -106,10 +106,10 @@ def _described_endpoint(reactor: IClientReactor, description: str) -> IStreamCli
         endpoint: IStreamClientEndpoint = clientFromString(reactor, description)
     except NameError:
         # As Twisted's parsers end that look for its TLS, which can't be imported without that.
-        raise ValueError(f"argument --connect: {description!r} needs pyOpenSSL, which is not installed") from None
+        raise ValueError(f"--connect {description!r} needs pyOpenSSL, which is not installed") from None
     except Exception as error:
         # An endpoint's parser may be anybody's, and says what it does not take in any way.
-        raise ValueError(f"argument --connect: takes a Twisted endpoint, not {description!r}: {error}") from None
+        raise ValueError(f"--connect takes a Twisted endpoint, not {description!r}: {error}") from None
     if isinstance(endpoint, UNIXClientEndpoint):
         _check_path("--connect", endpoint._path)
     return endpoint
@@ -118,7 +118,7 @@ def _described_endpoint(reactor: IClientReactor, description: str) -> IStreamCli
 def _check_path(option: str, path: str) -> None:
     """Refuse a path at which there can be no socket, which Twisted would stumble over: unix(7)."""
     if len(os.fsencode(path)) > LONGEST_PATH:
-        raise ValueError(f"argument {option}: takes a path of {LONGEST_PATH} bytes at most, not {path!r}")
+        raise ValueError(f"{option} takes a path of {LONGEST_PATH} bytes at most, not {path!r}")
 
 
 @implementer(IHostnameResolver)

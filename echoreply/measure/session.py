@@ -113,7 +113,7 @@ def too_many(connections: int) -> str:
     _, limit = set_limit()
     if limit < 0 or connections <= (room := connections_within(limit)):
         return ""
-    return f"argument --connections: takes {room} at most, by the limit of {limit} open files, not {connections}"
+    return f"--connections takes {room} at most, by the limit of {limit} open files, not {connections}"
 
 
 def style_of(stream: IO[str]) -> Style:

@@ -9,9 +9,9 @@ from typing import Any
 from attrs import frozen
 
 from echoreply.core.files import read_text
+from echoreply.core.option import Option
 from echoreply.core.parsing import printable
 from echoreply.core.toml import line_of, parse_toml
-from echoreply.server.help import Option
 
 
 @frozen

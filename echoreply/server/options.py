@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from getopt import GetoptError
 from typing import ClassVar, NoReturn, TypeVar
 
 from twisted.python import usage
 
 from echoreply import __version__
+from echoreply.core.option import Option
 from echoreply.core.parsing import given, parser, printable
 from echoreply.scripts import profiles
 from echoreply.server.config_file import ConfigFile, read_config
 from echoreply.server.engine import resolve
-from echoreply.server.help import Group, Option, help_text
+from echoreply.server.help import Group, help_text
 from echoreply.server.rules import replies_of, script_of
 from echoreply.server.settings import Engine, LogFormat, OptionError, Settings
 
@@ -38,7 +39,7 @@ ACTIONS = (
 OptionsT = TypeVar("OptionsT", bound="type[Options]")
 
 
-def takes(options: Iterable[Option]) -> Callable[[OptionsT], OptionsT]:
+def takes(options: Sequence[Option]) -> Callable[[OptionsT], OptionsT]:
     """
     Return a class decorator that makes the parser of twistd's take options, and tell them in its help.
 

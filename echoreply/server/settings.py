@@ -20,10 +20,11 @@ from echoreply.core.defaults import (
     DEFAULT_PREFIX,
 )
 from echoreply.core.framing import Framing
+from echoreply.core.option import Option
 from echoreply.core.parsing import choice, given, parser, seconds, whole_number
 from echoreply.core.replies import Transform
 from echoreply.scripts.profiles import text_of
-from echoreply.server.help import Group, Option
+from echoreply.server.help import Group
 
 LOOPBACK = "127.0.0.1"
 

@@ -21,7 +21,7 @@ class WhyNotConnectedTests(SynchronousTestCase):
             (error.ConnectionRefusedError(), "connection refused"),
             (error.TimeoutError(), "no answer within 10 s"),
             (error.NoRouteError(errno.EHOSTUNREACH), "no route to host"),
-            (ValueError("invalid hostname: x"), "no host has such a name; give HOST and PORT apart, such as ::1 8088"),
+            (ValueError("invalid hostname: x"), "no host has such a name"),
             (error.ConnectError(string="odd"), "An error occurred while connecting: odd."),
         ):
             self.assertEqual(why_not_connected(failure, 10.0), words)
