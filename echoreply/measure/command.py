@@ -97,7 +97,7 @@ def make_parser() -> Parser:
     add = partial(parser.declare, LOAD)
     add("--connections", type=positive, metavar="N", help="connections at once", shown="1")
     add("--depth", type=positive, metavar="N", help="messages in flight per connection", shown="1")
-    add("--duration", type=duration, metavar="S", help="seconds", shown=f"{DURATION:g}, without --count")
+    add("--duration", type=duration, metavar="S", help="seconds to send for", shown=f"{DURATION:g}, without --count")
     add(
         "--rate",
         type=taken_by(seconds(zero=False)),
