@@ -13,7 +13,7 @@ from twisted.python import usage
 
 from echoreply import __version__
 from echoreply.core.option import Option
-from echoreply.core.parsing import given, parser, printable
+from echoreply.core.parsing import printable
 from echoreply.scripts import profiles
 from echoreply.server.config_file import ConfigFile, read_config
 from echoreply.server.engine import resolve
@@ -143,8 +143,10 @@ class Options(usage.Options):
         """Make the settings of the command line and the file that it names."""
         config = None
         try:
-            if self["config"] is not None:
-                config = read_config(parser(given, "a file")(self["config"]), self.settings_type.declared())
+            if self["config"] == "":
+                raise OptionError("--config takes a file, not ''", "config")
+            if self["config"]:
+                config = read_config(self["config"], self.settings_type.declared())
             self._settle(config)
         except OptionError as error:
             raise usage.UsageError(self._located(error, config)) from None

@@ -184,6 +184,8 @@ def _text(value: object) -> str:
     """Return an option's value as it is written on a command line."""
     if isinstance(value, Enum):
         value = value.value
+    if isinstance(value, tuple):
+        return ", ".join(map(_text, value))
     if isinstance(value, float):
         return str(value).removesuffix(".0")
     return os.fsdecode(value) if isinstance(value, bytes) else str(value)
