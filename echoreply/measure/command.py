@@ -37,9 +37,6 @@ message a second, until Ctrl-C.
 
 LOAD = "Load test, with any of these options"
 
-LOAD_OPTIONS = ("connections", "depth", "duration", "rate")
-"""The names of the options that make it a load test."""
-
 DURATION = 10.0
 """Seconds of a load test."""
 
@@ -119,6 +116,10 @@ def make_parser() -> Parser:
     # Over UDP, a message is sent with its newline.
     parser.set_defaults(eol=Eol.LF)
     return parser
+
+
+LOAD_OPTIONS = tuple(option.key for option in make_parser().options if option.group == LOAD)
+"""The options that make it a load test."""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
