@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,9 +18,12 @@ EXAMPLE = Path(__file__).parents[2] / "deploy" / "echoreply.toml"
 
 
 class ConfigTestCase(SynchronousTestCase):
-    def file(self, text: str) -> str:
-        path = Path(self.mktemp())
-        path.write_text(text, encoding="utf-8")
+    def file(self, content: str | bytes) -> str:
+        """Return the path of a new file."""
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = Path(directory.name, "c.toml")
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return str(path)
 
     def settings(self, text: str, *arguments: str) -> Settings:
@@ -120,8 +124,7 @@ class MistakeTests(ConfigTestCase):
             with self.assertRaises(UsageError) as caught:
                 parsed(f"--config={path}")
             self.assertEqual(str(caught.exception), said)
-        binary = Path(self.mktemp())
-        binary.write_bytes(b"\n\xff")
+        binary = self.file(b"\n\xff")
         with self.assertRaises(UsageError) as caught:
             parsed(f"--config={binary}")
         self.assertEqual(str(caught.exception), f"{binary}, line 2: not UTF-8")

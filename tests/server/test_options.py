@@ -6,6 +6,7 @@ import re
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from attrs import fields_dict, frozen
 from twisted.application.app import ServerOptions
@@ -158,7 +159,9 @@ class DeclarationTests(SynchronousTestCase):
         self.assertIn("  -g, --tag TEXT          any text; repeatable [a]\n", text)
 
     def test_it_may_stand_in_a_file(self) -> None:
-        path = Path(self.mktemp())
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = Path(directory.name, "c.toml")
         path.write_text('reply-delay = 2\nquiet = true\ntag = ["z"]\n')
         settings = self.parsed(f"--config={path}")
         self.assertEqual((settings.reply_delay, settings.quiet, settings.tag), (2.0, True, ("z",)))
