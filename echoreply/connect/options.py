@@ -23,6 +23,14 @@ INFORMATION = "Print and exit"
 
 _ADDRESS = "a name, an IP address, or either with a port, as HOST:PORT or [IPv6]:PORT"
 
+_ARGPARSE_WORDS = {
+    "expected one argument$": "takes a value, and none is given",
+    "expected 2 arguments$": "takes two values",
+    "not allowed with argument (?:-./)?": "does not go with ",
+    "ignored explicit argument": "takes no value, not",
+}
+"""Patterns of what argparse says of a mistake, and the words that take their place."""
+
 _port = whole_number(1, 65535)
 
 
@@ -94,19 +102,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message on one line, and exit with status 2."""
         if match := re.match(r"argument (?:-\w/)?(\S+): (.*)", message, re.DOTALL):
-            # argparse's own words begin so, and what parsers of values say comes after.
+            # Our parsers of values write the rest of the sentence; where argparse did, it is put into the same words.
             name, said = match.groups()
-            said = said.replace("expected one argument", "takes a value, and none is given")
-            said = said.replace("expected 2 arguments", "takes two values")
-            said = re.sub("^not allowed with argument (?:-./)?", "does not go with ", said)
-            said = said.replace("ignored explicit argument", "takes no value, not")
+            for pattern, words in _ARGPARSE_WORDS.items():
+                said = re.sub(f"^{pattern}", words, said)
             message = f"{name} {said}"
         self.exit(2, f"{self.prog}: {message}\n")
 
 
 def _default(action: argparse.Action) -> str:
     default = action.default
-    if default in (None, False, argparse.SUPPRESS):
+    if default is None or default is False or default == argparse.SUPPRESS:
         return ""
     if isinstance(default, Enum):
         return str(default.value)

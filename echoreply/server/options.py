@@ -211,10 +211,12 @@ def _message(error: usage.UsageError) -> str:
 
 
 def _print_and_exit(text: str) -> NoReturn:
-    """Print, and exit; a reader that has seen enough, such as C{head}, is no error."""
+    """Print, and exit; with status 1 if that fails, but not if the reader has seen enough, as C{head} has."""
     try:
         print(text, end="", flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         # Python would report the error again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(f"twistd echoreply: cannot write to standard output: {error.strerror}")
     sys.exit(0)
