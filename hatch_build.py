@@ -1,7 +1,8 @@
-"""What a wheel holds beside the code: completions for shells, made of the commands' own parsers."""
+"""The wheel's build hook, which adds shell completions, made from the parsers of the commands."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,10 +20,9 @@ PLACES = {
 
 
 class CompletionsHook(BuildHookInterface[Any]):
-    """Adds a file for each command and shell."""
+    """Adds a completion file for each command and shell."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Make the files that the wheel is built from."""
         sys.path.insert(0, self.root)
         from echoreply.client import command
         from echoreply.measure import command as measure
@@ -32,13 +32,23 @@ class CompletionsHook(BuildHookInterface[Any]):
         for module in (command, measure):
             parser = module.make_parser()
             for action in parser_actions(parser):
-                if action.metavar in ("FILE", "FILE.svg", "PATH", ("A.json", "B.json")):
-                    action.complete = shtab.FILE  # type: ignore[attr-defined]  # as shtab wants it
+                _complete_values(action)
             for shell, place in PLACES.items():
                 made = Path(self._directory.name, f"{module.PROGRAM}.{shell}")
                 made.write_text(shtab.complete(parser, shell), encoding="utf-8")
                 build_data["shared_data"][str(made)] = place.format(module.PROGRAM)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Remove them."""
         self._directory.cleanup()
+
+
+def _complete_values(action: argparse.Action) -> None:
+    """Have shells complete an option's value as its metavar describes it: a file, or one of several words."""
+    if isinstance(action.metavar, tuple):
+        # zsh would show it as Python writes it.
+        action.metavar = "FILE"
+    match action.metavar:
+        case "FILE" | "FILE.svg" | "PATH":
+            action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab looks there
+        case str(words) if "|" in words:
+            action.choices = words.split("|")

@@ -16,7 +16,7 @@ from echoreply.observe.connection_table import ConnectionTable, Table
 from echoreply.observe.event import log_event
 from echoreply.observe.events import EngineChosen
 from echoreply.observe.log import LogObserver
-from echoreply.observe.log_format import LogFormat, json_observer
+from echoreply.observe.log_format import json_observer
 from echoreply.observe.loop_lag import LoopLag
 from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
@@ -28,7 +28,7 @@ from echoreply.server.engine import start_engine
 from echoreply.server.limits import ConnectionLimits
 from echoreply.server.options import Options
 from echoreply.server.service import ReplyService
-from echoreply.server.settings import Engine
+from echoreply.server.settings import Engine, LogFormat
 from echoreply.server.signals import TwistdService, report_start_errors
 
 __all__ = ["Options", "makeService"]

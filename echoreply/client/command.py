@@ -1,4 +1,4 @@
-"""C{echoreply-client}: the client's command line."""
+"""C{echoreply-client}: its command line, and the choice between the line editor and pipes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from echoreply import __version__
-from echoreply.connect.options import Parser, add_connect_options, add_tls_options, check_connect_options, taken_by
+from echoreply.connect.options import (
+    Parser,
+    add_connect_options,
+    add_information,
+    add_tls_options,
+    check_connect_options,
+    taken_by,
+)
 from echoreply.core.input_lines import Eol
 from echoreply.core.parsing import choice, given, seconds
 
@@ -20,97 +28,80 @@ if TYPE_CHECKING:
 
 PROGRAM = "echoreply-client"
 
-DESCRIPTION = """\
+INTRODUCTION = f"""\
 Send what is typed to a server, line by line, and show what comes back.
 
-  echoreply-client gateway.example 8088          type lines; quit or Ctrl-D leaves
-  echoreply-client --tls host 8443 <requests     send a file's lines, over TLS
+  {PROGRAM} gateway.example 8088        type lines; quit or Ctrl-D exits
+  {PROGRAM} --tls host:8443 <requests   send a file's lines, over TLS
 """
 
-OF_EDITOR = ("time", "hex", "transcript", "retry", "no-history")
-"""The options that only the line editor has."""
+EDITOR = "Line editor, at an interactive terminal"
 
 
 def make_parser() -> Parser:
-    """Make what parses the command line."""
-    parser = Parser(
-        PROGRAM,
-        usage="%(prog)s [options] [HOST [PORT]]",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        add_help=False,
-    )
+    """Return the parser of the command line."""
+    parser = Parser(PROGRAM, INTRODUCTION)
     add_connect_options(parser)
-    add_terminal(parser)
-    add = parser.add_argument_group("what is sent, and when it is over").add_argument
+    add_tls_options(parser)
+    add = partial(parser.declare, "Input")
     add(
         "--eol",
         default=Eol.LF,
         type=taken_by(choice(Eol)),
         metavar="lf|crlf|none",
-        help="what a line is sent with [lf]",
+        help="line ending that is sent",
     )
-    add("--lower", action="store_true", help="lower-case what is typed")
+    add("--lower", action="store_true", help="convert input to lower case")
     add(
         "--wait",
         type=taken_by(seconds(zero=False)),
         metavar="SECONDS",
-        help="leave after so long a silence at the end [5; at a keyboard 0.5]",
+        help="after input ends: exit on silence",
+        shown="5; if typed 0.5",
     )
-    add_tls_options(parser)
-    add = parser.add_argument_group("about").add_argument
-    add("-h", "--help", action="help", help="show this")
-    add("--version", action="version", version=f"{PROGRAM} {__version__}", help="show the version")
+    add = partial(parser.declare, EDITOR)
+    add("--time", action="store_true", help="show the latency of each reply")
+    add("--hex", action="store_true", help="show both directions as hex dumps")
+    add("--transcript", type=taken_by(given), metavar="FILE", help="append both directions to a file, with times")
+    add("--retry", action="store_true", help="reconnect until it succeeds; lines wait")
+    add("--no-history", action="store_true", help="do not load or save history")
+    add = partial(parser.declare, "Terminal")
+    add("--plain", action="store_true", help="no line editor and no colours")
+    add("--raw", action="store_true", help="show control bytes as they are, not as \\x1b")
+    add_information(parser, __version__)
     return parser
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
+    """Parse the command line; exit with status 2 if it has a mistake."""
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     check_connect_options(parser, options)
     return options
 
 
-def add_terminal(parser: argparse.ArgumentParser) -> None:
-    """Let a parser take what matters at a terminal only."""
-    add = parser.add_argument_group("at a terminal").add_argument
-    add("--time", action="store_true", help="show how long each reply took")
-    add("--hex", action="store_true", help="show both ways as hex dumps")
-    add("--transcript", type=taken_by(given), metavar="FILE", help="add both ways to a file, with times")
-    add("--retry", action="store_true", help="when there is no connection, try again; lines wait")
-    add("--no-history", action="store_true", help="neither know nor keep what was typed in other runs")
-    add("--plain", action="store_true", help="no line editor and no colours")
-    add("--raw", action="store_true", help="show control bytes as they are, not as \\x1b")
-
-
 def is_edited(options: argparse.Namespace, environment: Mapping[str, str]) -> bool:
-    """
-    Tell whether a person has a line editor.
-
-    It is a matter of two terminals that can do more than show lines.
-    """
+    """Return whether lines are edited: standard input and output are terminals that can do more than show lines."""
     able = environment.get("TERM", "") not in ("", "dumb", "unknown") and sys.platform != "win32"
     return able and not options.plain and all(map(os.isatty, (0, 1)))
 
 
 def check_editor(options: argparse.Namespace) -> None:
-    """End with status 2 if there is an option for a line editor that there is not."""
-    for name in OF_EDITOR:
-        if getattr(options, name.replace("-", "_")):
-            say(f"--{name} needs a terminal, to type and to see, that is not used as a plain one (--plain, TERM=dumb)")
+    """Exit with status 2 if an option needs the line editor, which there is not."""
+    for option in make_parser().options:
+        if option.group == EDITOR and getattr(options, option.key):
+            say(f"--{option.name} requires an interactive terminal, without --plain or TERM=dumb")
             sys.exit(2)
 
 
 def say(text: str) -> None:
-    """Say something of our own, to whoever looks."""
+    """Print a message of the program itself to standard error."""
     if sys.stderr:
         print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
 
 
 def check_descriptors() -> None:
-    """End with status 2 if standard input or output is closed: a socket would take its number."""
+    """Exit with status 2 if standard input or output is closed: a socket would get its descriptor."""
     for descriptor, name in enumerate(("input", "output")):
         try:
             os.fstat(descriptor)
@@ -120,7 +111,7 @@ def check_descriptors() -> None:
 
 
 def bridge(options: argparse.Namespace) -> Outcome:
-    """Run the client for pipes and files, and for plain terminals."""
+    """Run the client for pipes, files and plain terminals."""
     check_editor(options)
     from twisted.internet import reactor
 
@@ -145,14 +136,14 @@ def edit(options: argparse.Namespace) -> Outcome:
 
 
 def main() -> NoReturn:
-    """Run the client, and exit with its status."""
+    """Run the program, and exit with its status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until there is something to tidy up, Ctrl-C ends the process as it ends any other.
+        # Until there is something to clean up, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = parse_arguments()
     check_descriptors()
     status, words = edit(options) if is_edited(options, os.environ) else bridge(options)
     if words:
         say(words)
-    # A thread that still looks up a name can't be stopped, and sys.exit would wait for it.
+    # sys.exit would wait for a thread that still looks up a name, which can't be stopped.
     os._exit(status)

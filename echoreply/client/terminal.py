@@ -47,7 +47,7 @@ def run(
     try:
         transcript = Transcript(options.transcript, report) if options.transcript else None
     except OSError as error:
-        return Outcome(2, f"argument --transcript: {options.transcript}: {os.strerror(error.errno or 0).lower()}")
+        return Outcome(2, f"--transcript: {options.transcript}: {os.strerror(error.errno or 0).lower()}")
     try:
         target = connect_target(reactor, options)
     except ValueError as mistake:

@@ -26,7 +26,7 @@ def why_not_connected(failure: Exception, timeout: float) -> str:
     if isinstance(failure, error.ConnectError) and isinstance(failure.osError, int):
         return os.strerror(failure.osError).lower()
     if isinstance(failure, ValueError):
-        return "not a valid host name; give HOST and PORT as two arguments, such as ::1 8088"
+        return "not a valid host name"
     return str(failure)
 
 

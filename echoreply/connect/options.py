@@ -1,29 +1,126 @@
-"""Where a client goes, as its command line says it."""
+"""The command line of a client: where to connect, and how, which C{echoreply-client} and C{echoreply-measure} share."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from enum import Enum
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, NoReturn
 
-from echoreply.core.parsing import given, seconds, server_name, whole_number
+from echoreply.core.defaults import DEFAULT_PORT
+from echoreply.core.option import Option, option_list
+from echoreply.core.parsing import given, printable, seconds, server_name, whole_number
 
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
-PORT = 8088
-"""Where the client goes if it is not told, and with C{-4} or C{-6}."""
+
+ARGUMENTS = "Arguments"
+CONNECTION = "Connection options"
+TLS = "TLS"
+INFORMATION = "Print and exit"
+
+_ADDRESS = "a name, an IP address, or either with a port, as HOST:PORT or [IPv6]:PORT"
+
+_ARGPARSE_WORDS = {
+    "expected one argument$": "takes a value, and none is given",
+    "expected 2 arguments$": "takes two values",
+    "not allowed with argument (?:-./)?": "does not go with ",
+    "ignored explicit argument": "takes no value, not",
+}
+"""Patterns of what argparse says of a mistake, and the words that take their place."""
+
+_port = whole_number(1, 65535)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says in one line what was wrong."""
+    """
+    An argparse parser whose help has a line for each option, and whose errors are one line without the usage.
+
+    @ivar options: all that has been declared, in order.
+    """
+
+    def __init__(self, program: str, introduction: str) -> None:
+        """
+        Make a parser without options.
+
+        @param introduction: goes between the usage and the options in C{--help}.
+        """
+        super().__init__(
+            program, usage=f"{program} [options] [HOST [PORT] | HOST:PORT]", add_help=False, allow_abbrev=False
+        )
+        self.options: list[Option] = []
+        self._introduction = introduction
+
+    def declare(
+        self,
+        group: str,
+        *flags: str,
+        help: str,  # noqa: A002  # as argparse has it
+        shown: str = "",
+        within: argparse._ActionsContainer | None = None,
+        **keywords: Any,  # noqa: ANN401
+    ) -> None:
+        """
+        Add an option or an argument, as C{add_argument} does, and list it in the help.
+
+        @param shown: describes the default, where the value itself would not inform.
+        @param within: the group of options that exclude each other, if this is one of them.
+        """
+        action = (within or self).add_argument(*flags, help=help, **keywords)
+        names = {len(flag) - len(flag.lstrip("-")): flag.lstrip("-") for flag in flags}
+        metavar = action.metavar or ""
+        option = Option(
+            name=names.get(2, ""),
+            short=names.get(1, ""),
+            metavar=metavar if isinstance(metavar, str) else " ".join(metavar),
+            group=group,
+            help=help,
+            default=shown or _default(action),
+        )
+        self.options.append(option)
+
+    def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """Parse a command line, and its HOST and PORT; exit with status 2 if it has a mistake."""
+        options, rest = self.parse_known_intermixed_args(arguments)
+        for argument in rest:
+            # argparse would have taken the value of an option that it does not know for HOST.
+            if argument.startswith("-"):
+                self.error(f"unknown option {printable(argument.partition('=')[0])}; see --help")
+        if rest:
+            self.error(f"takes HOST and PORT and nothing else, not also {rest[0]!r}")
+        try:
+            options.host, options.port = _host_and_port(options.host, options.port)
+        except ValueError as error:
+            self.error(str(error))
+        return options
+
+    def format_help(self) -> str:
+        return f"Usage: {self.usage}\n\n{self._introduction}\n{option_list(self.options)}"
 
     def error(self, message: str) -> NoReturn:
-        """Say it, and end with status 2."""
+        """Print the message on one line, and exit with status 2."""
+        if match := re.match(r"argument (?:-\w/)?(\S+): (.*)", message, re.DOTALL):
+            # Our parsers of values write the rest of the sentence; where argparse did, it is put into the same words.
+            name, said = match.groups()
+            for pattern, words in _ARGPARSE_WORDS.items():
+                said = re.sub(f"^{pattern}", words, said)
+            message = f"{name} {said}"
         self.exit(2, f"{self.prog}: {message}\n")
 
 
+def _default(action: argparse.Action) -> str:
+    default = action.default
+    if default is None or default is False or default == argparse.SUPPRESS:
+        return ""
+    if isinstance(default, Enum):
+        return str(default.value)
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
 def taken_by(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
-    """Make one of our parsers one of argparse's."""
+    """Return argparse's kind of parser for a value, made of one of ours."""
 
     def parse_argument(text: str) -> Any:  # noqa: ANN401
         try:
@@ -34,62 +131,108 @@ def taken_by(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
     return parse_argument
 
 
-def add_connect_options(parser: argparse.ArgumentParser) -> None:
-    """Let a parser take what L{destination <echoreply.connect.target.destination>} needs."""
-    where = parser.add_argument_group("where to")
-    add = where.add_argument
+def add_connect_options(parser: Parser) -> None:
+    """Declare the arguments and options of L{connect_target <echoreply.connect.target.connect_target>}, but for TLS."""
+    add = partial(parser.declare, ARGUMENTS)
     add(
         "host",
         metavar="HOST",
         nargs="?",
-        type=taken_by(given),
-        help=f"name or IP address [{LOOPBACK[4]}; with -6 {LOOPBACK[6]}]",
+        help="name, IP address, or HOST:PORT",
+        shown=f"{LOOPBACK[4]}; -6: {LOOPBACK[6]}",
     )
-    add("port", metavar="PORT", nargs="?", type=taken_by(whole_number(1, 65535)), help=f"[{PORT}]")
-    family = where.add_mutually_exclusive_group()
+    add("port", metavar="PORT", nargs="?", help="TCP port, or UDP port with --udp", shown=str(DEFAULT_PORT))
+    add = partial(parser.declare, CONNECTION)
+    family = parser.add_mutually_exclusive_group()
     for number in LOOPBACK:
-        help_text = f"use HOST's IPv{number} addresses only"
-        family.add_argument(f"-{number}", action="store_const", const=number, dest="family", help=help_text)
-    kind = where.add_mutually_exclusive_group()
-    kind.add_argument("--udp", action="store_true", help="send datagrams, one a line, and show those that come")
-    kind.add_argument("--unix", type=taken_by(given), metavar="PATH", help="connect to a UNIX socket")
-    kind.add_argument("--connect", type=taken_by(given), metavar="ENDPOINT", help="connect to a Twisted endpoint")
+        help_text = f"only IPv{number} addresses of HOST"
+        add(f"-{number}", action="store_const", const=number, dest="family", help=help_text, within=family)
+    kind = parser.add_mutually_exclusive_group()
+    add("--udp", action="store_true", help="send each line as a datagram", within=kind)
+    add("--unix", type=taken_by(given), metavar="PATH", help="a UNIX socket, in place of HOST", within=kind)
+    add(
+        "--connect",
+        type=taken_by(given),
+        metavar="ENDPOINT",
+        help="a Twisted client endpoint, in place of HOST",
+        within=kind,
+    )
     add(
         "--connect-timeout",
         default=10.0,
         type=taken_by(seconds(zero=False)),
         metavar="SECONDS",
-        help="give up connecting after so long [10]",
+        help="give up connecting after this time",
     )
 
 
-def add_tls_options(parser: argparse.ArgumentParser) -> None:
-    """Let a parser take what of that is about TLS."""
-    add = parser.add_argument_group("TLS").add_argument
-    add("--tls", action="store_true", help="speak TLS, and check whose certificate the server has")
-    add("--ca", type=taken_by(given), metavar="FILE", help="trust these, in PEM, and not the system's CAs")
-    add("--insecure", action="store_true", help="take any certificate")
+def add_tls_options(parser: Parser) -> None:
+    """Declare the options of TLS."""
+    add = partial(parser.declare, TLS)
+    add("--tls", action="store_true", help="use TLS and verify the server's certificate")
+    add(
+        "--ca",
+        type=taken_by(given),
+        metavar="FILE",
+        help="trust only these CAs, PEM",
+        shown="the system's CAs",
+    )
+    add("--insecure", action="store_true", help="do not verify the server's certificate")
     add(
         "--servername",
         type=taken_by(server_name),
         metavar="NAME",
-        help="whose certificate it must be [HOST]",
+        help="name to verify, and to send (SNI)",
+        shown="HOST",
     )
-    add("--cert", type=taken_by(given), metavar="FILE", help="our certificate, in PEM, for who asks for one")
-    add("--key", type=taken_by(given), metavar="FILE", help="its key [in the --cert file]")
+    add("--cert", type=taken_by(given), metavar="FILE", help="client certificate (mutual TLS), PEM")
+    add("--key", type=taken_by(given), metavar="FILE", help="its private key, PEM", shown="in the --cert file")
+
+
+def add_information(parser: Parser, version: str) -> None:
+    """Declare C{--help} and C{--version}."""
+    add = partial(parser.declare, INFORMATION)
+    add("-h", "--help", action="help", help="this help")
+    add("--version", action="version", version=f"{parser.prog} {version}", help="the version")
+
+
+def _host_and_port(host: str | None, port: str | None) -> tuple[str | None, int | None]:
+    """
+    Parse the arguments HOST and PORT, either of which may be missing; HOST may contain the port.
+
+    @raise ValueError: one of them can't be parsed, or there are two ports.
+    """
+    if host is None:
+        return None, None
+    if not host:
+        raise ValueError("HOST takes a text that is not empty")
+    name, within = host, None
+    if match := re.fullmatch(r"\[(.*)\](?::(.*))?", host):
+        name, within = match.groups()
+    elif host.count(":") == 1:
+        name, within = host.split(":")
+    if not name or ((match or ":" in name) and literal_family(name) != 6):
+        raise ValueError(f"HOST takes {_ADDRESS}, not {host!r}")
+    if within is not None and port is not None:
+        raise ValueError(f"PORT is given twice: in {host!r}, and as {port!r}")
+    text = port if within is None else within
+    try:
+        return name, None if text is None else _port(text)
+    except ValueError as error:
+        raise ValueError(f"PORT {error}") from None
 
 
 def check_connect_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End with a line if the options do not go together, and fill in what was not given."""
+    """Set the default host and port; exit with status 2 if options contradict each other."""
     if mistake := contradiction(options):
         parser.error(mistake)
     if not (options.unix or options.connect):
         options.host = options.host or LOOPBACK[options.family or 4]
-        options.port = options.port or PORT
+        options.port = options.port or DEFAULT_PORT
 
 
 def contradiction(options: argparse.Namespace) -> str:
-    """Say which options do not go together, if there are any, and why."""
+    """Return which options contradict each other, and why; an empty text if none do."""
     elsewhere = "--unix" if options.unix else "--connect" if options.connect else ""
     if elsewhere and options.host:
         return f"{elsewhere} takes the place of HOST and PORT, not also {options.host!r}"
@@ -113,7 +256,7 @@ def contradiction(options: argparse.Namespace) -> str:
 
 
 def literal_family(host: str) -> int | None:
-    """Give the family of a host that is an IP address: 4 or 6; None if it is a name."""
+    """Return 4 or 6 for an IP address of that family, None for a name."""
     try:
         return ip_address(host).version
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where the client goes: its options, as the endpoint that takes it there and the words for it."""
+"""The server that a client connects to: the endpoint that its options name, and the text that names it for people."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from echoreply.net.addresses import format_address, host_and_port
 from echoreply.tls.client import TLSClientEndpoint, TLSClientTransport, client_context
 
 LONGEST_PATH = 107 if sys.platform == "linux" else 103
-"""Bytes in the path of a UNIX socket, at most, beside the NUL that ends it."""
+"""Bytes in the longest path of a UNIX socket, without the NUL that ends it."""
 
 
 class IClientReactor(
@@ -41,16 +41,16 @@ class IClientReactor(
     IReactorTCP,
     IReactorUNIX,
 ):
-    """What a client needs of a reactor."""
+    """The interfaces of a reactor that a client uses."""
 
 
 @frozen
 class ConnectTarget:
     """
-    Where the client goes.
+    A server to connect to.
 
-    @ivar endpoint: takes it there.
-    @ivar words: says where, for people.
+    @ivar endpoint: connects to it.
+    @ivar words: names it for people.
     """
 
     endpoint: IStreamClientEndpoint
@@ -59,16 +59,16 @@ class ConnectTarget:
 
 def connect_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget:
     """
-    Give the destination that options name.
+    Return the target that options name.
 
     @param options: of L{parse_arguments <echoreply.client.command.parse_arguments>}.
-    @raise ValueError: there can't be one. The text says which option it is, and what is wrong, for people.
+    @raise ValueError: an option names none. The text names the option and the reason, for people.
     """
     plain = _plain_target(reactor, options)
     if not options.tls:
         return plain
     context = client_context(options.ca or "", options.cert or "", options.key or "", insecure=options.insecure)
-    # A name may end with the dot of the root, with which no certificate has it; an IPv6 address with its zone.
+    # Certificates name hosts without the dot of the root, and IPv6 addresses without a zone.
     name = (options.servername or options.host or "").removesuffix(".").partition("%")[0]
     return ConnectTarget(TLSClientEndpoint(plain.endpoint, context, name or None), plain.words)
 
@@ -78,7 +78,7 @@ def _plain_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget:
         _check_path("--unix", options.unix)
         return ConnectTarget(UNIXClientEndpoint(reactor, options.unix, options.connect_timeout), options.unix)
     if options.connect:
-        return ConnectTarget(_described_endpoint(reactor, options.connect), options.connect)
+        return ConnectTarget(_client_endpoint(reactor, options.connect), options.connect)
     words = host_and_port(options.host, options.port)
     if options.family:
         words += f" over IPv{options.family}"
@@ -90,9 +90,9 @@ def _plain_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget:
 
 class NameEndpoint(HostnameEndpoint):
     """
-    Tries all addresses of a name, in the way of RFC 8305.
+    Tries all addresses of a name, as RFC 8305 describes.
 
-    Names that have underscores are looked up, too. Twisted takes them for none, as IDNA does, but containers have them.
+    Names with underscores are looked up too: Twisted refuses them, as IDNA does, but containers have such names.
     """
 
     @staticmethod
@@ -103,31 +103,31 @@ class NameEndpoint(HostnameEndpoint):
         return invalid, octets, text
 
 
-def _described_endpoint(reactor: IClientReactor, description: str) -> IStreamClientEndpoint:
+def _client_endpoint(reactor: IClientReactor, description: str) -> IStreamClientEndpoint:
     try:
         endpoint: IStreamClientEndpoint = clientFromString(reactor, description)
     except NameError:
-        # As Twisted's parsers end that look for its TLS, which can't be imported without that.
-        raise ValueError(f"argument --connect: {description!r} needs pyOpenSSL, which is not installed") from None
+        # Twisted's parsers raise this when they need its TLS, which can't be imported without pyOpenSSL.
+        raise ValueError(f"--connect {description!r} needs pyOpenSSL, which is not installed") from None
     except Exception as error:
-        # An endpoint's parser may be anybody's, and says what it does not take in any way.
-        raise ValueError(f"argument --connect: takes a Twisted endpoint, not {description!r}: {error}") from None
+        # Endpoints are plugins, whose parsers may raise anything.
+        raise ValueError(f"--connect takes a Twisted endpoint, not {description!r}: {error}") from None
     if isinstance(endpoint, UNIXClientEndpoint):
         _check_path("--connect", unix_path(endpoint))
     return endpoint
 
 
 def _check_path(option: str, path: str) -> None:
-    """Refuse a path at which there can be no socket, which Twisted would stumble over: unix(7)."""
+    """Raise L{ValueError} if a path is too long for a socket (unix(7)), which Twisted does not check."""
     if len(os.fsencode(path)) > LONGEST_PATH:
-        raise ValueError(f"argument {option}: takes a path of {LONGEST_PATH} bytes at most, not {path!r}")
+        raise ValueError(f"{option} takes a path of {LONGEST_PATH} bytes at most, not {path!r}")
 
 
 @implementer(IHostnameResolver)
 @frozen
 class OneFamily:
     """
-    Resolves names as another resolver does, to addresses of one family.
+    A resolver that keeps only the addresses of one family.
 
     @ivar family: 4 or 6.
     """
@@ -148,10 +148,10 @@ class OneFamily:
 
 
 def connection_words(transport: ITransport) -> str:
-    """Say for people which connection this is."""
+    """Return the addresses of a connection, and its layer, for people."""
     peer, host = transport.getPeer(), transport.getHost()
     if isinstance(peer, UNIXAddress):
-        # What it is connected from has no name.
+        # The client's end has no name.
         words = os.fsdecode(peer.name or b"")
     else:
         words = f"{format_address(peer)} from {format_address(host)}"

@@ -1,5 +1,8 @@
 """What a server does when no option says otherwise."""
 
+DEFAULT_PORT = 8088
+"""TCP port of a server, and of the clients, that are told no other."""
+
 DEFAULT_PREFIX = b"server reply:"
 
 DEFAULT_MAX_MESSAGE = 65536

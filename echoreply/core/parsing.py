@@ -1,8 +1,8 @@
 """
-What people write on a command line, parsed.
+Parsers of option values, as people write them on a command line.
 
-Each parser takes a text, or a value that is already of its type, and raises L{ValueError} with a text for people, to
-come after an option's name: C{takes 0 to 65535, not '99999'}.
+A parser takes a text, or a value that already has its type. It raises L{ValueError} with a text for people that
+completes a sentence whose subject is the option: C{takes a whole number, 0 to 65535, not '99999'}.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from math import isfinite
 from typing import Any, TypeVar
 
 LONGEST_SERVER_NAME = 255
-"""Bytes in the name of a server that TLS lets a client send, at most, as OpenSSL has it."""
+"""Bytes in the longest server name that OpenSSL lets a TLS client send."""
 
 T = TypeVar("T")
 EnumT = TypeVar("EnumT", bound=Enum)
 
 
 def parser(parse: Callable[[Any], T], takes: str) -> Callable[[Any], T]:
-    """Give a parser that says what it takes whenever C{parse} raises L{ValueError}."""
+    """Return a parser that tells people what it takes whenever C{parse} raises L{ValueError}."""
 
     def parse_or_explain(value: Any) -> T:  # noqa: ANN401
         try:
@@ -33,7 +33,7 @@ def parser(parse: Callable[[Any], T], takes: str) -> Callable[[Any], T]:
 
 
 def _plain(value: object) -> str:
-    """Refuse what int and float take beside plain numbers: spaces, underscores, other scripts' digits."""
+    """Refuse what int and float accept besides plain numbers: spaces, underscores, other scripts' digits."""
     text = str(value)
     if not re.fullmatch(r"[-+.0-9a-z]+", text):
         raise ValueError
@@ -41,7 +41,7 @@ def _plain(value: object) -> str:
 
 
 def whole_number(lowest: int, highest: int | None = None) -> Callable[[Any], int]:
-    """Give the parser of a whole number in a range."""
+    """Return the parser of a whole number within bounds, both included."""
 
     def parse(value: str) -> int:
         number = int(_plain(value))
@@ -53,7 +53,7 @@ def whole_number(lowest: int, highest: int | None = None) -> Callable[[Any], int
 
 
 def seconds(*, zero: bool) -> Callable[[Any], float]:
-    """Give the parser of a finite number of seconds, above zero or from it up."""
+    """Return the parser of a finite number of seconds: positive, or 0 too."""
 
     def parse(value: str) -> float:
         number = float(_plain(value))
@@ -65,20 +65,20 @@ def seconds(*, zero: bool) -> Callable[[Any], float]:
 
 
 def choice(choices: type[EnumT]) -> Callable[[Any], EnumT]:
-    """Give the parser of one of an enum's values."""
+    """Return the parser of one of an enum's values."""
     *others, last = [member.value for member in choices]
     return parser(choices, f"{', '.join(others)} or {last}")
 
 
 def given(value: str) -> str:
-    """Take any text but an empty one."""
+    """Parse any text that is not empty."""
     if not value:
         raise ValueError("takes a text that is not empty")
     return value
 
 
 def server_name(value: str) -> str:
-    """Take what can be the name of a server, as L{ssl} takes it."""
+    """Parse a name or an IP address that L{ssl} accepts as a server's."""
     try:
         name = value.encode("idna")
     except UnicodeError:
@@ -86,3 +86,8 @@ def server_name(value: str) -> str:
     if not 0 < len(name) <= LONGEST_SERVER_NAME:
         raise ValueError(f"takes the name or the IP address of a server, not {value!r}")
     return value
+
+
+def printable(text: str) -> str:
+    """Return a text as it is if it can be printed within a line, else quoted as Python quotes it."""
+    return text if text.isprintable() else repr(text)

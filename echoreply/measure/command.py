@@ -1,4 +1,4 @@
-"""C{echoreply-measure}: its command line."""
+"""C{echoreply-measure}: the command line of the load tester."""
 
 from __future__ import annotations
 
@@ -6,112 +6,130 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 from echoreply import __version__
-from echoreply.connect.options import Parser, add_connect_options, add_tls_options, check_connect_options, taken_by
+from echoreply.connect.options import (
+    Parser,
+    add_connect_options,
+    add_information,
+    add_tls_options,
+    check_connect_options,
+    taken_by,
+)
+from echoreply.core.defaults import DEFAULT_PREFIX
 from echoreply.core.input_lines import Eol
 from echoreply.core.parsing import given, seconds, whole_number
 
 PROGRAM = "echoreply-measure"
 
-PREFIX = "server reply:"
-
-HELP = f"""\
-usage: {PROGRAM} [options] [HOST [PORT]]
-
-Measure any server that answers a line with a line: how soon, how often, and
-whether each reply is right. HOST is 127.0.0.1 and PORT 8088 if you name none.
-
-As ping does, a message a second, until Ctrl-C:
-  -i SECONDS         between two messages [1]
-  -c, --count N      end after so many messages, also as a load
-As a load, as soon as one of these is given:
-  --connections N    [1]
-  --depth N          messages of one connection on their way at once [1]
-  --duration S       end after so many seconds [10, without --count]
-  --rate N           messages a second in all, with times from when each is due
-                     [as fast as it goes]
-Messages, and what comes of them:
-  --size BYTES       of a message, with its newline [64]
-  --prefix TEXT      what is before a message in its reply [{PREFIX}]
-  --any              take any line for a reply
-  --json FILE|-      write the result, - to standard output
-  --chart FILE.svg   draw it: times by percentile, and throughput
-  --compare A B      draw two results that --json wrote, with --chart
-  -h, --help, --version
-Bindings, as echoreply-client has them:
-  -4, -6, --udp, --unix PATH, --connect ENDPOINT, --connect-timeout SECONDS,
-  --tls, --ca FILE, --insecure, --servername NAME, --cert FILE, --key FILE
+INTRODUCTION = f"""\
+Measure the latency and throughput of a server that answers a line with a
+line, and check every reply. Without load options it works as ping does: one
+message a second, until Ctrl-C.
 
   {PROGRAM} -c 5 gateway.example 8088
-  {PROGRAM} --connections 100 --duration 30 --json a.json 192.0.2.1
-  {PROGRAM} --rate 500 --prefix '' --chart echo.svg --tls example.net 7
+  {PROGRAM} --connections 100 --duration 30 --json a.json host:8088
 """
 
-LOAD_OPTIONS = ("connections", "depth", "duration", "rate")
-"""Those that make it a load."""
+LOAD = "Load test, with any of these options"
 
 DURATION = 10.0
+"""Seconds of a load test."""
 
-
-class MeasureParser(Parser):
-    """A parser whose help fits a screen."""
-
-    def format_help(self) -> str:
-        return HELP
+INTERVAL = 1.0
+"""Seconds between messages outside of a load test."""
 
 
 def prefix(text: str) -> bytes:
-    """Take what is before a message in its reply."""
+    """Parse the text before a message in its reply."""
     if "\n" in text:
         raise ValueError(f"takes a text without newlines, not {text!r}")
     return text.encode("utf-8", "surrogateescape")
 
 
 def picture(text: str) -> str:
-    """Take the name of a picture."""
+    """Parse the name of a file for a chart."""
     if Path(text).suffix.lower() != ".svg":
         raise ValueError(f"takes the name of an .svg file, not {text!r}")
     return text
 
 
 def make_parser() -> Parser:
-    """Make what parses the command line."""
-    parser = MeasureParser(PROGRAM, usage="%(prog)s [options] [HOST [PORT]]", allow_abbrev=False)
+    """Return the parser of the command line."""
+    parser = Parser(PROGRAM, INTRODUCTION)
     add_connect_options(parser)
     add_tls_options(parser)
     positive = taken_by(whole_number(1))
-    add = parser.add_argument
-    add("-i", type=taken_by(seconds(zero=False)), metavar="SECONDS", dest="interval")
-    add("-c", "--count", type=positive)
-    add("--connections", type=positive)
-    add("--depth", type=positive)
-    # As many as messages.SHORTEST and LONGEST say, whose room is not opened for --help.
-    add("--size", type=taken_by(whole_number(2, 65507)), default=64)
-    add("--duration", type=taken_by(seconds(zero=False)))
-    add("--rate", type=taken_by(seconds(zero=False)))
-    add("--prefix", type=taken_by(prefix))
-    add("--any", action="store_true")
-    add("--json", type=taken_by(given), metavar="FILE")
-    add("--chart", type=taken_by(picture), metavar="FILE.svg")
-    add("--compare", nargs=2, type=taken_by(given), metavar=("A.json", "B.json"))
-    add("--version", action="version", version=f"{PROGRAM} {__version__}")
+    duration = taken_by(seconds(zero=False))
+    add = partial(parser.declare, "Messages")
+    add("-c", "--count", type=positive, metavar="N", help="end after this many messages", shown="no end")
+    add(
+        "-i",
+        type=duration,
+        metavar="SECONDS",
+        dest="interval",
+        help="time between messages, unless a load",
+        shown=f"{INTERVAL:g}",
+    )
+    # The bounds are SHORTEST and LONGEST of echoreply.measure.messages, which --help need not import.
+    add(
+        "--size",
+        type=taken_by(whole_number(2, 65507)),
+        metavar="BYTES",
+        default=64,
+        help="message size, with its newline",
+    )
+    add(
+        "--prefix",
+        type=taken_by(prefix),
+        metavar="TEXT",
+        help="text before the message in a reply",
+        shown=DEFAULT_PREFIX.decode(),
+    )
+    add("--any", action="store_true", help="accept any line as a reply")
+    add = partial(parser.declare, LOAD)
+    add("--connections", type=positive, metavar="N", help="connections at once", shown="1")
+    add("--depth", type=positive, metavar="N", help="messages in flight per connection", shown="1")
+    add("--duration", type=duration, metavar="S", help="seconds to send for", shown=f"{DURATION:g}, without --count")
+    add(
+        "--rate",
+        type=taken_by(seconds(zero=False)),
+        metavar="N",
+        help="messages per second, in all",
+        shown="as fast as possible",
+    )
+    add = partial(parser.declare, "Results")
+    add("--json", type=taken_by(given), metavar="FILE", help="write the result; -: to standard output")
+    add("--chart", type=taken_by(picture), metavar="FILE.svg", help="draw latency percentiles and throughput")
+    add(
+        "--compare",
+        nargs=2,
+        type=taken_by(given),
+        metavar=("A.json", "B.json"),
+        help="draw two results of --json, in the --chart file",
+    )
+    add_information(parser, __version__)
     # Over UDP, a message is sent with its newline.
     parser.set_defaults(eol=Eol.LF)
     return parser
 
 
+LOAD_OPTIONS = tuple(option.key for option in make_parser().options if option.group == LOAD)
+"""The options that make it a load test."""
+
+
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """
-    Parse the command line.
+    Parse the command line; exit with status 2 if it has a mistake.
 
-    @return: with C{load}, whether it is one.
+    @return: the options, and C{load}, whether they ask for a load test.
     """
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     options.load = any(getattr(options, name) is not None for name in LOAD_OPTIONS)
     if mistake := contradiction(options):
         parser.error(mistake)
@@ -122,14 +140,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         if options.duration is None and options.count is None:
             options.duration = DURATION
     else:
-        options.interval = options.interval or 1.0
+        options.interval = options.interval or INTERVAL
     if not options.any and options.prefix is None:
-        options.prefix = PREFIX.encode()
+        options.prefix = DEFAULT_PREFIX
     return options
 
 
 def contradiction(options: argparse.Namespace) -> str:
-    """Say which options do not go together, if there are any, and why."""
+    """Return which options contradict each other, and why; an empty text if none do."""
     if options.compare:
         if not options.chart:
             return "--compare draws two results, and needs --chart"
@@ -150,15 +168,15 @@ def contradiction(options: argparse.Namespace) -> str:
 
 
 def say(text: str) -> None:
-    """Say something of our own."""
+    """Print a message of the program itself to standard error."""
     if sys.stderr:
         print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
 
 
 def main() -> NoReturn:
-    """Measure, and exit with the status that says how it was."""
+    """Run the program, and exit with its status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until there is something to sum up, Ctrl-C ends the process as it ends any other.
+        # Until there is something to sum up, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = parse_arguments()
     from echoreply.measure.session import compare, measure

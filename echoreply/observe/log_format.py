@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import Enum
 from math import isfinite
 from typing import Any, cast
 
@@ -17,15 +16,6 @@ from echoreply.native.private_names import log_file_observer
 from echoreply.observe.event import name_and_fields
 
 _LEVELS = tuple(LogLevel.iterconstants())
-
-
-class LogFormat(Enum):
-    """A format of the log."""
-
-    TEXT = "text"
-    """Lines for people, as twistd writes them."""
-    JSON = "json"
-    """Lines for machines, an object each: L{json_line}."""
 
 
 def json_line(event: LogEvent) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from attrs import frozen
 
 from echoreply.core.close_words import EXIT_OR_QUIT, CloseWords
 from echoreply.core.framing import Framing
+from echoreply.core.toml import Path, line_of, parse_toml
 from echoreply.scripts.script import Matcher, Script, ScriptRule
 from echoreply.scripts.template import BadTemplate, Template, bytes_of, condition, greeting, template, text_of
 
@@ -25,9 +25,6 @@ _KINDS = {str: "a text", bool: "true or false", list: "a list"}
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
-Path = Sequence[str | int]
-"""A place in a document: keys, and indexes of tables."""
-
 
 def script_of_toml(text: str, where: str = "script") -> Script:
     """
@@ -36,17 +33,7 @@ def script_of_toml(text: str, where: str = "script") -> Script:
     @param where: the name of the script in error texts, such as its file.
     @raise ValueError: the script is wrong. The text is one line for people, with the place and the reason.
     """
-    try:
-        document = tomllib.loads(text)
-    except RecursionError:
-        raise ValueError(f"{where}: nested too deeply") from None
-    except ValueError as error:
-        # Newer Pythons have the place as attributes, but all have it in the text.
-        why, _, place = str(error).removesuffix(")").partition(" (at ")
-        if not place.startswith("line "):
-            # The error is at the end of the document.
-            place = f"line {len(text.rstrip().encode().splitlines()) or 1}"
-        raise ValueError(f"{where}, {place}: {why}") from None
+    document = parse_toml(text, where)
     return _Parser(text, where).script(document)
 
 
@@ -182,7 +169,7 @@ class _Parser:
         return value
 
     def _error(self, path: Path, why: str) -> ValueError:
-        return ValueError(f"{self._where}, line {_line_of(self._text, path)}: {_name(path)}: {why}")
+        return ValueError(f"{self._where}, line {line_of(self._text, path)}: {_name(path)}: {why}")
 
 
 def _match_any(_message: bytes) -> Mapping[str, str]:
@@ -204,27 +191,3 @@ def _name(path: Path) -> str:
     """Return a place as people write it: C{rule 2, reply}."""
     words = [f" {place + 1}" if isinstance(place, int) else f", {place}" for place in path]
     return "".join(words).removeprefix(", ")
-
-
-def _line_of(text: str, path: Path) -> int:
-    """
-    Return the line, from 1, in which the value at a place begins.
-
-    TOML's parser does not say. So the first lines of the text, as many as are a document by themselves, are parsed
-    again and again: the value begins after the longest such document that does not have it yet.
-    """
-    lines = text.replace("\r\n", "\n").split("\n")
-    begins = 0
-    for number in range(1, len(lines) + 1):
-        try:
-            document: Any = tomllib.loads("\n".join(lines[:number]))
-        except tomllib.TOMLDecodeError:
-            continue
-        try:
-            for place in path:
-                document = document[place]
-        except (KeyError, IndexError):
-            begins = number
-        else:
-            break
-    return begins + 1

@@ -1,4 +1,4 @@
-"""What moves the bytes: the reactor that Twisted would take, or a faster one."""
+"""The I/O engine: which event loop serves, Twisted's own or uvloop's, and its installation as the process's reactor."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from typing import cast
 from twisted.internet.main import installReactor
 
 from echoreply.net.endpoints import IServerReactor
-from echoreply.server.settings import Engine
+from echoreply.server.settings import Engine, OptionError
 
 
 def resolve(engine: Engine) -> Engine:
     """
-    Decide what C{AUTO} is.
+    Return C{TWISTED} or C{UVLOOP}, whichever C{AUTO} means here.
 
-    @return: C{TWISTED} or C{UVLOOP}.
-    @raise ValueError: it can't be had. The text says why, for people.
+    @raise OptionError: uvloop is not installed, or another reactor is. The text is for people.
     """
     installed, chosen = find_spec("uvloop") is not None, "twisted.internet.reactor" in sys.modules
     if engine is Engine.AUTO:
         return Engine.UVLOOP if installed and not chosen else Engine.TWISTED
     if engine is Engine.UVLOOP and not installed:
-        raise ValueError("--engine uvloop needs the package uvloop, which is not installed here")
+        raise OptionError("--engine uvloop needs the package uvloop, which is not installed here", "engine")
     if engine is Engine.UVLOOP and chosen:
-        raise ValueError("--engine uvloop is a reactor of its own, and another is installed: leave out --reactor")
+        raise OptionError(
+            "--engine uvloop is a reactor of its own, and another is installed: leave out --reactor", "engine"
+        )
     return engine
 
 
 def start_engine(engine: Engine) -> IServerReactor:
     """
-    Give the process its reactor.
+    Install and return the reactor of this process.
 
-    This is done when the service is made: twistd has read all options then, and has not imported the reactor yet, which
-    would install the default one, unless a person has chosen another by C{--reactor}. An event loop that is made
-    before twistd becomes a daemon survives that.
+    This has to wait until the service is made: by then twistd has read all options, and has not imported the reactor
+    yet, which would install the default one, unless C{--reactor} chose another. An event loop that is made before
+    twistd becomes a daemon survives that.
     """
     if engine is Engine.UVLOOP:
         import uvloop

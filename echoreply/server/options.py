@@ -1,171 +1,179 @@
-"""The server's options, as twistd parses them."""
+"""The server's command line: twistd's parser made from the declared options, and C{--config} beneath it."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from getopt import GetoptError
+from typing import ClassVar, NoReturn, TypeVar
 
 from twisted.python import usage
 
 from echoreply import __version__
-from echoreply.observe.log_format import LogFormat
+from echoreply.core.option import Option
+from echoreply.core.parsing import printable
 from echoreply.scripts import profiles
+from echoreply.server.config_file import ConfigFile, read_config
 from echoreply.server.engine import resolve
+from echoreply.server.help import Group, help_text
 from echoreply.server.rules import replies_of, script_of
-from echoreply.server.settings import DEFAULT_PORT, Engine, Settings
+from echoreply.server.settings import Engine, LogFormat, OptionError, Settings
 
-_DEFAULTS = Settings()
+ACTIONS = (
+    Option(
+        name="config",
+        metavar="FILE",
+        group=Group.RUNNING,
+        help="read options from a TOML file; the command line wins",
+    ),
+    Option(name="check", group=Group.INFORMATION, help="what the script does with each message on stdin"),
+    Option(name="list-profiles", group=Group.INFORMATION, help="the names that --profile takes"),
+    Option(name="show-profile", metavar="NAME", group=Group.INFORMATION, help="the reply script of a profile"),
+    Option(name="help", group=Group.INFORMATION, help="this help"),
+    Option(name="version", group=Group.INFORMATION, help="the version"),
+)
+"""The options that are not settings."""
 
-HELP = f"""\
-Usage: twistd [options of twistd] echoreply [options]
-
-A reply server for TCP, TLS and UDP, for testing whatever lies between two
-machines. With twistd's -n it stays in the foreground.
-
-Where it listens:
-  -p, --port=PORT       TCP [{DEFAULT_PORT}, if nothing else is given]; 0 is a free one
-  --tls=PORT  --udp=PORT
-  -l, --listen=ENDPOINT Twisted's, such as unix:/run/echoreply.sock; repeatable
-  -i, --interface=ADDR  of these ports [all, IPv6 and IPv4]
-  --cert=FILE  --key=FILE  --client-ca=FILE  --alpn=NAME   for --tls, in PEM
-  --workers=N|auto      processes that share the port [{_DEFAULTS.workers}]
-Who may come:
-  --allow=CIDR  --deny=CIDR  --trust-proxy=CIDR   repeatable
-  --max-connections=N  --max-per-host=N  --udp-rate=N   0 is no limit
-  --idle-timeout=SECONDS [{_DEFAULTS.idle_timeout:g}]  --drain=SECONDS on a stop [{_DEFAULTS.drain:g}]
-What it answers:
-  --prefix=TEXT         before each message [{os.fsdecode(_DEFAULTS.prefix)}]
-  --transform=none|upper|lower   of the message
-  --script=FILE  --profile=NAME  --check   other replies
-  --list-profiles  --show-profile=NAME
-  --framing=auto|line|read  --pause=SECONDS [{_DEFAULTS.pause:g}]  --max-message=BYTES [{_DEFAULTS.max_message}]
-How it runs:
-  --engine=auto|twisted|uvloop  --help  --version
-  --log-messages=N a second [{_DEFAULTS.log_messages}]  --log-format=text|json
-  --web=ENDPOINT        a live page, /metrics, /healthz, /readyz
-
-  twistd -n echoreply --port 8088 --udp 8088
-  twistd -n echoreply --tls 8443 --cert cert.pem --key key.pem
-  twistd -n echoreply --profile echo --port 7 --udp 7
-
-All of it: man twistd-echoreply, and README.md.
-"""
+OptionsT = TypeVar("OptionsT", bound="type[Options]")
 
 
+def takes(options: Sequence[Option]) -> Callable[[OptionsT], OptionsT]:
+    """
+    Return a class decorator that makes the parser of twistd's take options, and tell them in its help.
+
+    An option without a method C{opt_...} of its own stores its text; a repeatable one a list of texts, a flag 1.
+    """
+
+    def decorate(cls: OptionsT) -> OptionsT:
+        parameters, flags, files, repeatables = [], [], {}, []
+        for option in options:
+            if option.metavar == "FILE":
+                files[option.name] = usage.CompleteFiles()
+            if method := getattr(cls, f"opt_{option.key}", None):
+                method.__doc__ = option.help
+            elif not option.metavar:
+                flags.append([option.name, option.short or None, option.help])
+            elif option.repeatable:
+                repeatables.append(option.name)
+                _take_repeatable(cls, option)
+            else:
+                parameters.append([option.name, option.short or None, None, option.help])
+        cls.optParameters = parameters
+        cls.optFlags = flags
+        cls.compData = usage.Completions(optActions=files, multiUse=repeatables)
+        cls.declared = (*cls.declared, *options)
+        return cls
+
+    return decorate
+
+
+def _take_repeatable(cls: type[Options], option: Option) -> None:
+    def take(self: Options, text: str) -> None:
+        self[option.name] = [*(self[option.name] or ()), text]
+
+    take.__doc__ = option.help
+    setattr(cls, f"opt_{option.key}", take)
+    if option.short:
+        setattr(cls, f"opt_{option.short}", take)
+
+
+@takes((*Settings.declared(), *ACTIONS))
 class Options(usage.Options):
     """
-    The options of the server.
+    The options of the server, as twistd parses them.
 
-    @ivar settings: what they say, once they are parsed.
-    @ivar engine: which engine that is, if C{AUTO} was said.
+    @cvar declared: all options.
+    @cvar settings_type: the class whose declarations they come from.
+    @ivar settings: the settings, once the options are parsed.
+    @ivar engine: the I/O engine that the settings mean here.
     """
 
-    optParameters = [  # noqa: RUF012  # as Twisted declares it
-        ["port", "p", None, f"TCP port; 0 takes a free one, and the log says which [default: {DEFAULT_PORT}, if nothing"
-         " else is listened on]"],
-        ["tls", None, None, "TCP port for TLS"],
-        ["udp", None, None, "UDP port"],
-        ["interface", "i", None, "the IP address to bind these ports to [default: all, IPv6 and IPv4]"],
-        ["cert", None, None, "for --tls: the file of its certificate, in PEM [default: one made for this run]"],
-        ["key", None, None, "for --tls: the file of the certificate's key [default: the same file]"],
-        ["client-ca", None, None, "for --tls: the file of the CAs, one of which must have signed a client's"
-         " certificate"],
-        ["prefix", None, os.fsdecode(_DEFAULTS.prefix), "what goes before each reply; may be empty"],
-        ["transform", None, _DEFAULTS.transform.value, "of a message's ASCII letters: none, upper or lower"],
-        ["script", None, None, "the file of a reply script: what is sent on connect, and what each message gets"],
-        ["profile", None, None, "answer as another server does, by a script that comes with this one"],
-        ["framing", None, None, "where a message ends: line, at LF; read, where a read ends; auto, at LF, and before a"
-         " client's first LF also at a silence [default: what the script says, else auto]"],
-        ["pause", None, _DEFAULTS.pause, "seconds of silence that end a message under --framing auto"],
-        ["max-message", None, _DEFAULTS.max_message, "bytes a message may have; one more ends the connection"],
-        ["log-messages", None, _DEFAULTS.log_messages, "messages logged a second, the rest are counted; 0: none"],
-        ["log-format", None, _DEFAULTS.log_format.value, "how the log is written: text, for people; json, an object a"
-         " line"],
-        ["idle-timeout", None, _DEFAULTS.idle_timeout, "seconds after which a client is left that completes no message"
-         " and takes no byte; 0: never"],
-        ["max-connections", None, _DEFAULTS.max_connections, "connections at once; 0: as many as open files allow"],
-        ["max-per-host", None, _DEFAULTS.max_per_host, "connections at once from one IP address; 0: any number"],
-        ["udp-rate", None, _DEFAULTS.udp_rate, "datagrams a second from one IP address that are answered"],
-        ["engine", None, _DEFAULTS.engine.value, "what moves the bytes: twisted, its reactor; uvloop, faster;"
-         " auto, uvloop where it is installed and twistd has no --reactor"],
-        ["drain", None, _DEFAULTS.drain, "seconds that clients get to take their replies when the server stops"],
-        ["web", None, None, "a Twisted server endpoint for a live page, Prometheus's metrics and health checks"],
-        ["workers", None, _DEFAULTS.workers, "server processes that share the port; auto: one a core"],
-    ]  # fmt: skip
-    optFlags = [  # noqa: RUF012
-        ["check", None, "tell what the script would do with each message on stdin, and exit"],
-    ]
+    declared: ClassVar[tuple[Option, ...]] = ()
+    settings_type: ClassVar[type[Settings]] = Settings
+    optParameters: ClassVar[Sequence[Sequence[object]]]
+    optFlags: ClassVar[Sequence[Sequence[object]]]
+    compData: ClassVar[usage.Completions]
     settings: Settings
     engine: Engine
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.update({"listen": [], "alpn": [], "allow": [], "deny": [], "trust-proxy": []})
+        for option in self.declared:
+            self.setdefault(option.name, None)
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+        except usage.UsageError as error:
+            text = _message(error)
+            if self.parent is None or self.parent.subCommand is None:
+                raise usage.UsageError(text) from None
+            # twistd itself would write the help to standard output first.
+            sys.exit(f"twistd {self.parent.subCommand}: {text}")
+
+    def __str__(self) -> str:
+        return help_text(self.declared)
 
     def getUsage(self, width: int | None = None) -> str:
-        """Give the help, which fits a screen."""
-        return HELP
+        return str(self)
 
-    def opt_listen(self, endpoint: str) -> None:
-        """a Twisted server endpoint to listen on, too, such as unix:/run/echoreply.sock; repeatable"""
-        self["listen"].append(endpoint)
-
-    opt_l = opt_listen
-
-    def opt_alpn(self, name: str) -> None:
-        """for --tls: a protocol to agree on by ALPN; repeatable, the best first"""
-        self["alpn"].append(name)
-
-    def opt_allow(self, cidr: str) -> None:
-        """a network whose hosts may come, and no others; repeatable"""
-        self["allow"].append(cidr)
-
-    def opt_deny(self, cidr: str) -> None:
-        """a network whose hosts may not come, also if allowed; repeatable"""
-        self["deny"].append(cidr)
-
-    def opt_trust_proxy(self, cidr: str) -> None:
-        """a network whose proxies haproxy: endpoints believe; repeatable [default: loopback and private ones]"""
-        self["trust-proxy"].append(cidr)
+    def opt_help(self) -> None:
+        _print_and_exit(str(self))
 
     def opt_list_profiles(self) -> None:
-        """Display what there is for --profile, and exit."""
-        for name in profiles.names():
-            print(f"{name:<12} {profiles.summary(name)}")
-        sys.exit(0)
+        _print_and_exit("".join(f"{name:<12} {profiles.summary(name)}\n" for name in profiles.names()))
 
     def opt_show_profile(self, name: str) -> None:
-        """Display the script that a profile is, and exit."""
         try:
-            print(profiles.text_of(name), end="")
+            text = profiles.text_of(name)
         except ValueError as error:
             raise usage.UsageError(f"--show-profile {error}") from None
-        sys.exit(0)
+        _print_and_exit(text)
 
     def opt_version(self) -> None:
-        """Display the version and exit."""
-        print(f"echoreply {__version__}")
-        sys.exit(0)
+        _print_and_exit(f"echoreply {__version__}\n")
 
     def parseArgs(self, *arguments: str) -> None:
-        """Refuse arguments: there are options only."""
         if arguments:
-            raise usage.UsageError(f"echoreply takes options and nothing else, not {arguments[0]!r}")
+            raise usage.UsageError(f"takes options and nothing else, not {arguments[0]!r}")
 
     def postOptions(self) -> None:
-        """Check all values, and make the settings of them."""
+        """Make the settings of the command line and the file that it names."""
+        config = None
         try:
-            given = {name.replace("-", "_"): value for name, value in self.items()}
-            given["trust_proxy"] = given["trust_proxy"] or _DEFAULTS.trust_proxy
-            self.settings = Settings.parse(given)
-            self.engine = resolve(self.settings.engine)
+            if self["config"] == "":
+                raise OptionError("--config takes a file, not ''", "config")
+            if self["config"]:
+                config = read_config(self["config"], self.settings_type.declared())
+            self._settle(config)
+        except OptionError as error:
+            raise usage.UsageError(self._located(error, config)) from None
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
-        if self.settings.log_format is LogFormat.JSON and self.parent and self.parent.get("logger"):
-            raise usage.UsageError("--log-format json and twistd's --logger are one or the other")
         if self["check"]:
             self._check()
+
+    def _settle(self, config: ConfigFile | None) -> None:
+        values = dict(config.values) if config else {}
+        values |= {each.name: self[each.name] for each in self.settings_type.declared() if self._has(each.name)}
+        self.settings = self.settings_type.parse({name.replace("-", "_"): value for name, value in values.items()})
+        self.engine = resolve(self.settings.engine)
+        if self.settings.log_format is LogFormat.JSON and self.parent and self.parent.get("logger"):
+            raise OptionError("--log-format json and twistd's --logger are one or the other", "log-format")
+
+    def _has(self, name: str) -> bool:
+        """Return whether the command line gives an option; to Twisted, a flag that is not given is 0."""
+        return self[name] not in (None, 0)
+
+    def _located(self, error: OptionError, config: ConfigFile | None) -> str:
+        """Return the text of an error; if the file gives one of its options, with the place."""
+        for name in error.options if config else ():
+            if config and name in config.values and not self._has(name):
+                subject = name == error.options[0]
+                return f"{config.at(name)}: " + (str(error).removeprefix("--") if subject else f"{name}: {error}")
+        return str(error)
 
     def _check(self) -> None:
         from echoreply.scripts.dry_run import dry_run  # as in server.rules
@@ -184,3 +192,31 @@ class Options(usage.Options):
         except OSError as error:
             sys.exit(f"--check: {error.strerror}")
         sys.exit(status)
+
+
+def _message(error: usage.UsageError) -> str:
+    """Return the text of a mistake in our words, if it was found by Python's parser."""
+    cause = error.__context__
+    if not isinstance(cause, GetoptError) or not cause.opt:
+        return str(error)
+    long = f"--{cause.opt}"
+    name = printable(long if long in cause.msg else f"-{cause.opt}")
+    said = {
+        "requires argument": f"{name} takes a value, and none is given",
+        "must not have an argument": f"{name} takes no value",
+        "not recognized": f"unknown option {name}; see --help",
+        "not a unique prefix": f"{name} may be several options; see --help",
+    }
+    return next((text for ending, text in said.items() if cause.msg.endswith(ending)), cause.msg)
+
+
+def _print_and_exit(text: str) -> NoReturn:
+    """Print, and exit; with status 1 if that fails, but not if the reader has seen enough, as C{head} has."""
+    try:
+        print(text, end="", flush=True)
+    except OSError as error:
+        # Python would report the error again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(f"twistd echoreply: cannot write to standard output: {error.strerror}")
+    sys.exit(0)

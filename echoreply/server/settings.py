@@ -1,25 +1,32 @@
-"""What a server is told, as one value that is right."""
+"""The server's settings: every option declared once, and one validated value made of them."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
+from ipaddress import ip_address
 from typing import Any, Self
 
-from attrs import Attribute, Converter, field, fields_dict, frozen
+from attrs import Attribute, Converter, evolve, field, fields, fields_dict, frozen
 
 from echoreply.core.access import AccessList, Network, network
-from echoreply.core.defaults import DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_MESSAGE, DEFAULT_PAUSE, DEFAULT_PREFIX
+from echoreply.core.defaults import (
+    DEFAULT_IDLE_TIMEOUT,
+    DEFAULT_MAX_MESSAGE,
+    DEFAULT_PAUSE,
+    DEFAULT_PORT,
+    DEFAULT_PREFIX,
+)
 from echoreply.core.framing import Framing
+from echoreply.core.option import Option
 from echoreply.core.parsing import choice, given, parser, seconds, whole_number
 from echoreply.core.replies import Transform
-from echoreply.net.addresses import is_ip_address
-from echoreply.observe.log_format import LogFormat
 from echoreply.scripts.profiles import text_of
+from echoreply.server.help import Group
 
-DEFAULT_PORT = 8088
+LOOPBACK = "127.0.0.1"
 
 LOCAL_NETWORKS = (
     *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
@@ -29,35 +36,77 @@ LOCAL_NETWORKS = (
 
 
 class Engine(Enum):
-    """What moves the bytes."""
+    """The event loop, which does the I/O."""
 
     AUTO = "auto"
-    """uvloop where it is installed, unless somebody has chosen a reactor."""
+    """uvloop where it is installed, unless another reactor has been chosen."""
     TWISTED = "twisted"
     """The reactor that has been chosen, or else Twisted's default."""
     UVLOOP = "uvloop"
     """uvloop's event loop and transports."""
 
 
-def _address(value: str | None) -> str:
-    if value and not is_ip_address(value):
-        raise ValueError
-    return value or ""
+class LogFormat(Enum):
+    """How the log is written."""
+
+    TEXT = "text"
+    """As twistd writes it."""
+    JSON = "json"
+    """One JSON object per line."""
 
 
-def _path(value: str | None) -> str:
-    # A daemon may have another directory when it is to read the file again.
-    return os.path.abspath(given(value)) if value is not None else ""
+class OptionError(ValueError):
+    """
+    A value that an option does not take, or options that contradict each other. The text is for people.
+
+    @ivar options: the names of the options that the text is about, its subject first.
+    """
+
+    def __init__(self, text: str, *options: str) -> None:
+        super().__init__(text)
+        self.options = options
 
 
-def _endpoint(value: str | None) -> str:
-    return given(value) if value is not None else ""
+def _address(value: str) -> str:
+    if value == "localhost":
+        # RFC 6761, 6.3: it is always loopback, so nothing is looked up.
+        return LOOPBACK
+    if value:
+        ip_address(value)
+    return value
 
 
-def _profile(value: str | None) -> str:
+def _path(value: str) -> str:
+    # A daemon may have changed its directory before it reads the file again.
+    return os.path.abspath(given(value))
+
+
+def _endpoint(of_port: Callable[[int], str], example: str) -> Callable[[Any], str]:
+    """Return the parser of an endpoint description, or of a bare port, of which C{of_port} makes a description."""
+
+    def parse(value: str) -> str:
+        if value.isdigit():
+            return of_port(whole_number(0, 65535)(value))
+        if not value[:1].isalpha():
+            raise ValueError
+        return value
+
+    return parser(parse, f"a port or a Twisted server endpoint, such as {example}")
+
+
+def _on_all_addresses(port: int) -> str:
+    # As --port listens.
+    return f"tcp6:{port}" if socket.has_dualstack_ipv6() else f"tcp:{port}"
+
+
+def _on_loopback(port: int) -> str:
+    return f"tcp:{port}:interface={LOOPBACK}"
+
+
+def _profile(value: str) -> str:
     if value:
         text_of(value)
-    return value or ""
+    return value
 
 
 def _alpn(value: str) -> str:
@@ -75,124 +124,268 @@ def _network(value: str | Network) -> Network:
         raise ValueError(f"takes a network such as 192.0.2.0/24 or 2001:db8::/32, but {error}") from None
 
 
-def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else parse(value)
-
-
-def _each(parse: Callable[[Any], Any]) -> Callable[[Iterable[Any]], tuple[Any, ...]]:
-    return lambda values: tuple(map(parse, values))
-
-
 def _workers(value: object) -> int:
     return cores() if value == "auto" else whole_number(1)(value)
 
 
 def cores() -> int:
-    """Give how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _option(default: object, parse: Callable[[Any], Any]) -> Any:  # noqa: ANN401
-    """Declare an option. Its name is the field's, with dashes; its parser raises L{ValueError} for people."""
+def option(
+    group: Group,
+    metavar: str,
+    parse: Callable[[Any], Any],
+    help: str,  # noqa: A002  # as argparse has it
+    *,
+    default: object = None,
+    shown: str = "",
+    short: str = "",
+    repeatable: bool = False,
+) -> Any:  # noqa: ANN401
+    """
+    Declare a setting and its option, whose name is the field's, with dashes.
+
+    @param metavar: stands for the value in help and documents; empty for a flag, whose default is C{False}.
+    @param parse: parses the option's text, or a value that already has its type; of a repeatable option, one of them.
+    @param default: is the setting's value if the option is not given.
+    @param shown: describes the default, where the value itself would not inform.
+    """
+    parse_all = (lambda values: tuple(map(parse, values))) if repeatable else parse
 
     def convert(value: object, setting: Attribute[Any]) -> Any:  # noqa: ANN401
+        if value is None:
+            return default
+        name = _dashed(setting.name)
         try:
-            return parse(value)
+            return parse_all(value)
         except ValueError as error:
-            raise ValueError(f"--{setting.name.replace('_', '-')} {error}") from None
+            raise OptionError(f"--{name} {error}", name) from None
 
-    return field(default=default, converter=Converter(convert, takes_field=True))
+    declared = Option(
+        group=group,
+        metavar=metavar,
+        help=help,
+        short=short,
+        repeatable=repeatable,
+        default=shown or ("" if default in (None, "", ()) or default is False else _text(default)),
+    )
+    return field(default=None, converter=Converter(convert, takes_field=True), metadata={Option: declared})
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _text(value: object) -> str:
-    """Write an option's value as it is written on a command line."""
+    """Return an option's value as it is written on a command line."""
     if isinstance(value, Enum):
         value = value.value
+    if isinstance(value, tuple):
+        return ", ".join(map(_text, value))
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
     return os.fsdecode(value) if isinstance(value, bytes) else str(value)
 
 
 @frozen(kw_only=True)
 class Settings:
     """
-    Everything that a server can be told, each thing under its option's name, as a value or as the option's text.
+    The settings of a server, each named as its option, made of values or of the options' texts; None is not given.
 
-    @raise ValueError: a value is not one that its option takes. The text names the option, the value, and what it
-        takes.
+    @raise OptionError: an option does not take its value, or contradicts another.
     """
 
-    listen: tuple[str, ...] = _option((), _each(parser(given, "a Twisted server endpoint, such as tcp:8088")))
-    port: int | None = _option(None, _optional(whole_number(0, 65535)))
-    tls: int | None = _option(None, _optional(whole_number(0, 65535)))
-    udp: int | None = _option(None, _optional(whole_number(0, 65535)))
-    interface: str = _option("", parser(_address, "an IP address of this machine"))
-    cert: str = _option(None, parser(_path, "a file"))
-    key: str = _option(None, parser(_path, "a file"))
-    client_ca: str = _option(None, parser(_path, "a file"))
-    alpn: tuple[str, ...] = _option((), _each(parser(_alpn, "the name of a protocol, such as echo/1")))
-    allow: tuple[Network, ...] = _option((), _each(_network))
-    deny: tuple[Network, ...] = _option((), _each(_network))
-    trust_proxy: tuple[Network, ...] = _option(LOCAL_NETWORKS, _each(_network))
-    prefix: bytes = _option(DEFAULT_PREFIX, os.fsencode)
-    transform: Transform = _option(Transform.NONE, choice(Transform))
-    script: str = _option(None, parser(_path, "a file"))
-    profile: str = _option(None, _profile)
-    framing: Framing | None = _option(None, _optional(choice(Framing)))
-    pause: float = _option(DEFAULT_PAUSE, seconds(zero=False))
-    max_message: int = _option(DEFAULT_MAX_MESSAGE, whole_number(1))
-    log_messages: int = _option(100, whole_number(0))
-    log_format: LogFormat = _option(LogFormat.TEXT, choice(LogFormat))
-    idle_timeout: float = _option(DEFAULT_IDLE_TIMEOUT, seconds(zero=True))
-    max_connections: int = _option(0, whole_number(0))
-    max_per_host: int = _option(0, whole_number(0))
-    udp_rate: int = _option(1000, whole_number(1))
-    engine: Engine = _option(Engine.AUTO, choice(Engine))
-    drain: float = _option(5.0, seconds(zero=True))
-    web: str = _option(None, parser(_endpoint, "a Twisted server endpoint, such as tcp:9101:interface=127.0.0.1"))
-    workers: int = _option(1, parser(_workers, "a whole number, 1 or more, or auto"))
+    port: int | None = option(
+        Group.LISTENING,
+        "PORT",
+        whole_number(0, 65535),
+        "TCP; 0 is any free port",
+        shown=f"{DEFAULT_PORT} if no other is given",
+        short="p",
+    )
+    tls: int | None = option(Group.LISTENING, "PORT", whole_number(0, 65535), "TCP with TLS 1.2 or 1.3")
+    udp: int | None = option(Group.LISTENING, "PORT", whole_number(0, 65535), "UDP")
+    listen: tuple[str, ...] = option(
+        Group.LISTENING,
+        "ENDPOINT",
+        _endpoint(_on_all_addresses, "tcp:8088"),
+        "a TCP port or a Twisted endpoint",
+        default=(),
+        short="l",
+        repeatable=True,
+    )
+    interface: str = option(
+        Group.LISTENING,
+        "ADDR",
+        parser(_address, "an IP address of this machine, or localhost"),
+        "IP address of these ports",
+        default="",
+        shown="all, IPv6 and IPv4",
+        short="i",
+    )
+    cert: str = option(
+        Group.TLS,
+        "FILE",
+        parser(_path, "a file"),
+        "PEM certificate",
+        default="",
+        shown="self-signed, generated at start-up",
+    )
+    key: str = option(
+        Group.TLS, "FILE", parser(_path, "a file"), "its private key, PEM", default="", shown="in the --cert file"
+    )
+    client_ca: str = option(
+        Group.TLS,
+        "FILE",
+        parser(_path, "a file"),
+        "require certificates signed by these CAs",
+        default="",
+    )
+    alpn: tuple[str, ...] = option(
+        Group.TLS,
+        "NAME",
+        parser(_alpn, "the name of a protocol, such as echo/1"),
+        "ALPN protocol, best first",
+        default=(),
+        repeatable=True,
+    )
+    allow: tuple[Network, ...] = option(
+        Group.ACCESS, "CIDR", _network, "accept only this network", default=(), shown="all", repeatable=True
+    )
+    deny: tuple[Network, ...] = option(
+        Group.ACCESS, "CIDR", _network, "deny this network, even if allowed", default=(), repeatable=True
+    )
+    trust_proxy: tuple[Network, ...] = option(
+        Group.ACCESS,
+        "CIDR",
+        _network,
+        "trusted PROXY senders",
+        default=tuple(map(network, LOCAL_NETWORKS)),
+        shown="local networks",
+        repeatable=True,
+    )
+    max_connections: int = option(
+        Group.ACCESS, "N", whole_number(0), "open at once; 0: as many as open files allow", default=0
+    )
+    max_per_host: int = option(
+        Group.ACCESS, "N", whole_number(0), "open at once per IP address; 0: no limit", default=0
+    )
+    udp_rate: int = option(Group.ACCESS, "N", whole_number(1), "datagrams answered per second and host", default=1000)
+    idle_timeout: float = option(
+        Group.ACCESS,
+        "SECONDS",
+        seconds(zero=True),
+        "idle timeout: disconnects clients; 0 disables",
+        default=DEFAULT_IDLE_TIMEOUT,
+    )
+    drain: float = option(Group.ACCESS, "SECONDS", seconds(zero=True), "graceful-shutdown timeout", default=5.0)
+    prefix: bytes = option(Group.REPLIES, "TEXT", os.fsencode, "sent before each message", default=DEFAULT_PREFIX)
+    transform: Transform = option(
+        Group.REPLIES,
+        "none|upper|lower",
+        choice(Transform),
+        "case of ASCII letters",
+        default=Transform.NONE,
+    )
+    script: str = option(Group.REPLIES, "FILE", parser(_path, "a file"), "reply script, TOML", default="")
+    profile: str = option(Group.REPLIES, "NAME", _profile, "reply script that comes with the server", default="")
+    framing: Framing | None = option(
+        Group.FRAMING,
+        "auto|line|read",
+        choice(Framing),
+        "where a message ends",
+        shown="the script's, else auto",
+    )
+    pause: float = option(
+        Group.FRAMING, "SECONDS", seconds(zero=False), "silence that ends a message if auto", default=DEFAULT_PAUSE
+    )
+    max_message: int = option(
+        Group.FRAMING, "BYTES", whole_number(1), "longest message, without its end", default=DEFAULT_MAX_MESSAGE
+    )
+    log_messages: int = option(
+        Group.MONITORING, "N", whole_number(0), "messages logged per second; 0: none", default=100
+    )
+    log_format: LogFormat = option(
+        Group.MONITORING, "text|json", choice(LogFormat), "text, or a JSON object per line", default=LogFormat.TEXT
+    )
+    web: str = option(
+        Group.MONITORING,
+        "ENDPOINT",
+        _endpoint(_on_loopback, _on_loopback(9101)),
+        f"dashboard, metrics, health; a port: on {LOOPBACK}",
+        default="",
+    )
+    engine: Engine = option(
+        Group.RUNNING, "auto|twisted|uvloop", choice(Engine), "event loop (I/O engine)", default=Engine.AUTO
+    )
+    workers: int = option(
+        Group.RUNNING,
+        "N|auto",
+        parser(_workers, "a whole number, 1 or more, or auto"),
+        "processes on the same ports; auto: one per core",
+        default=1,
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.interface and self.tcp is None and self.tls is None and self.udp is None:
-            raise ValueError("--interface is for --port, --tls and --udp; an endpoint has one of its own")
+            raise OptionError(
+                "--interface is for --port, --tls and --udp; an endpoint has one of its own", "interface", "listen"
+            )
         if self.tls is None:
-            for name in ("cert", "key", "client_ca", "alpn"):
-                if getattr(self, name):
-                    raise ValueError(f"--{name.replace('_', '-')} is for --tls, which is not given")
+            for each in self.declared():
+                if each.group is Group.TLS and getattr(self, each.key):
+                    raise OptionError(f"--{each.name} is for --tls, which is not given", each.name)
         if self.script and self.profile:
-            raise ValueError("--script and --profile are one or the other: a profile is a script that comes with us")
+            raise OptionError(
+                "--script and --profile are one or the other: a profile is a script that comes with the server",
+                "script",
+                "profile",
+            )
         if self.key and not self.cert:
-            raise ValueError("--key takes the key of a certificate: give --cert, too")
+            raise OptionError("--key takes the key of a certificate: give --cert, too", "key")
         if self.workers > 1 and (self.listen or self.udp is not None):
             raise ValueError("--workers takes 1 with --listen and --udp: several share --port and --tls only")
         if self.workers > 1 and not hasattr(socket, "SO_REUSEPORT"):
-            raise ValueError("--workers takes 1 on this system, which has no SO_REUSEPORT")
+            raise OptionError("--workers takes 1 on this system, which has no SO_REUSEPORT", "workers")
+
+    @classmethod
+    def declared(cls) -> tuple[Option, ...]:
+        """Return the options of all settings."""
+        return tuple(evolve(each.metadata[Option], name=_dashed(each.name)) for each in fields(cls))
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Self:
-        """Make settings of the texts of options; other options are passed over."""
-        return cls(**{name: options[name] for name in fields_dict(cls)})
+        """Make settings of the texts of options, by the settings' names; other entries are ignored."""
+        texts: dict[str, Any] = {name: options.get(name) for name in fields_dict(cls)}
+        return cls(**texts)
 
     def options(self) -> list[str]:
-        """Give the command line options that these settings come from, those without a value left out."""
+        """Return command line options that make the same settings."""
         options = []
-        for name in fields_dict(type(self)):
-            setting = getattr(self, name)
-            values = setting if isinstance(setting, tuple) else [setting]
-            options += [
-                f"--{name.replace('_', '-')}={_text(value)}"
-                for value in values
-                if name == "prefix" or value not in ("", None)
-            ]
+        for each in self.declared():
+            setting = getattr(self, each.key)
+            values = setting if each.repeatable else [setting]
+            if not each.metavar:
+                options += [f"--{each.name}"] if setting else []
+            else:
+                options += [
+                    f"--{each.name}={_text(value)}"
+                    for value in values
+                    if each.name == "prefix" or value not in ("", None)
+                ]
         return options
 
     @property
     def tcp(self) -> int | None:
-        """The port for plain TCP, if there is one: the default one if nothing else is said."""
-        nothing = not self.listen and self.port is None and self.tls is None and self.udp is None
-        return DEFAULT_PORT if nothing else self.port
+        """The port for plain TCP, if any: the default one if no other endpoint is given."""
+        no_other = not self.listen and self.tls is None and self.udp is None
+        return DEFAULT_PORT if self.port is None and no_other else self.port
 
     @property
     def access(self) -> AccessList:
-        """Who may come."""
+        """The networks that are accepted and denied."""
         return AccessList(self.allow, self.deny)

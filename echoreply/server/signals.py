@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Protocol
 
 from twisted.application.service import IService, MultiService
@@ -30,7 +30,16 @@ def report_start_errors() -> Iterator[None]:
         yield
     except CannotStart:
         sys.tracebacklimit = 0
+        sys.excepthook = _print_start_error
         raise
+
+
+def _print_start_error(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Print an error that the user can correct without the names of Python, and any other as Python does."""
+    if isinstance(error, CannotStart):
+        print(f"twistd echoreply: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 class SignalledService(Protocol):

@@ -17,7 +17,7 @@ class WhyNotConnectedTests(SynchronousTestCase):
             (error.NoRouteError(errno.EHOSTUNREACH), "no route to host"),
             (
                 ValueError("invalid hostname: x"),
-                "not a valid host name; give HOST and PORT as two arguments, such as ::1 8088",
+                "not a valid host name",
             ),
             (error.ConnectError(string="odd"), "An error occurred while connecting: odd."),
         ):

@@ -102,7 +102,7 @@ class NameTests(DestinationTestCase):
         self.assertEqual(self.resolver.asked, [("my_service_1.example", "TCP")])
 
     def test_what_can_be_no_name_is_an_error(self) -> None:
-        for host in ("a_..b", "_" * 64, "b\xfccher_", "[::1]:8088", "_:8088", "a b"):
+        for host in ("a_..b", "_" * 64, "b\xfccher_", "a..b:8088", "a b"):
             self.failureResultOf(self.connect_target(host).endpoint.connect(Factory.forProtocol(Protocol)), ValueError)
         self.assertEqual(self.resolver.asked, [])
 

@@ -56,7 +56,7 @@ class TestUnix:
         for option, value in (("--unix", path), ("--connect", f"unix:{path}")):
             status, _, said = client(option, value)
             assert status == 2
-            assert said.startswith(f"echoreply-client: argument {option}: takes a path of ".encode())
+            assert said.startswith(f"echoreply-client: {option} takes a path of ".encode())
             assert said.count(b"\n") == 1
 
 
@@ -71,7 +71,7 @@ class TestEndpoint:
 
     @pytest.mark.skipif(find_spec("OpenSSL") is not None, reason="pyOpenSSL is installed")
     def test_without_pyopenssl_its_endpoints_are_told(self) -> None:
-        expected = b"argument --connect: 'tls:localhost:443' needs pyOpenSSL, which is not installed"
+        expected = b"--connect 'tls:localhost:443' needs pyOpenSSL, which is not installed"
         assert client("--connect=tls:localhost:443") == (2, b"", b"echoreply-client: " + expected + b"\n")
 
     def test_with_pyopenssl_its_endpoints_get_every_reply(self, start: Start, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ class TestEndpoint:
     def test_what_is_no_endpoint_is_told(self, description: str) -> None:
         status, shown, said = client("--connect", description)
         assert (status, shown, said.count(b"\n")) == (2, b"", 1)
-        expected = f"echoreply-client: argument --connect: takes a Twisted endpoint, not '{description}': "
+        expected = f"echoreply-client: --connect takes a Twisted endpoint, not '{description}': "
         assert said.startswith(expected.encode())
 
 
@@ -249,16 +249,16 @@ class TestFamily:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--unix=x", "--udp"], "argument --udp: not allowed with argument --unix"),
-        (["--unix=x", "--connect=tcp:h:1"], "argument --connect: not allowed with argument --unix"),
-        (["-4", "-6"], "argument -6: not allowed with argument -4"),
+        (["--unix=x", "--udp"], "--udp does not go with --unix"),
+        (["--unix=x", "--connect=tcp:h:1"], "--connect does not go with --unix"),
+        (["-4", "-6"], "-6 does not go with -4"),
         (["--unix=x", "host"], "--unix takes the place of HOST and PORT, not also 'host'"),
         (["--connect=unix:x", "host"], "--connect takes the place of HOST and PORT, not also 'host'"),
         (["--unix=x", "-6"], "-6 is about the addresses of HOST, which --unix takes the place of"),
         (["-4", "::1"], "-4 takes a name or an IPv4 address as HOST, not '::1'"),
         (["-6", "127.0.0.1"], "-6 takes a name or an IPv6 address as HOST, not '127.0.0.1'"),
-        ([""], "argument HOST: takes a text that is not empty"),
-        (["--unix="], "argument --unix: takes a text that is not empty"),
+        ([""], "HOST takes a text that is not empty"),
+        (["--unix="], "--unix takes a text that is not empty"),
         (["--tls", "--udp"], "--tls needs a connection, which --udp has not"),
         (["--tls", "--unix=x"], "--tls with --unix needs --servername, whose certificate it must be, or --insecure"),
         (["--tls", "--insecure", "--ca=x"], "--insecure takes any certificate, --ca only some; give one of them"),
@@ -266,7 +266,7 @@ class TestFamily:
         *(
             (
                 ["--tls", f"--servername={name}"],
-                f"argument --servername: takes the name or the IP address of a server, not '{name}'",
+                f"--servername takes the name or the IP address of a server, not '{name}'",
             )
             for name in ("", ".x", "x" * 64, "x." * 128)
         ),

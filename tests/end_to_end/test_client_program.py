@@ -261,11 +261,11 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (["--nonsense"], "unrecognized arguments: --nonsense"),
-            (["localhost", "http"], "argument PORT: takes a whole number, 1 to 65535, not 'http'"),
-            (["--eol=cr"], "argument --eol: takes lf, crlf or none, not 'cr'"),
-            (["--wait=soon"], "argument --wait: takes a number of seconds, more than 0, not 'soon'"),
-            (["--connect-timeout=0"], "argument --connect-timeout: takes a number of seconds, more than 0, not '0'"),
+            (["--nonsense"], "unknown option --nonsense; see --help"),
+            (["localhost", "http"], "PORT takes a whole number, 1 to 65535, not 'http'"),
+            (["--eol=cr"], "--eol takes lf, crlf or none, not 'cr'"),
+            (["--wait=soon"], "--wait takes a number of seconds, more than 0, not 'soon'"),
+            (["--connect-timeout=0"], "--connect-timeout takes a number of seconds, more than 0, not '0'"),
         ],
     )
     def test_bad_usage_is_one_line_and_status_2(self, arguments: list[str], said: str) -> None:

@@ -431,8 +431,8 @@ class TestPipe:
     @pytest.mark.parametrize("option", ["--time", "--hex", "--transcript=x", "--retry", "--no-history"])
     def test_what_needs_the_editor_is_told(self, option: str) -> None:
         name = option.partition("=")[0]
-        said = f"echoreply-client: {name} needs a terminal, to type and to see, that is not used as a plain one"
-        assert client(option, "127.0.0.1", 1) == (2, b"", f"{said} (--plain, TERM=dumb)\n".encode())
+        said = f"echoreply-client: {name} requires an interactive terminal"
+        assert client(option, "127.0.0.1", 1) == (2, b"", f"{said}, without --plain or TERM=dumb\n".encode())
 
     def test_it_does_not_wait_for_the_editor_to_be_imported(self) -> None:
         code = (

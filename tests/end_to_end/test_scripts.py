@@ -397,7 +397,8 @@ class TestMistakes:
     def test_a_profile_that_there_is_not(self, tmp_path: Path) -> None:
         result = twistd(tmp_path, "-n", "echoreply", "--profile=nobody")
         assert result.returncode == 1
-        assert result.stdout.splitlines()[-1].endswith(f"--profile takes {', '.join(profiles.names())}, not 'nobody'")
+        said = f"--profile takes {', '.join(profiles.names())}, not 'nobody'"
+        assert (result.stdout, result.stderr) == ("", f"twistd echoreply: {said}\n")
 
 
 class TestCommands:

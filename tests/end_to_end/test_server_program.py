@@ -50,7 +50,8 @@ def test_the_log_begins_with_the_engine(choice: tuple[str, ...], start_as_told: 
 def test_two_reactors_are_a_mistake(tmp_path: Path) -> None:
     ended = twistd(tmp_path, "-n", "--reactor=poll", "echoreply", "--engine=uvloop")
     assert ended.returncode == 1
-    assert ended.stdout.splitlines()[-1].endswith("and another is installed: leave out --reactor")
+    assert ended.stdout == ""
+    assert ended.stderr.endswith("and another is installed: leave out --reactor\n")
 
 
 def test_a_long_burst_after_short_messages_comes_back_under_read_framing(start: Start) -> None:
@@ -142,7 +143,7 @@ class TestMistakes:
         [
             ("--port", "99999", "a whole number, 0 to 65535"),
             ("--port", "http", "a whole number, 0 to 65535"),
-            ("--interface", "localhost", "an IP address of this machine"),
+            ("--interface", "name.example", "an IP address of this machine, or localhost"),
             ("--transform", "rot13", "none, upper or lower"),
             ("--framing", "block", "auto, line or read"),
             ("--pause", "0", "a number of seconds, more than 0"),
@@ -156,8 +157,8 @@ class TestMistakes:
     ) -> None:
         result = twistd(tmp_path, "-n", "echoreply", f"{option}={value}")
         assert result.returncode == 1
-        assert result.stdout.splitlines()[-1].endswith(f"{option} takes {takes}, not '{value}'")
-        assert "Traceback" not in result.stdout + result.stderr
+        said = f"twistd echoreply: {option} takes {takes}, not '{value}'\n"
+        assert (result.stdout, result.stderr) == ("", said)
 
     @pytest.mark.parametrize("daemon", [False, True], ids=["foreground", "daemon"])
     @pytest.mark.parametrize("interface", ["127.0.0.1", "*"])
@@ -273,4 +274,4 @@ def test_help_names_every_option(tmp_path: Path) -> None:
         "log-messages",
         "drain",
     ):
-        assert f"--{option}=" in result.stdout
+        assert f"--{option} " in result.stdout

@@ -95,14 +95,14 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("endpoint", "said"),
         [
-            ("9101", r"cannot listen on 9101: .+"),
+            ("9101x", r"--web takes a port or a Twisted server endpoint, such as tcp:9101:.*, not '9101x'"),
             ("tcp:x", r"cannot listen on tcp:x: .+"),
             pytest.param(
                 "ssl:0",
                 r"cannot listen on ssl:0: ssl needs pyOpenSSL, which is not installed$",
                 marks=pytest.mark.skipif(find_spec("OpenSSL") is not None, reason="pyOpenSSL is installed"),
             ),
-            ("", r"--web takes a Twisted server endpoint, such as tcp:9101:interface=127\.0\.0\.1, not ''"),
+            ("", r"--web takes a port or a Twisted server endpoint, such as tcp:9101:interface=127\.0\.0\.1, not ''"),
         ],
     )
     def test_one_line_says_what_is_wrong(self, tmp_path: Path, endpoint: str, said: str) -> None:

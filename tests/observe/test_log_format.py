@@ -18,8 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.observe.event import Event
 from echoreply.observe.events import MessageAnswered
-from echoreply.observe.log_format import LogFormat, json_line
+from echoreply.observe.log_format import json_line
 from echoreply.server.options import Options
+from echoreply.server.settings import LogFormat
 from echoreply.tap import makeService
 from tests.server.test_options import parsed
 

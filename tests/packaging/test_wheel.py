@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
@@ -30,6 +31,11 @@ def output_of(*command: str | Path, directory: Path) -> str:
     completed = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     assert completed.returncode == 0, completed.stdout + completed.stderr
     return completed.stdout + completed.stderr
+
+
+def unquoted(text: str) -> str:
+    """Return a text without the characters by which shells quote others."""
+    return re.sub(r"[\\'\"]", "", text)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,12 @@ def test_the_wheel_has_completions_that_shells_take(built: Path, tmp_path: Path,
     ask = f"source ./{program}; COMP_WORDS=({program} --conn); COMP_CWORD=1; _shtab_{program.replace('-', '_')};"
     offered = output_of("bash", "-c", ask + 'printf "%s\\n" "${COMPREPLY[@]}"', directory=tmp_path).split()
     assert "--connect-timeout" in offered
+    parser = importlib.import_module(f"echoreply.{program.removeprefix('echoreply-')}.command").make_parser()
+    for file, around in ((f"_{program}", "[{}]"), (f"{program}.fish", "-d {}")):
+        text = unquoted((tmp_path / file).read_text())
+        for option in parser.options:
+            if option.flags:
+                assert around.format(unquoted(option.help)) in text
     for shell, file in (("zsh", f"_{program}"), ("fish", f"{program}.fish")):
         if shutil.which(shell):
             output_of(shell, "-n", file, directory=tmp_path)
@@ -77,7 +89,7 @@ def test_the_wheel_serves_from_an_empty_environment_and_leaves_without_a_trace(b
     (wheel,) = built.glob("*.whl")
     output_of(scripts / "pip", "install", wheel, directory=elsewhere)
 
-    assert "--max-message=BYTES" in output_of(scripts / "twistd", "echoreply", "--help", directory=elsewhere)
+    assert "--max-message BYTES" in output_of(scripts / "twistd", "echoreply", "--help", directory=elsewhere)
     profiles = output_of(scripts / "twistd", "echoreply", "--list-profiles", directory=elsewhere)
     assert "--prefix, a space, and the line" in profiles
     version = re.search(r"-(\d[^-]*)-", wheel.name)

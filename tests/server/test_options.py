@@ -2,17 +2,23 @@
 
 import io
 import os
+import re
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from attrs import fields_dict
+from attrs import fields_dict, frozen
+from twisted.application.app import ServerOptions
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply import __version__
+from echoreply.core.parsing import given, seconds
 from echoreply.scripts import profiles
-from echoreply.server.options import Options
-from echoreply.server.settings import Engine, Settings
+from echoreply.server.help import Group
+from echoreply.server.options import Options, takes
+from echoreply.server.settings import Engine, Settings, option
 
 
 def parsed(*arguments: str) -> Options:
@@ -78,10 +84,10 @@ class ScriptTests(SynchronousTestCase):
             self.assertEqual(self.displayed(f"--show-profile={name}"), profiles.text_of(name))
 
     def test_one_that_there_is_not_is_a_usage_error(self) -> None:
-        for option in ("--profile", "--show-profile"):
+        for name in ("--profile", "--show-profile"):
             with self.assertRaises(UsageError) as caught:
-                parsed(f"{option}=nobody")
-            self.assertEqual(str(caught.exception), f"{option} takes {', '.join(profiles.names())}, not 'nobody'")
+                parsed(f"{name}=nobody")
+            self.assertEqual(str(caught.exception), f"{name} takes {', '.join(profiles.names())}, not 'nobody'")
 
     def test_a_script_is_one_or_a_profile_is(self) -> None:
         with self.assertRaises(UsageError) as caught:
@@ -113,3 +119,94 @@ class ScriptTests(SynchronousTestCase):
         with self.assertRaises(SystemExit) as caught:
             parsed("--check", "--script=/no/such/file")
         self.assertEqual(caught.exception.code, "/no/such/file: No such file or directory")
+
+
+@frozen(kw_only=True)
+class MoreSettings(Settings):
+    reply_delay: float = option(Group.REPLIES, "SECONDS", seconds(zero=True), "wait before a reply", default=1.5)
+    quiet: bool = option(Group.MONITORING, "", bool, "log nothing", short="q", default=False)
+    tag: tuple[str, ...] = option(Group.ACCESS, "TEXT", given, "any text", default=("a",), short="g", repeatable=True)
+
+
+@takes([each for each in MoreSettings.declared() if each not in Settings.declared()])
+class MoreOptions(Options):
+    settings_type = MoreSettings
+
+
+class DeclarationTests(SynchronousTestCase):
+    """One declaration is all that a new option needs."""
+
+    def parsed(self, *arguments: str) -> MoreSettings:
+        options = MoreOptions()
+        options.parseOptions(arguments)
+        assert isinstance(options.settings, MoreSettings)
+        return options.settings
+
+    def test_it_is_parsed(self) -> None:
+        settings = self.parsed()
+        self.assertEqual((settings.reply_delay, settings.quiet, settings.tag), (1.5, False, ("a",)))
+        settings = self.parsed("--reply-delay=0", "-q", "-g", "x", "--tag=y")
+        self.assertEqual((settings.reply_delay, settings.quiet, settings.tag), (0.0, True, ("x", "y")))
+        self.assertEqual(self.parsed(*settings.options()), settings)
+        with self.assertRaises(UsageError) as caught:
+            self.parsed("--reply-delay=soon")
+        self.assertEqual(str(caught.exception), "--reply-delay takes a number of seconds, 0 or more, not 'soon'")
+
+    def test_it_is_in_the_help(self) -> None:
+        text = str(MoreOptions())
+        self.assertIn("  --reply-delay SECONDS   wait before a reply [1.5]\n", text)
+        self.assertIn("  -q, --quiet             log nothing\n", text)
+        self.assertIn("  -g, --tag TEXT          any text; repeatable [a]\n", text)
+
+    def test_it_may_stand_in_a_file(self) -> None:
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = Path(directory.name, "c.toml")
+        path.write_text('reply-delay = 2\nquiet = true\ntag = ["z"]\n')
+        settings = self.parsed(f"--config={path}")
+        self.assertEqual((settings.reply_delay, settings.quiet, settings.tag), (2.0, True, ("z",)))
+
+
+class CommandLineTests(SynchronousTestCase):
+    def refused(self, *arguments: str) -> str:
+        with self.assertRaises(UsageError) as caught:
+            parsed(*arguments)
+        return str(caught.exception)
+
+    def test_what_pythons_parser_finds_is_told_in_the_same_words(self) -> None:
+        for arguments, said in (
+            (["--wob", "5"], "unknown option --wob; see --help"),
+            (["-z"], "unknown option -z; see --help"),
+            (["--a\nb"], "unknown option '--a\\nb'; see --help"),
+            (["--port"], "--port takes a value, and none is given"),
+            (["-p"], "-p takes a value, and none is given"),
+            (["--check=yes"], "--check takes no value"),
+            (["--p=5"], "--p may be several options; see --help"),
+            (["8088"], "takes options and nothing else, not '8088'"),
+        ):
+            self.assertEqual(self.refused(*arguments), said)
+
+    def test_below_twistd_a_mistake_is_one_line_in_place_of_the_help(self) -> None:
+        class Twistd(ServerOptions):
+            subCommands = (("echoreply", None, Options, ""),)
+
+        with self.assertRaises(SystemExit) as caught:
+            Twistd().parseOptions(["echoreply", "--web", "9101x"])
+        self.assertRegex(str(caught.exception.code), r"^twistd echoreply: --web takes .*, not '9101x'$")
+
+    def test_help_is_shown_once(self) -> None:
+        output = io.StringIO()
+        with redirect_stdout(output), self.assertRaises(SystemExit) as caught:
+            parsed("--help")
+        self.assertEqual((output.getvalue(), caught.exception.code), (str(Options()), 0))
+
+    def test_shells_complete_every_option_with_its_help(self) -> None:
+        output = io.BytesIO()
+        self.patch(Options, "_shellCompFile", output)
+        with self.assertRaises(SystemExit):
+            parsed("--_shell-completion", "zsh:2")
+        text = output.getvalue().decode()
+        for each in Options.declared:
+            self.assertRegex(text, rf"(?m)^['\"]\*?(\([^)]*\))?--{each.name}=?\[{re.escape(each.help[:5])}")
+            if each.metavar == "FILE":
+                self.assertRegex(text, rf"(?m)--{each.name}=\[.*:_files")

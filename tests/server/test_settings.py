@@ -1,7 +1,10 @@
 """What people write on a command line, checked."""
 
 import os
+import re
 import socket
+import subprocess
+import sys
 from enum import Enum
 from unittest.mock import patch
 
@@ -13,12 +16,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.access import network
 from echoreply.core.connection_info import Ports
+from echoreply.core.defaults import DEFAULT_PORT
 from echoreply.core.framing import Framing
 from echoreply.core.parsing import choice, seconds, whole_number
 from echoreply.core.replies import Transform
-from echoreply.observe.log_format import LogFormat
 from echoreply.server.rules import rules_of
-from echoreply.server.settings import DEFAULT_PORT, Settings, cores
+from echoreply.server.settings import LogFormat, OptionError, Settings, cores
 from echoreply.tap import Options
 
 
@@ -112,8 +115,10 @@ class SettingsTests(SynchronousTestCase):
             Settings.parse({**self.OPTIONS, "max_message": "0"})
         self.assertEqual(str(caught.exception), "--max-message takes a whole number, 1 or more, not '0'")
         with self.assertRaises(ValueError) as caught:
-            Settings.parse({**self.OPTIONS, "interface": "localhost"})
-        self.assertEqual(str(caught.exception), "--interface takes an IP address of this machine, not 'localhost'")
+            Settings.parse({**self.OPTIONS, "interface": "name.example"})
+        self.assertEqual(
+            str(caught.exception), "--interface takes an IP address of this machine, or localhost, not 'name.example'"
+        )
 
     def test_the_default_port_is_for_who_names_no_other_way_in(self) -> None:
         self.assertEqual(Settings().tcp, DEFAULT_PORT)
@@ -182,7 +187,45 @@ class SettingsTests(SynchronousTestCase):
     def test_no_endpoint_is_none(self) -> None:
         with self.assertRaises(ValueError) as caught:
             Settings(listen=("",))
-        self.assertEqual(str(caught.exception), "--listen takes a Twisted server endpoint, such as tcp:8088, not ''")
+        self.assertEqual(
+            str(caught.exception), "--listen takes a port or a Twisted server endpoint, such as tcp:8088, not ''"
+        )
+
+    def test_a_bare_port_is_an_endpoint(self) -> None:
+        for dual_stack, endpoint in ((True, "tcp6:9000"), (False, "tcp:9000")):
+            with patch("socket.has_dualstack_ipv6", lambda answer=dual_stack: answer):
+                self.assertEqual(Settings(listen=("9000", "tcp:1")).listen, (endpoint, "tcp:1"))
+        self.assertEqual(Settings(web="9101").web, "tcp:9101:interface=127.0.0.1")
+        for text in ("65536", "9101x", "127.0.0.1:80", ":80", "٨٠", " 80"):
+            for name in ("web", "listen"):
+                with self.assertRaises(ValueError) as caught:
+                    Settings.parse({name: [text] if name == "listen" else text})
+                self.assertRegex(
+                    str(caught.exception), f"^--{name} takes a port or a Twisted server endpoint, such as .*, not "
+                )
+
+    def test_localhost_is_loopback(self) -> None:
+        self.assertEqual(Settings(interface="localhost").interface, "127.0.0.1")
+
+    def test_declarations_name_the_options_that_an_error_is_about(self) -> None:
+        for options, names in (
+            ({"port": "x"}, ("port",)),
+            ({"max_message": 0}, ("max-message",)),
+            ({"script": "a", "profile": "echo"}, ("script", "profile")),
+            ({"tls": 1, "key": "a"}, ("key",)),
+        ):
+            with self.assertRaises(OptionError) as caught:
+                Settings.parse(options)
+            self.assertEqual(caught.exception.options, names)
+
+    def test_importing_them_loads_neither_twisted_nor_tls(self) -> None:
+        code = "import sys, echoreply.server.settings; print(*sys.modules)"
+        loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+        unwanted = re.compile(
+            r"ssl|twisted($|\.)|jinja2|re2|echoreply\.(net|protocol|tls|proxy|observe|web|native|server\.compose)($|\.)"
+        )
+        self.assertEqual([name for name in loaded.stdout.split() if unwanted.match(name)], [])
+        self.assertIn("echoreply.server.settings", loaded.stdout.split())
 
     def test_settings_that_nobody_parsed_are_checked_too(self) -> None:
         with self.assertRaises(ValueError):

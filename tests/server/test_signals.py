@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from functools import partial
+from io import StringIO
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -28,11 +30,23 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class ToldInALineTests(SynchronousTestCase):
     def test_what_is_wrong_has_no_traceback(self) -> None:
         self.addCleanup(delattr, sys, "tracebacklimit")
+        self.patch(sys, "excepthook", sys.excepthook)
         with self.assertRaises(CannotListen) as caught, report_start_errors(), listening_on("tcp:x"):
             raise ValueError("no such port")
         self.assertEqual(str(caught.exception), "cannot listen on tcp:x: no such port")
         self.assertTrue(caught.exception.__suppress_context__)
         self.assertEqual(sys.tracebacklimit, 0)
+
+    def test_it_is_printed_without_the_names_of_python(self) -> None:
+        self.addCleanup(delattr, sys, "tracebacklimit")
+        self.patch(sys, "excepthook", sys.excepthook)
+        with self.assertRaises(CannotListen) as caught, report_start_errors(), listening_on("tcp:x"):
+            raise ValueError("no such port")
+        output = StringIO()
+        with redirect_stderr(output):
+            sys.excepthook(CannotListen, caught.exception, None)
+            sys.excepthook(KeyError, KeyError("x"), None)
+        self.assertEqual(output.getvalue(), "twistd echoreply: cannot listen on tcp:x: no such port\nKeyError: 'x'\n")
 
     def test_nothing_is_said_when_nothing_is_wrong(self) -> None:
         with report_start_errors():

@@ -187,7 +187,7 @@ def _is_orphan() -> bool:
 def main(arguments: list[str]) -> None:
     """Serve until there is a signal, or no supervisor."""
     options = WorkerOptions()
-    options.parseOptions(arguments)  # type: ignore[no-untyped-call]
+    options.parseOptions(arguments)
     if options.engine is Engine.TWISTED:
         import_module(options["reactor"]).install()
     reactor = start_engine(options.engine)

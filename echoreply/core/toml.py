@@ -1,0 +1,54 @@
+"""TOML documents that people write: parsed, with mistakes that name the line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+Path = Sequence[str | int]
+"""Where a value stands in a document: keys, and indices of arrays, from 0."""
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """
+    Parse a document.
+
+    @param name: what people know the document by, such as its file.
+    @raise ValueError: the document is not TOML. The text names the document, the line and the reason.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(f"{name}: nested too deeply") from None
+    except ValueError as error:
+        # Newer Pythons have the position as attributes, all have it in the text.
+        why, _, position = str(error).removesuffix(")").partition(" (at ")
+        if not position.startswith("line "):
+            # The mistake is at the end of the document.
+            position = f"line {len(text.rstrip().encode().splitlines()) or 1}"
+        raise ValueError(f"{name}, {position}: {why}") from None
+
+
+def line_of(text: str, path: Path) -> int:
+    """
+    Return the number of the line in which a value begins, from 1.
+
+    Python's parser does not keep positions. But the first lines of a document, if they are a document by themselves,
+    either have the value or not, and it begins after the longest such part without it.
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+    begins = 0
+    for number in range(1, len(lines) + 1):
+        try:
+            document: Any = tomllib.loads("\n".join(lines[:number]))
+        except tomllib.TOMLDecodeError:
+            continue
+        try:
+            for place in path:
+                document = document[place]
+        except (KeyError, IndexError):
+            begins = number
+        else:
+            break
+    return begins + 1
