@@ -75,9 +75,9 @@ class PullTests(SynchronousTestCase):
         self.assertEqual(producer.calls, ["resume", "resume"])
         stage.transport.write(b"data")
         stage.transport.unregisterProducer()
-        stage.transport.registerProducer(Counting(), False)  # type: ignore[arg-type]
+        stage.transport.registerProducer(other := Counting(), False)  # type: ignore[arg-type]
         stage.loop.turn()
-        self.assertEqual(producer.calls, ["resume", "resume"])
+        self.assertEqual((producer.calls, other.calls), (["resume", "resume"], ["resume", "resume"]))
         stage.socket.close()
 
     def test_a_producer_is_not_asked_once_the_connection_is_cut(self) -> None:

@@ -36,7 +36,10 @@ class ReadingTests(SynchronousTestCase):
         stage = Stage(protocol := HalfCloseable())
         for event in ("pause", "data", "stop", "data", "end", "resume", "deliver"):
             stage.happen(event)
+            if event == "stop":
+                self.assertEqual(stage.transport._reading._held, b"")
         self.assertEqual((protocol.received, protocol.ended, stage.native.reading), (b"", False, False))
+        self.assertEqual(stage.transport._reading._held, b"")
         stage.socket.close()
 
     def test_a_pause_during_the_delivery_of_data_holds_back_the_end(self) -> None:
