@@ -93,6 +93,7 @@ class ReadingSide:
     def stop(self) -> None:
         """Discard everything from now on."""
         self.state = self.state.after["stop"]
+        self._held = b""
 
 
 class Reader(Protocol):

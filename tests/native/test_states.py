@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from hypothesis import given
-from hypothesis import strategies as st
-from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from echoreply.native import states
-from echoreply.native.connections import Connections
 from echoreply.native.producer import PullProducer
 from echoreply.native.states import CLOSING, LIFE, PULL, PUSH, READING, WRITING, Closing, Life, Reading
 from echoreply.native.transport import NativeTransport
+from tests.support.fake_event_loop import HalfCloseable, Loop, Plain, Stage
 
 Table = Mapping[Any, Mapping[Any, Any]]
 
@@ -35,113 +29,6 @@ TABLES: dict[str, tuple[Table, Any]] = {
 """Each table by its name in the documentation, with its events. Its first state is the first in its Enum."""
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "states.md"
-
-
-class Loop:
-    """An event loop whose turns a test takes."""
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
-
-    def call_soon(self, call: Callable[..., object], *arguments: object) -> None:
-        self.waiting.append((call, arguments))
-
-    def turn(self) -> None:
-        waiting, self.waiting = self.waiting, []
-        for call, arguments in waiting:
-            call(*arguments)
-
-
-class Native:
-    """An event loop's transport, which keeps what it is asked for."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.reading = True
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *_: self.calls.append(name)
-
-    def is_closing(self) -> bool:
-        return "close" in self.calls or "abort" in self.calls
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-
-class Plain(Protocol):
-    """Runs what a test wants to be run in a callback, and keeps what it receives."""
-
-    def __init__(self) -> None:
-        self.received = b""
-        self.in_callback: Callable[[], object] = lambda: None
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
-        self.in_callback()
-
-    def pauseProducing(self) -> None:
-        pass
-
-    def resumeProducing(self) -> None:
-        pass
-
-    def stopProducing(self) -> None:
-        pass
-
-
-@implementer(IHalfCloseableProtocol)
-class HalfCloseable(Plain):
-    ended = False
-
-    def readConnectionLost(self) -> None:
-        self.ended = True
-
-    def writeConnectionLost(self) -> None:
-        pass
-
-
-class Stage:
-    """A native transport on an event loop that is none."""
-
-    def __init__(self, protocol: Plain, *, attached: bool = True) -> None:
-        self.loop, self.native, self.protocol = Loop(), Native(), protocol
-        self.socket = socket.socket()
-        loop = cast(AbstractEventLoop, self.loop)
-        self.transport = NativeTransport(loop, self.socket, protocol, ("127.0.0.1", 1), 0, Connections())
-        if attached:
-            self.transport.connection_made(self.native)
-
-    def happen(self, event: str) -> object:
-        """Let one event happen, of any table but that of closing and of pull producers."""
-        transport = self.transport
-
-        def written() -> None:
-            transport.resume_writing()
-            self.loop.turn()
-
-        def full() -> None:
-            transport.pause_writing()
-            transport.write(b"data")
-
-        happenings: dict[str, Callable[[], object]] = {
-            "attached": lambda: transport.connection_made(self.native),
-            "lost": lambda: transport.connection_lost(None),
-            "data": lambda: transport.data_received(b"data"),
-            "end": transport.eof_received,
-            "pause": transport.pauseProducing,
-            "resume": transport.resumeProducing,
-            "deliver": self.loop.turn,
-            "stop": transport.loseConnection,
-            "close": transport.loseWriteConnection,
-            "written": written,
-            "full": full,
-            "room": transport.resume_writing,
-        }
-        return happenings[event]()
 
 
 def ways(table: Table) -> dict[Any, list[str]]:
@@ -305,26 +192,3 @@ class WalkTests(SynchronousTestCase):
             self.assertIs(stage.transport._life, Life.LOST)
             self.assertIs(stage.transport._reading.state, Reading.STOPPED)
             stage.socket.close()
-
-
-class ReadingTests(SynchronousTestCase):
-    @given(st.lists(st.sampled_from(["data", "end", "pause", "resume", "deliver"]), max_size=30))
-    def test_nothing_is_lost_or_passed_on_during_a_pause_and_the_end_comes_last(self, events: list[str]) -> None:
-        stage, sent, paused, ended = Stage(protocol := HalfCloseable()), b"", False, False
-        for event in events:
-            if event in ("data", "end") and ended:
-                continue
-            before = len(protocol.received), protocol.ended
-            stage.happen(event)
-            sent += b"data" if event == "data" else b""
-            ended = ended or event == "end"
-            paused = event == "pause" or (paused and event != "resume")
-            if paused:
-                self.assertEqual((len(protocol.received), protocol.ended), before)
-            self.assertTrue(sent.startswith(protocol.received))
-            self.assertFalse(protocol.ended and protocol.received != sent)
-        stage.happen("resume")
-        stage.loop.turn()
-        self.assertEqual((protocol.received, protocol.ended), (sent, ended))
-        self.assertTrue(stage.native.reading or ended)
-        stage.socket.close()
