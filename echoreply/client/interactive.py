@@ -25,6 +25,7 @@ from echoreply.client.round_trips import RoundTrips
 from echoreply.client.states import INTERACTIVE, InteractiveEvent, InteractiveState
 from echoreply.client.transcript import RECEIVED, SENT, Transcript
 from echoreply.connect.failures import why_lost, why_not_connected
+from echoreply.connect.run import status_of_signal
 from echoreply.connect.target import ConnectTarget, connection_words
 from echoreply.core.input_lines import Eol, with_eol
 from echoreply.core.state_machine import StateMachine
@@ -123,6 +124,7 @@ class Interactive:
         if self.state is InteractiveState.ENDED:
             return
         self._machine.process(InteractiveEvent.END)
+        # After a signal, nothing is reported.
         if outcome.status < 128:
             if self._queue:
                 message = f"{outcome.message}; " if outcome.message else ""
@@ -162,7 +164,7 @@ class Interactive:
 
     def interrupted(self) -> None:
         """End at once, with the exit status of a program that SIGINT ends."""
-        self.end(Outcome(128 + signal.SIGINT))
+        self.end(Outcome(status_of_signal(signal.SIGINT)))
 
     def help_requested(self) -> None:
         """Show the help on keys."""

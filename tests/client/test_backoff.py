@@ -8,7 +8,7 @@ from echoreply.client.backoff import FIRST, LONGEST, SHORTEST, STABLE, Backoff
 
 
 class Most(Random):
-    """Gives the most that a wait can be."""
+    """Returns the upper bound of each wait."""
 
     def uniform(self, a: float, b: float) -> float:
         return b

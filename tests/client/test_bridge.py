@@ -54,11 +54,11 @@ class BridgeTests(ClientTestCase):
         verifyObject(IHalfCloseableProtocol, self.stdio)
         verifyObject(IPushProducer, self.client)
 
-    def test_what_is_typed_is_sent(self) -> None:
+    def test_input_is_sent(self) -> None:
         self.stdio.dataReceived(b"hello\n")
         self.assertEqual(self.socket.take(), b"hello\n")
 
-    def test_what_is_received_is_shown_byte_for_byte(self) -> None:
+    def test_replies_are_written_byte_for_byte(self) -> None:
         every = bytes(range(256))
         self.client.dataReceived(every)
         self.assertEqual(self.terminal.take(), every)
@@ -82,11 +82,11 @@ class BridgeTests(ClientTestCase):
 class TerminalTests(ClientTestCase):
     shown_on_terminal = True
 
-    def test_a_server_does_not_drive_a_terminal(self) -> None:
+    def test_control_characters_are_escaped_for_a_terminal(self) -> None:
         self.client.dataReceived(b"\x1b[31mred\n")
         self.assertEqual(self.terminal.take(), b"\\x1b[31mred\n")
 
-    def test_what_was_held_back_is_shown_in_the_end(self) -> None:
+    def test_an_incomplete_character_is_written_at_the_end(self) -> None:
         self.client.dataReceived("中".encode()[:1])
         self.assertEqual(self.terminal.take(), b"")
         self.client.readConnectionLost()
@@ -95,7 +95,7 @@ class TerminalTests(ClientTestCase):
 
 
 class LeavingTests(ClientTestCase):
-    def test_quit_ends_what_is_sent_and_waits_for_the_replies(self) -> None:
+    def test_quit_closes_the_sending_side_and_waits_for_replies(self) -> None:
         self.stdio.dataReceived(b"a\nquit\nb\n")
         self.assertEqual(self.socket.take(), b"a\n")
         self.assertTrue(self.socket.write_closed)
@@ -106,7 +106,7 @@ class LeavingTests(ClientTestCase):
         self.assertEqual(self.terminal.take(), b"server reply:a\n")
         self.assert_ended(SessionEnd.CLOSED_ON_REQUEST)
 
-    def test_the_end_of_the_input_sends_what_is_left(self) -> None:
+    def test_the_end_of_the_input_sends_the_rest(self) -> None:
         self.stdio.dataReceived(b"rest")
         self.stdio.readConnectionLost()
         self.assertEqual(self.socket.take(), b"rest")
@@ -129,7 +129,7 @@ class LeavingTests(ClientTestCase):
         self.client.readConnectionLost()
         self.assert_ended(SessionEnd.CLOSED_ON_REQUEST)
 
-    def test_exit_is_the_servers_to_answer(self) -> None:
+    def test_after_exit_the_server_closes(self) -> None:
         self.stdio.dataReceived(b"exit\n")
         self.assertEqual(self.socket.take(), b"exit\n")
         self.assertFalse(self.socket.write_closed)
@@ -141,12 +141,12 @@ class LeavingTests(ClientTestCase):
         self.socket.lose(ConnectionLost())
         self.assert_ended(SessionEnd.LOST)
 
-    def test_a_server_that_closes_unasked_is_told_from_one_that_was_asked(self) -> None:
+    def test_a_server_that_closes_unasked_has_an_end_of_its_own(self) -> None:
         self.client.dataReceived(b"server error: too many connections\n")
         self.client.readConnectionLost()
         self.assert_ended(SessionEnd.CLOSED)
 
-    def test_a_server_that_closes_before_it_was_sent_everything_was_not_asked(self) -> None:
+    def test_a_server_that_closes_before_all_input_was_sent_closes_unasked(self) -> None:
         self.stdio.dataReceived(b"hello\n")
         self.stdio.readConnectionLost()
         self.client.readConnectionLost()
@@ -156,24 +156,24 @@ class LeavingTests(ClientTestCase):
         self.socket.lose(ConnectionDone())
         self.assert_ended(SessionEnd.CLOSED)
 
-    def test_a_reset_is_told(self) -> None:
+    def test_a_reset_is_reported(self) -> None:
         self.socket.lose(reason := ConnectionLost())
         self.assert_ended(SessionEnd.LOST)
         self.assertIs(self.factory.reason, reason)
 
-    def test_a_reset_is_told_after_the_end_of_the_input_too(self) -> None:
+    def test_a_reset_after_the_end_of_the_input_is_reported(self) -> None:
         self.stdio.readConnectionLost()
         self.socket.lose(ConnectionLost())
         self.assert_ended(SessionEnd.LOST)
 
-    def test_how_it_ended_first_is_how_it_ended(self) -> None:
+    def test_the_first_reason_counts(self) -> None:
         self.client.readConnectionLost()
         self.socket.lose(ConnectionLost())
         self.assert_ended(SessionEnd.CLOSED)
 
 
 class WaitTests(ClientTestCase):
-    def test_a_server_that_does_not_close_is_left_after_a_silence(self) -> None:
+    def test_a_server_that_does_not_close_is_disconnected_after_a_silence(self) -> None:
         self.stdio.readConnectionLost()
         self.socket.flush()
         self.clock.advance(4.9)
@@ -189,7 +189,7 @@ class WaitTests(ClientTestCase):
         self.clock.advance(3600)
         self.assertFalse(self.terminal.disconnecting)
 
-    def test_a_server_that_we_do_not_listen_to_is_not_silent(self) -> None:
+    def test_while_reading_is_paused_the_server_is_not_silent(self) -> None:
         self.stdio.readConnectionLost()
         self.socket.flush()
         self.client.dataReceived(b"x" * 65537)
@@ -199,7 +199,7 @@ class WaitTests(ClientTestCase):
         self.clock.advance(5)
         self.assert_ended(SessionEnd.SILENCE)
 
-    def test_nor_is_one_that_we_stopped_listening_to_before_the_end_of_the_input(self) -> None:
+    def test_nor_if_reading_was_paused_before_the_end_of_the_input(self) -> None:
         self.client.dataReceived(b"x" * 65537)
         self.stdio.readConnectionLost()
         self.socket.flush()
@@ -209,7 +209,7 @@ class WaitTests(ClientTestCase):
         self.clock.advance(5)
         self.assert_ended(SessionEnd.SILENCE)
 
-    def test_a_server_that_says_nothing_but_takes_what_was_typed_is_not_silent(self) -> None:
+    def test_a_server_that_still_reads_is_not_silent(self) -> None:
         left = [4000, 2000, 1000, 0]
         self.patch(client, "unsent", lambda _transport: left.pop(0))
         self.stdio.dataReceived(b"hello\n")
@@ -220,7 +220,7 @@ class WaitTests(ClientTestCase):
         self.clock.advance(5)
         self.assert_ended(SessionEnd.SILENCE)
 
-    def test_a_server_that_does_not_take_what_was_typed_is_told(self) -> None:
+    def test_a_server_that_does_not_read_is_reported(self) -> None:
         self.stdio.dataReceived(b"hello\n")
         self.stdio.readConnectionLost()
         self.clock.advance(5)
@@ -230,17 +230,17 @@ class WaitTests(ClientTestCase):
 
 
 class OutputTests(ClientTestCase):
-    def test_when_nobody_looks_any_more_it_leaves_at_once(self) -> None:
+    def test_when_the_output_is_closed_it_ends_at_once(self) -> None:
         self.stdio.writeConnectionLost()
         self.assertIs(self.successResultOf(self.factory.done), SessionEnd.OUTPUT_CLOSED)
         self.assertTrue(self.socket.disconnecting)
 
-    def test_what_could_not_be_shown_at_the_end_is_told(self) -> None:
+    def test_output_that_fails_at_the_end_is_reported(self) -> None:
         self.stdio.dataReceived(b"exit\n")
         self.client.readConnectionLost()
         self.terminal.lose(ConnectionLost())
         self.assertIs(self.successResultOf(self.factory.done), SessionEnd.OUTPUT_CLOSED)
 
-    def test_a_terminal_that_ends_by_itself_says_nothing_new(self) -> None:
+    def test_a_terminal_that_closes_reports_no_end_of_the_connection(self) -> None:
         self.stdio.connectionLost(Failure(ConnectionDone()))
         self.assertNoResult(self.factory.done)

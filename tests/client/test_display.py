@@ -1,9 +1,9 @@
-"""What a person sees of a conversation."""
+"""Rows of the interactive client."""
 
 from hypothesis import given, strategies
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.client.display import Display, Unfinished
+from echoreply.client.display import Display, Unfinished, hexdump
 from echoreply.client.round_trips import Piece, RoundTrips
 
 
@@ -23,18 +23,18 @@ class RowsTests(SynchronousTestCase):
     def display(self, **options: bool) -> Display:
         return Display("client", **{"colour": False, **options})
 
-    def test_sent_received_and_messages_are_told_apart_by_colour(self) -> None:
+    def test_lines_replies_and_messages_differ_in_colour(self) -> None:
         display = self.display(colour=True, times=True)
         self.assertEqual(display.entered(b"hello\n"), b"\x1b[36m> hello\x1b[0m\r\n")
         self.assertEqual(display.message("connected"), b"\x1b[33mclient: connected\x1b[0m\r\n")
         self.assertEqual(display.received(whole(b"hi\n", 0.5), 80), b"< \x1b[33m[  500.00 ms] \x1b[0mhi\r\n")
 
-    def test_without_colours_they_are_told_apart_by_marks(self) -> None:
+    def test_without_colours_marks_tell_lines_replies_and_messages_apart(self) -> None:
         display = self.display()
         shown = display.entered(b"hello\n") + display.received(whole(b"hi\n"), 80) + display.message("connected")
         self.assertEqual(shown, b"> hello\r\n< hi\r\nclient: connected\r\n")
 
-    def test_what_is_received_does_not_drive_the_terminal_nor_does_what_is_typed(self) -> None:
+    def test_control_characters_of_replies_and_lines_are_escaped(self) -> None:
         display = self.display()
         self.assertEqual(display.received(whole(b"\x1b[2J\x07\r\n"), 80), b"< \\x1b[2J\\x07\\x0d\r\n")
         self.assertEqual(display.entered(b"\x1b[2J\xff\n"), b"> \\x1b[2J\\xff\r\n")
@@ -44,7 +44,7 @@ class RowsTests(SynchronousTestCase):
         self.assertEqual(display.received(whole(b"\x1b[2J\xff\n"), 80), b"< \x1b[2J\xff\n")
         self.assertEqual(display.received(begun(b"\x1b[2J"), 80), b"< \x1b[2J\r\n")
 
-    def test_times_of_replies_are_shown_and_that_nobody_asked_for_one(self) -> None:
+    def test_round_trip_times_and_unsolicited_replies_are_shown(self) -> None:
         display = self.display(times=True)
         self.assertEqual(display.received(whole(b"a\n", 0.00123), 80), b"< [    1.23 ms] a\r\n")
         self.assertEqual(display.received(whole(b"b\n"), 80), b"< [unsolicited] b\r\n")
@@ -63,7 +63,7 @@ class UnfinishedTests(SynchronousTestCase):
         self.assertEqual(self.display.received(more(b"lo\n"), 80), b"< hello\r\n")
         self.assertIsNone(self.display.unfinished)
 
-    def test_what_is_sent_or_said_meanwhile_ends_its_row(self) -> None:
+    def test_a_line_or_a_message_ends_the_row(self) -> None:
         self.display.received(begun(b"hel"), 80)
         self.assertEqual(self.display.entered(b"x\n"), b"< hel\r\n> x\r\n")
         self.assertEqual(self.display.received(more(b"lo\n"), 80), b"< lo\r\n")
@@ -72,7 +72,7 @@ class UnfinishedTests(SynchronousTestCase):
         self.display.received(begun(b"one"), 80)
         self.assertEqual(self.display.received(begun(b"two"), 80), b"< one\r\n")
 
-    def test_of_a_long_one_whole_rows_are_shown(self) -> None:
+    def test_the_complete_rows_of_a_long_one_are_shown(self) -> None:
         self.assertEqual(self.display.received(begun(b"x" * 25), 10), b"< xxxxxxxx\r\nxxxxxxxxxx\r\n")
         self.assertEqual(self.display.unfinished, Unfinished("", "", "xxxxxxx"))
         self.assertEqual(self.display.received(more(b"yyyy\n"), 10), b"xxxxxxxyyyy\r\n")
@@ -82,12 +82,12 @@ class UnfinishedTests(SynchronousTestCase):
         self.assertEqual(shown.decode(), "< 中中\r\n")
         self.assertEqual(self.display.unfinished, Unfinished("", "", "中é中"))
 
-    def test_a_character_that_is_cut_by_the_network_is_whole_when_the_rest_comes(self) -> None:
+    def test_a_character_cut_by_the_network_is_shown_once_the_rest_arrives(self) -> None:
         data = "中\n".encode()
         self.display.received(begun(data[:2]), 80)
         self.assertEqual(self.display.received(more(data[2:]), 80).decode(), "< 中\r\n")
 
-    def test_what_was_kept_back_is_shown_in_the_end(self) -> None:
+    def test_the_unfinished_row_is_shown_at_the_end(self) -> None:
         self.display.received(begun(b"a" + "中".encode()[:2]), 80)
         self.assertEqual(self.display.ended(), b"< a\\xe4\\xb8\r\n")
         self.assertEqual(self.display.ended(), b"")
@@ -131,7 +131,32 @@ class DumpTests(SynchronousTestCase):
     def test_an_empty_datagram_has_a_row(self) -> None:
         self.assertEqual(self.display.received(whole(b""), 80), b"< [unsolicited]\r\n< 00000000\r\n")
 
-    def test_offsets_begin_anew_with_a_connection(self) -> None:
+    def test_offsets_start_at_0_with_each_connection(self) -> None:
         self.display.sent(b"hello\n")
         self.display.connected()
         self.assertIn(b"00000000", self.display.sent(b"hello\n"))
+
+
+class HexdumpTests(SynchronousTestCase):
+    def test_a_row_has_an_offset_sixteen_bytes_and_printable_characters(self) -> None:
+        self.assertEqual(
+            list(hexdump(b"server reply:\xe4\xb8\xad\n")),
+            [
+                "00000000  73 65 72 76 65 72 20 72  65 70 6c 79 3a e4 b8 ad  |server reply:...|",
+                "00000010  0a                                                |.|",
+            ],
+        )
+
+    def test_it_continues_at_the_given_offset(self) -> None:
+        rows = hexdump(b"~" * 17, 0x1FF)
+        self.assertEqual([row.split("  ")[0] for row in rows], ["000001ff", "0000020f"])
+
+    def test_nothing_has_no_row(self) -> None:
+        self.assertEqual(list(hexdump(b"")), [])
+
+    @given(strategies.binary())
+    def test_every_byte_can_be_read_from_it_and_a_row_fits_a_terminal(self, data: bytes) -> None:
+        rows = list(hexdump(data))
+        self.assertEqual(bytes.fromhex("".join(row[10:58] for row in rows)), data)
+        for row in rows:
+            self.assertTrue(row.isascii() and row.isprintable() and len(row) <= 78)

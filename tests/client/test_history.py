@@ -71,7 +71,7 @@ class HistoryTests(SynchronousTestCase):
         self.history().add("c")
         self.assertEqual(self.history().lines, ["a", "b", "c"])
 
-    def test_what_is_no_file_is_told_once_and_left_alone(self) -> None:
+    def test_a_path_that_is_no_regular_file_is_reported_once_and_unchanged(self) -> None:
         self.path.parent.mkdir(parents=True)
         os.mkfifo(self.path)
         history = self.history()
@@ -79,13 +79,13 @@ class HistoryTests(SynchronousTestCase):
         self.assertEqual(history.lines, [])
         self.assertEqual(self.said, [f"history is not saved: {self.path}: not a regular file"])
 
-    def test_a_directory_that_can_not_be_made_is_told_once(self) -> None:
+    def test_a_directory_that_can_not_be_created_is_reported_once(self) -> None:
         self.path.parent.parent.write_text("a file in its place")
         history = self.history()
         history.add("hello")
         self.assertEqual(self.said, [f"history is not saved: {self.path}: not a directory"])
 
-    def test_one_that_can_not_be_written_any_more_is_told_once(self) -> None:
+    def test_a_write_error_is_reported_once(self) -> None:
         history = self.history()
         self.path.unlink()
         self.path.mkdir()

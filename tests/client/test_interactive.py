@@ -29,7 +29,7 @@ from tests.support.fake_transports import TCPStringTransport
 
 
 class Most(Random):
-    """Gives the most that a wait can be."""
+    """Returns the upper bound of each wait."""
 
     def uniform(self, a: float, b: float) -> float:
         return b
@@ -37,7 +37,7 @@ class Most(Random):
 
 @implementer(IStreamClientEndpoint)
 class Endpoint:
-    """Connects, or fails to, when it is told to."""
+    """Connects, or fails, when a test says so."""
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         self._factory = protocolFactory
@@ -45,7 +45,7 @@ class Endpoint:
         return self.connecting
 
     def accept(self) -> TCPStringTransport:
-        """Connect; give the client's end, whose C{protocol} is told what arrives."""
+        """Connect; return the client's transport, whose C{protocol} gets what arrives."""
         connecting, self.connecting = self.connecting, None
         assert connecting
         client = self._factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 8088))
@@ -62,7 +62,7 @@ class Endpoint:
 
 
 class RememberingEditor:
-    """Takes note of what it is to show."""
+    """Records what it shows."""
 
     def __init__(self) -> None:
         self._shown = b""
@@ -84,7 +84,7 @@ class RememberingEditor:
         self.over = True
 
     def take(self) -> list[str]:
-        """Give the rows that were shown since they were last taken."""
+        """Return the rows that were shown since the last call."""
         shown, self._shown = self._shown, b""
         return shown.decode().splitlines()
 
@@ -148,7 +148,7 @@ class InteractiveTestCase(SynchronousTestCase):
 
 
 class ConversationTests(InteractiveTestCase):
-    def test_it_tells_whom_it_is_connected_with_and_how_to_leave(self) -> None:
+    def test_it_shows_the_connection_and_the_hint(self) -> None:
         self.connect()
         said, hint = self.editor.take()
         self.assertTrue(said.startswith("client: connected to "))
@@ -165,7 +165,7 @@ class ConversationTests(InteractiveTestCase):
         kept = [line.split(" ", 1)[1] for line in self.path.read_text().splitlines()]
         self.assertEqual(kept, ['> "hello\\n"', '> "\\xff\\n"', '< "server reply:hello\\n"', '< "server"'])
 
-    def test_the_keys_are_told(self) -> None:
+    def test_the_help_key_shows_the_keys(self) -> None:
         self.interactive.help_requested()
         self.assertEqual(self.editor.take(), ["client: keys"])
 
@@ -186,14 +186,14 @@ class ConversationTests(InteractiveTestCase):
         socket.flush()
         self.assertEqual(socket.take(), b"a\nb\n")
 
-    def test_a_server_that_speaks_first_is_shown_after_the_words_that_it_is_there(self) -> None:
+    def test_a_greeting_is_shown_after_the_message_about_the_connection(self) -> None:
         socket = self.endpoint.accept()
         self.reply(socket, b"welcome\n")
         self.assertEqual(self.editor.take()[1:], ["client: hint", "< welcome"])
 
 
 class LeavingTests(InteractiveTestCase):
-    def test_quit_sends_no_more_and_shows_the_replies_owed(self) -> None:
+    def test_quit_sends_no_more_and_shows_the_remaining_replies(self) -> None:
         socket = self.connect()
         self.type("a", "Quit", "b")
         self.assertEqual(socket.take(), b"a\n")
@@ -205,7 +205,7 @@ class LeavingTests(InteractiveTestCase):
         self.close(socket)
         self.assert_ended(0, "closed by the server")
 
-    def test_the_end_of_the_input_does_so_too(self) -> None:
+    def test_the_end_of_the_input_does_the_same(self) -> None:
         socket = self.connect()
         self.interactive.input_ended()
         self.interactive.input_ended()
@@ -214,7 +214,7 @@ class LeavingTests(InteractiveTestCase):
         self.clock.advance(0.5)
         self.assert_ended(0, "no more replies")
 
-    def test_exit_is_the_servers_to_answer(self) -> None:
+    def test_after_exit_the_server_closes(self) -> None:
         socket = self.connect()
         self.type("exit")
         self.assertEqual(socket.take(), b"exit\n")
@@ -222,16 +222,16 @@ class LeavingTests(InteractiveTestCase):
         self.close(socket)
         self.assert_ended(0, "closed by the server")
 
-    def test_ctrl_c_leaves_at_once_and_without_words(self) -> None:
+    def test_ctrl_c_ends_at_once_without_a_message(self) -> None:
         self.type("a")
         self.interactive.interrupted()
         self.assert_ended(130)
 
-    def test_before_there_is_a_connection_nobody_has_to_be_waited_for(self) -> None:
+    def test_without_a_connection_quit_ends_at_once(self) -> None:
         self.type("quit")
         self.assert_ended(0)
 
-    def test_but_for_lines_that_wait(self) -> None:
+    def test_queued_lines_are_sent_before_it_ends(self) -> None:
         self.type("a", "quit")
         self.assertNoResult(self.interactive.done)
         self.assertEqual(
@@ -242,16 +242,16 @@ class LeavingTests(InteractiveTestCase):
         self.assertEqual(socket.take(), b"a\n")
         self.assertTrue(socket.write_closed)
 
-    def test_a_connection_that_can_not_be_made_is_told_and_what_was_not_sent(self) -> None:
+    def test_a_failed_connection_is_reported_with_the_number_of_unsent_lines(self) -> None:
         self.type("a", "b")
         self.endpoint.refuse()
         self.assert_ended(1, "cannot connect to there: connection refused; 2 lines not sent")
 
-    def test_one_that_takes_too_long_is_given_up(self) -> None:
+    def test_an_attempt_that_takes_too_long_fails(self) -> None:
         self.clock.advance(10)
         self.assert_ended(1, "cannot connect to there: no answer within 10 s")
 
-    def test_a_server_that_closes_unasked_is_told_and_that_replies_are_lost(self) -> None:
+    def test_a_server_that_closes_unasked_and_the_lost_replies_are_reported(self) -> None:
         socket = self.connect()
         self.type("a", "b", "c")
         self.reply(socket, b"server reply:a\nserver err")
@@ -259,7 +259,7 @@ class LeavingTests(InteractiveTestCase):
         self.assertEqual(self.editor.take()[-2:], ["< server err", "client: lost: the reply to 1 line"])
         self.assert_ended(1, "the server closed the connection")
 
-    def test_a_reset_is_told(self) -> None:
+    def test_a_reset_is_reported(self) -> None:
         socket = self.connect()
         self.type("a")
         socket.lose(ConnectionLost())
@@ -279,7 +279,7 @@ class RetryTests(InteractiveTestCase):
         self.connect()
         self.assertNoResult(self.interactive.done)
 
-    def test_no_line_that_was_typed_meanwhile_is_lost_and_replies_that_are_are_told(self) -> None:
+    def test_no_line_entered_meanwhile_is_lost_and_lost_replies_are_reported(self) -> None:
         socket = self.connect()
         self.type("a", "b")
         self.editor.take()
@@ -307,7 +307,7 @@ class RetryTests(InteractiveTestCase):
         self.clock.advance(0.5)
         self.assertEqual(self.connect().take(), b"a\n")
 
-    def test_after_a_connection_that_held_waits_begin_anew(self) -> None:
+    def test_after_a_stable_connection_waits_start_short_again(self) -> None:
         for _ in range(2):
             self.endpoint.refuse()
             self.clock.advance(2)
@@ -316,7 +316,7 @@ class RetryTests(InteractiveTestCase):
         socket.lose(ConnectionDone())
         self.assertTrue(self.editor.take()[-1].endswith("retrying in 0.5 s"))
 
-    def test_after_one_that_did_not_they_go_on_growing(self) -> None:
+    def test_after_an_unstable_connection_waits_keep_growing(self) -> None:
         self.connect().lose(ConnectionDone())
         self.clock.advance(0.5)
         self.connect().lose(ConnectionDone())
@@ -334,7 +334,7 @@ class RetryTests(InteractiveTestCase):
         socket.lose(ConnectionLost())
         self.assertNotIn("lost", "".join(self.editor.take()[:-1]))
 
-    def test_who_was_asked_to_close_is_not_connected_to_again(self) -> None:
+    def test_after_exit_or_quit_it_does_not_connect_again(self) -> None:
         for word in ("exit", "quit"):
             self.setUp()
             socket = self.connect()
@@ -343,19 +343,19 @@ class RetryTests(InteractiveTestCase):
             self.assert_ended(1, "the connection was reset")
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_while_it_waits_it_can_be_left(self) -> None:
+    def test_while_it_waits_the_user_can_end_it(self) -> None:
         self.endpoint.refuse()
         self.interactive.input_ended()
         self.assert_ended(0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_while_it_connects_it_can_be_left(self) -> None:
+    def test_while_it_connects_the_user_can_end_it(self) -> None:
         self.interactive.interrupted()
         self.assert_ended(130)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.editor.take(), [])
 
-    def test_lines_that_wait_are_sent_before_it_leaves(self) -> None:
+    def test_queued_lines_are_sent_before_it_ends(self) -> None:
         self.endpoint.refuse()
         self.type("a")
         self.interactive.input_ended()
@@ -392,7 +392,7 @@ class EolNoneTests(InteractiveTestCase):
     eol = Eol.NONE
     options: ClassVar = {"dump": True, "times": True}
 
-    def test_what_is_dumped_and_kept_is_what_was_sent(self) -> None:
+    def test_dump_and_transcript_show_the_bytes_that_were_sent(self) -> None:
         socket = self.connect()
         self.editor.take()
         self.type("a")

@@ -1,4 +1,4 @@
-"""Which reply is whose, and how long it took."""
+"""Replies matched to lines, and their times."""
 
 from hypothesis import given, strategies
 from twisted.trial.unittest import SynchronousTestCase
@@ -23,11 +23,11 @@ class RoundTripsTests(SynchronousTestCase):
         self.assertEqual(trips.received(b"a", 11), [Piece(b"a", True, False, 1)])
         self.assertEqual(trips.received(b"b\n", 15), [Piece(b"b\n", False, True, None)])
 
-    def test_what_nobody_asked_for_has_no_time(self) -> None:
+    def test_an_unsolicited_reply_has_no_time(self) -> None:
         trips = RoundTrips()
         self.assertEqual(times(trips.received(b"hello\n", 1)), [None])
 
-    def test_of_several_replies_those_that_are_too_many_are_the_next_lines_or_nobodys(self) -> None:
+    def test_surplus_replies_are_matched_to_the_next_lines_or_to_none(self) -> None:
         trips = RoundTrips()
         trips.sent(10)
         trips.sent(11)

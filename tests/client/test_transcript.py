@@ -57,7 +57,7 @@ class TranscriptTests(SynchronousTestCase):
         transcript.keep(RECEIVED, b"", 0, whole=True)
         self.assertEqual([line.split()[2] for line in self.path.read_text().splitlines()], ['"x\\ny"', '""'])
 
-    def test_it_goes_on_after_what_the_file_has(self) -> None:
+    def test_it_appends_to_the_file(self) -> None:
         self.path.write_text("earlier\n")
         transcript = Transcript(str(self.path), self.said.append)
         self.addCleanup(transcript.close)
@@ -68,7 +68,7 @@ class TranscriptTests(SynchronousTestCase):
         with self.assertRaises(OSError):
             Transcript(os.path.join(self.path, "missing"), self.said.append)
 
-    def test_one_that_can_not_be_written_any_more_is_told_once(self) -> None:
+    def test_a_write_error_is_reported_once(self) -> None:
         if not Path("/dev/full").exists():
             self.skipTest("there is no /dev/full")
         transcript = Transcript("/dev/full", self.said.append)

@@ -21,7 +21,7 @@ from tests.support.fake_transports import Remembering
 
 
 class Upper(Remembering):
-    """Is told of no end but its own."""
+    """Expects no end of the peer."""
 
     def readConnectionLost(self) -> None:
         raise AssertionError("there is no such end")
@@ -53,7 +53,7 @@ class DatagramTests(SynchronousTestCase):
             self.transport.doRead()
 
     def sent(self) -> list[bytes]:
-        """Give what has been sent."""
+        """Return the datagrams that have been sent."""
         self.run_reactor()
         datagrams = []
         while True:
@@ -155,7 +155,7 @@ class DatagramTests(SynchronousTestCase):
         return real
 
     def refuse(self) -> None:
-        """Have nobody there any more, and send something there."""
+        """Close the peer, and send a datagram to it."""
         self.peer.close()
         self.transport.write(b"x\n")
         self.transport.doWrite()
@@ -179,7 +179,7 @@ class DatagramTests(SynchronousTestCase):
         self.transport.connectionLost(Failure(ConnectionDone()))
         self.assertIsInstance(self.upper.reason, error.ConnectionRefusedError)
 
-    def test_what_came_before_a_refusal_is_passed_on_though_it_is_told_first(self) -> None:
+    def test_datagrams_before_a_refusal_are_delivered_though_it_is_reported_first(self) -> None:
         self.answer(b"last words")
         self.transport.pauseProducing()
         self.refuse()
@@ -190,7 +190,7 @@ class DatagramTests(SynchronousTestCase):
         self.assertEqual(self.upper.received, [b"last words"])
         self.assertIsInstance(self.upper.reason, error.ConnectionRefusedError)
 
-    def test_closing_sends_what_is_left(self) -> None:
+    def test_closing_sends_the_rest(self) -> None:
         self.transport.write(b"a\nrest")
         self.transport.loseConnection()
         self.assertIsNone(self.upper.reason)
@@ -207,7 +207,7 @@ class DatagramTests(SynchronousTestCase):
         self.assertIsInstance(self.upper.reason, ConnectionAborted)
         self.assertEqual(self.sent(), [])
 
-    def test_a_peer_that_can_not_be_is_told(self) -> None:
+    def test_an_unreachable_peer_raises(self) -> None:
         with self.assertRaises(ConnectError):
             # No socket but one that asked for it may send there: ip(7).
             DatagramTransport(self.reactor, IPv4Address("UDP", "255.255.255.255", 1), Eol.LF)

@@ -53,7 +53,7 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual([wrong.reason for wrong in bench.wrong], ["duplicate"])
         self.assertEqual((bench.counts(), bench.completed), ((3, 0, 1), 1))
 
-    def test_what_nobody_asked_for_is_wrong(self) -> None:
+    def test_an_unsolicited_reply_is_wrong(self) -> None:
         bench = Bench(Unlimited(1))
         bench.reply(PREFIX + bench.sent()[0])
         bench.reply(b"hello\n")
@@ -105,7 +105,7 @@ class FaultTests(SynchronousTestCase):
             bench.reply(*(PREFIX + message for message in sent))
         self.assertEqual((bench.completed, bench.counts()), (1, (25, 0, 0)))
 
-    def test_what_is_on_its_way_when_a_person_ends_it_is_not_lost(self) -> None:
+    def test_messages_in_flight_at_an_interrupt_are_not_lost(self) -> None:
         bench = Bench(ConstantRate(1), depth=10)
         bench.clock.advance(1)
         bench.clock.advance(1)

@@ -55,7 +55,7 @@ class Bench:
         self.completed += 1
 
     def sent(self, connection: int = 0) -> list[bytes]:
-        """Give the messages that were sent since this was last called."""
+        """Return the messages that were sent since the last call."""
         return self.transports[connection].take().splitlines(keepends=True)
 
     def reply(self, *replies: bytes, connection: int = 0) -> None:
@@ -122,7 +122,7 @@ class AskingTests(SynchronousTestCase):
         bench.reply(PREFIX + sent[0])
         self.assertEqual((bench.sent(), bench.completed), ([], 1))
 
-    def test_a_lost_connection_is_told(self) -> None:
+    def test_a_lost_connection_is_reported(self) -> None:
         bench = Bench()
         bench.transports[0].lose(ConnectionDone())
         self.assertTrue(bench.lost[0].check(ConnectionDone))
@@ -137,7 +137,7 @@ class RateTests(SynchronousTestCase):
         bench.clock.advance(0.05)
         self.assertEqual([len(bench.sent(n)) for n in (0, 1)], [0, 1])
 
-    def test_what_a_stall_keeps_waiting_is_counted_from_when_it_was_due(self) -> None:
+    def test_latency_counts_from_the_time_a_message_was_due_during_a_stall(self) -> None:
         """The arithmetic: a stall of half a second at ten a second keeps five waiting, from 0.5 s to 0.1 s."""
         bench = Bench(ConstantRate(10, count=6))
         for _ in range(5):
@@ -148,7 +148,7 @@ class RateTests(SynchronousTestCase):
         self.assertEqual(bench.replies, [(number, round(0.5 - 0.1 * (number - 1), 6)) for number in range(1, 7)])
         self.assertEqual(bench.completed, 1)
 
-    def test_nobody_is_asked_before_it_is_time(self) -> None:
+    def test_no_message_is_sent_before_it_is_due(self) -> None:
         bench = Bench(ConstantRate(10))
         bench.reply(PREFIX + bench.sent()[0])
         self.assertEqual(bench.sent(), [])

@@ -13,7 +13,7 @@ from echoreply.measure.measurements import MAX_LATENCY, MAX_SAMPLES, Measurement
 
 class TimesTests(SynchronousTestCase):
     @given(st.integers(0, 2 * MAX_LATENCY))
-    def test_what_is_rounded_is_the_same_for_the_histogram(self, microseconds: int) -> None:
+    def test_rounding_makes_no_difference_to_the_histogram(self, microseconds: int) -> None:
         exact, rounded = new_histogram(), new_histogram()
         self.assertTrue(rounded.record_value(coarse(microseconds)))
         exact.record_value(min(microseconds, MAX_LATENCY))

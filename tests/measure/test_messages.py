@@ -1,4 +1,4 @@
-"""What is asked, and what is to come."""
+"""Messages and expected replies."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,12 +8,12 @@ from echoreply.measure.messages import LONGEST, SHORTEST, Messages
 
 
 class MessagesTests(SynchronousTestCase):
-    def test_a_message_says_whose_it_is_and_which(self) -> None:
+    def test_a_message_contains_the_numbers_of_its_connection_and_its_own(self) -> None:
         messages = Messages(12, 32, b"server reply:")
         self.assertEqual(messages.message(345), b"12:0000000345 xxxxxxxxxxxxxxxxx\n")
         self.assertEqual(messages.reply(345), b"server reply:12:0000000345 xxxxxxxxxxxxxxxxx\n")
 
-    def test_what_has_no_room_is_left_out(self) -> None:
+    def test_numbers_that_do_not_fit_are_shortened(self) -> None:
         self.assertEqual(Messages(12, 14, b"").message(345), b"12:0000000345\n")
         self.assertEqual(Messages(12, 8, b"").message(12345), b"12:2345\n")
         self.assertEqual(Messages(12, 7, b"").message(12345), b"012345\n")
@@ -26,7 +26,7 @@ class MessagesTests(SynchronousTestCase):
         st.binary(max_size=5).filter(lambda prefix: b"\n" not in prefix),
         st.integers(0, 10**12),
     )
-    def test_every_message_has_the_size_that_is_asked_for_and_one_newline(
+    def test_every_message_has_the_given_size_and_one_newline(
         self, connection: int, size: int, prefix: bytes, number: int
     ) -> None:
         messages = Messages(connection, size, prefix)

@@ -39,7 +39,7 @@ class FaultTests(SynchronousTestCase):
     def test_without_one_there_is_nothing_to_say(self) -> None:
         self.assertEqual(problems(result()), [])
 
-    def test_what_is_shown_drives_no_terminal_and_is_short(self) -> None:
+    def test_bytes_are_escaped_and_shortened(self) -> None:
         wrong = WrongReply(b"1\n", b"\x1b[2J" + b"x" * 1000, "differs")
         self.assertEqual(
             wrong_line(wrong),
@@ -47,7 +47,7 @@ class FaultTests(SynchronousTestCase):
         )
         self.assertEqual(wrong_line(WrongReply(b"", b"x", "unsolicited")), 'wrong reply (unsolicited): received "x"')
 
-    def test_each_kind_is_told(self) -> None:
+    def test_each_kind_of_problem_has_a_line(self) -> None:
         wrong = WrongReply(b"1\n", b"2\n", "differs")
         lines = problems(result(first_wrong=wrong, first_lost=b"3\n", unsent=5, cpu=0.97))
         self.assertEqual(

@@ -53,7 +53,7 @@ class LatencyTests(SynchronousTestCase):
 
 
 class ResultTests(SynchronousTestCase):
-    def test_a_file_gives_back_what_was_kept(self) -> None:
+    def test_a_file_contains_the_whole_result(self) -> None:
         wrong = WrongReply(b"asked\xff\n", b"\x00came", "differs")
         before = result(lost=1, wrong=2, in_flight=3, unsent=4, first_wrong=wrong, first_lost=b"\xfelost\n")
         after = Result.from_json(before.to_json())
@@ -69,7 +69,7 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual(set(re.findall(r"`(\w+)`", " ".join(rows))), set(json.loads(result().to_json())))
         self.assertIn(f'"{FORMAT}"', page)
 
-    def test_what_is_no_result_is_told(self) -> None:
+    def test_a_file_that_is_no_result_raises(self) -> None:
         for text, words in (
             ("hello", "is not JSON"),
             (b"\xff\xfe\xfd", "is not JSON"),
@@ -81,7 +81,7 @@ class ResultTests(SynchronousTestCase):
             with self.assertRaisesRegex(ValueError, words):
                 Result.from_json(text)
 
-    def test_all_of_a_core_is_told_unless_the_run_was_short(self) -> None:
+    def test_a_busy_core_is_reported_unless_the_run_was_short(self) -> None:
         self.assertTrue(result(cpu=0.96).busy)
         self.assertFalse(result(cpu=0.94).busy)
         self.assertFalse(result(cpu=1.0, seconds=0.1).busy)

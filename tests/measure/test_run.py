@@ -50,7 +50,7 @@ PLAN = Plan(
 
 @implementer(IStreamClientEndpoint)
 class MemoryEndpoint:
-    """Connects to nobody. What becomes of an attempt is for C{connected} to say."""
+    """Connects in memory. C{connected} decides the outcome of an attempt."""
 
     def __init__(self) -> None:
         self.transports: list[TCPStringTransport] = []
@@ -79,7 +79,7 @@ class RunTestCase(SynchronousTestCase):
         self.seen: list[tuple[float, int]] = []
 
     def begin(self, schedule: Schedule, **changes: Any) -> Deferred[Result]:  # noqa: ANN401
-        """Connect, and begin to measure."""
+        """Connect, and start the run."""
         plan = evolve(PLAN, schedule=schedule, **changes)
         self.run_ = Run(self.clock, self.endpoint, plan, progress=self.progress, cpu=lambda: self.used)
         self.successResultOf(ensureDeferred(self.run_.connect()))
@@ -90,7 +90,7 @@ class RunTestCase(SynchronousTestCase):
         self.seen.append((round(seconds, 3), measurements.answered))
 
     def answer(self, connection: int = 0) -> int:
-        """Answer all that was asked; give how many messages there were."""
+        """Reply to all messages; return how many there were."""
         transport = self.endpoint.transports[connection]
         asked = transport.take().splitlines(keepends=True)
         if asked:
@@ -121,7 +121,7 @@ class RunTests(RunTestCase):
         self.assertEqual((result.target, result.settings), ("there", {"size": 16}))
         self.assertIsNone(self.run_.failure)
 
-    def test_a_duration_ends_the_asking_and_what_was_asked_is_awaited(self) -> None:
+    def test_a_duration_ends_sending_and_replies_are_awaited(self) -> None:
         self.begin(Unlimited(), duration=1.0)
         self.clock.advance(0.4)
         self.answer()
@@ -150,20 +150,20 @@ class RunTests(RunTestCase):
         result = self.result()
         self.assertEqual((result.sent, result.answered, result.unsent), (200, 200, 0))
 
-    def test_what_became_due_in_the_last_moment_is_sent(self) -> None:
+    def test_messages_that_become_due_in_the_last_moment_are_sent(self) -> None:
         self.begin(ConstantRate(10, duration=1.0), depth=20, duration=1.0)
         self.clock.advance(1.0)
         self.assertEqual(self.answer(), 10)
         self.assertEqual(self.result().unsent, 0)
 
-    def test_what_a_slow_server_leaves_no_room_for_is_told(self) -> None:
+    def test_messages_without_a_free_slot_are_reported(self) -> None:
         self.begin(ConstantRate(10, duration=1.0), duration=1.0)
         self.clock.advance(1.0)
         self.answer()
         result = self.result()
         self.assertEqual((result.sent, result.unsent, result.all_correct), (1, 9, True))
 
-    def test_a_person_ends_it_at_once_and_what_is_on_its_way_is_not_lost(self) -> None:
+    def test_an_interrupt_ends_the_run_at_once_and_messages_in_flight_are_not_lost(self) -> None:
         self.begin(Interval(1), depth=10)
         self.answer()
         self.clock.advance(1)
@@ -174,7 +174,7 @@ class RunTests(RunTestCase):
         self.assertEqual((result.sent, result.answered, result.lost, result.in_flight), (3, 2, 0, 1))
         self.assertTrue(result.all_correct)
 
-    def test_what_a_person_has_waited_for_too_long_is_lost(self) -> None:
+    def test_messages_in_flight_for_too_long_at_an_interrupt_are_lost(self) -> None:
         self.begin(Interval(1), depth=10)
         for _ in range(75):
             self.clock.advance(0.1)
@@ -182,7 +182,7 @@ class RunTests(RunTestCase):
         result = self.result()
         self.assertEqual((result.sent, result.answered, result.lost, result.in_flight), (8, 0, 3, 5))
 
-    def test_what_has_waited_for_no_longer_than_a_reply_took_is_not(self) -> None:
+    def test_messages_in_flight_for_no_longer_than_the_slowest_reply_are_not_lost(self) -> None:
         self.begin(Unlimited(2), depth=2)
         self.clock.advance(0.1)
         transport = self.endpoint.transports[0]
@@ -193,7 +193,7 @@ class RunTests(RunTestCase):
         self.run_.interrupt()
         self.assertEqual(self.result().in_flight, 1)
 
-    def test_a_lost_connection_ends_it_and_is_told(self) -> None:
+    def test_a_lost_connection_ends_the_run_and_is_reported(self) -> None:
         self.begin(Unlimited(), connections=2)
         self.answer(0)
         self.endpoint.transports[0].lose(error.ConnectionDone())
@@ -202,7 +202,7 @@ class RunTests(RunTestCase):
         self.assertTrue(self.run_.failure.check(error.ConnectionDone))
         self.assertEqual((result.sent, result.answered, result.lost), (3, 1, 2))
 
-    def test_a_connection_lost_before_all_were_made_is_told(self) -> None:
+    def test_a_connection_lost_before_all_were_made_is_reported(self) -> None:
         self.run_ = Run(self.clock, self.endpoint, evolve(PLAN, schedule=Unlimited()), cpu=lambda: 0.0)
         self.successResultOf(ensureDeferred(self.run_.connect()))
         self.endpoint.transports[0].lose(error.ConnectionDone())
@@ -210,7 +210,7 @@ class RunTests(RunTestCase):
         self.assertEqual(result.sent, 0)
         self.assertTrue(self.run_.failure)
 
-    def test_connections_that_do_not_close_are_left(self) -> None:
+    def test_connections_that_do_not_close_are_abandoned(self) -> None:
         self.begin(Unlimited(1))
         self.answer()
         self.clock.advance(CLOSE_TIMEOUT)
@@ -234,12 +234,12 @@ class RunTests(RunTestCase):
         self.successResultOf(connecting)
         self.assertEqual(self.endpoint.attempts, MAX_CONNECTING + 5)
 
-    def test_a_connection_that_is_refused_is_told(self) -> None:
+    def test_a_refused_connection_is_reported(self) -> None:
         self.endpoint.connected = lambda _: fail(error.ConnectionRefusedError())
         run = Run(self.clock, self.endpoint, evolve(PLAN, connections=3))
         self.failureResultOf(ensureDeferred(run.connect()), error.ConnectionRefusedError)
 
-    def test_a_connection_that_takes_too_long_is_told(self) -> None:
+    def test_a_connection_that_times_out_is_reported(self) -> None:
         self.endpoint.connected = lambda _: Deferred()
         run = Run(self.clock, self.endpoint, PLAN)
         connecting = ensureDeferred(run.connect())
@@ -256,7 +256,7 @@ class RunTests(RunTestCase):
         self.assertEqual(self.seen, [(0.1, 0), (0.2, 1), (0.3, 2)])
         self.assertEqual(self.result().throughput, [(0.1, 0), (0.2, 1), (0.3, 2), (0.35, 4)])
 
-    def test_the_share_of_a_core_is_that_while_it_asked(self) -> None:
+    def test_the_share_of_a_core_is_measured_while_it_sends(self) -> None:
         self.begin(Unlimited(), duration=2.0)
         self.used = 1.96
         self.clock.advance(2.0)

@@ -56,7 +56,7 @@ class ConstantRateTests(SynchronousTestCase):
         schedule.start(0.0)
         self.assertEqual(len(taken(schedule, 1e12)), messages)
 
-    def test_what_was_due_and_not_taken_is_known_at_the_end(self) -> None:
+    def test_messages_that_were_due_and_not_taken_are_counted(self) -> None:
         schedule = ConstantRate(10, duration=1.0)
         schedule.start(0.0)
         for _ in range(3):
@@ -65,7 +65,7 @@ class ConstantRateTests(SynchronousTestCase):
         self.assertEqual((schedule.taken, schedule.untaken), (3, 7))
         self.assertTrue(schedule.over)
 
-    def test_closed_early_it_misses_only_what_was_due(self) -> None:
+    def test_closed_early_it_counts_only_due_messages_as_untaken(self) -> None:
         schedule = ConstantRate(1)
         schedule.start(0.0)
         taken(schedule, 2.5)

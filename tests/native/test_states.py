@@ -5,7 +5,6 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from pathlib import Path
 from typing import Any, cast, get_args
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,6 +14,7 @@ from echoreply.native.producer import PullProducer
 from echoreply.native.states import CLOSING, LIFE, PULL, PUSH, READING, WRITING, Closing, Life, Reading
 from echoreply.native.transport import NativeTransport
 from tests.support.fake_event_loop import HalfCloseable, Loop, Plain, Stage
+from tests.support.state_tables import PAGE, documented, in_words, words
 
 Table = Mapping[Any, Mapping[Any, Any]]
 
@@ -27,8 +27,6 @@ TABLES: dict[str, tuple[Table, Any]] = {
     "Pull producer": (PULL, states.PullEvent),
 }
 """Each table by its name in the documentation, with its events. Its first state is the first in its Enum."""
-
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "states.md"
 
 
 def ways(table: Table) -> dict[Any, list[str]]:
@@ -90,15 +88,6 @@ def states_while_closing(way: list[str], event: str) -> list[Closing]:
     return [*seen, transport._closing]
 
 
-def rendered(table: Table, events: tuple[str, ...]) -> str:
-    """Return a table as the documentation shows it."""
-    rows = [["", *events], ["---"] * (len(events) + 1)]
-    for state, transitions in table.items():
-        cells = [transitions[event].name if event in transitions else "refused" for event in events]
-        rows.append([f"**{state.name}**", *("–" if cell == state.name else cell for cell in cells)])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows).replace("|  |", "| |")
-
-
 class TableTests(SynchronousTestCase):
     def test_every_state_has_a_row_and_can_be_reached(self) -> None:
         for name, (table, _) in TABLES.items():
@@ -114,12 +103,12 @@ class TableTests(SynchronousTestCase):
                 self.assertLessEqual(set(transitions), set(get_args(events)), name)
 
     def test_the_documentation_shows_every_table_and_explains_every_state(self) -> None:
-        text = DOCUMENTATION.read_text(encoding="utf-8").partition("## NativeTransport\n")[2].partition("\n## ")[0]
-        for name, (table, events) in TABLES.items():
+        text = PAGE.read_text(encoding="utf-8").partition("## NativeTransport\n")[2].partition("\n## ")[0]
+        for name, (table, _) in TABLES.items():
+            self.assertEqual(documented("NativeTransport", name), in_words(table))
             section = text.partition(f"### {name}\n")[2].partition("\n### ")[0]
-            self.assertIn(rendered(table, get_args(events)), section)
             for state in table:
-                self.assertIn(f"- `{state.name}`: {state.value}.\n", section)
+                self.assertIn(f"- *{words(state)}*: {state.value}.\n", section)
 
 
 class WalkTests(SynchronousTestCase):

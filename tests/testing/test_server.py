@@ -33,7 +33,7 @@ def thread() -> Iterator[ReactorThread]:
     thread.stop()
 
 
-def test_what_a_client_has_a_reply_to_is_there(echoreply_server: ThreadedServer) -> None:
+def test_a_message_whose_reply_was_read_is_recorded(echoreply_server: ThreadedServer) -> None:
     with Wire(*echoreply_server.address) as wire:
         for number in range(ROUNDS):
             wire.send(b"%d\r\n" % number)
@@ -117,13 +117,13 @@ def test_a_wrong_script_fails_the_test_and_changes_nothing(echoreply_server: Thr
     exchange(partial(Wire, *echoreply_server.address), b"hello\n", b"server reply:hello\n")
 
 
-def test_to_wait_in_vain_fails_and_says_what_there_was(echoreply_server: ThreadedServer) -> None:
+def test_a_timeout_fails_and_lists_what_was_received(echoreply_server: ThreadedServer) -> None:
     exchange(partial(Wire, *echoreply_server.address), b"hello\n", b"server reply:hello\n")
     with pytest.raises(TimeoutError, match='the last "hello"'):
         echoreply_server.wait_for(lambda _server: False, timeout=0.01)
 
 
-def test_what_a_condition_raises_fails_the_test(echoreply_server: ThreadedServer) -> None:
+def test_an_exception_of_the_condition_fails_the_test(echoreply_server: ThreadedServer) -> None:
     with pytest.raises(ZeroDivisionError):
         echoreply_server.wait_for(lambda _server: 1 / 0)
     with pytest.raises(pytest.fail.Exception, match="not this one"):
@@ -189,7 +189,7 @@ def test_servers_of_one_thread_know_nothing_of_each_other(thread: ReactorThread)
     assert (first.messages, second.messages, second.connections) == ([b"hello"], [], [])
 
 
-def test_who_does_not_read_is_not_waited_for(thread: ReactorThread) -> None:
+def test_stop_does_not_wait_for_a_client_that_does_not_read(thread: ReactorThread) -> None:
     server = ThreadedServer(thread)
     with Wire(*server.address, receive_buffer=4096) as wire:
         flood = threading.Thread(target=pytest.raises, args=(OSError, wire.send, b"x" * 1000 + b"\n" * 10_000_000))

@@ -65,7 +65,7 @@ class RecorderTests(SynchronousTestCase):
         self.recorder.closed(self.connection, EndReason.RESET)
         self.assertEqual([seen.ended for seen in self.recorder.connections], [EndReason.RESET])
 
-    def test_what_was_given_does_not_change_any_more(self) -> None:
+    def test_returned_values_are_copies(self) -> None:
         messages, connections = self.recorder.messages, self.recorder.connections
         self.recorder.answered(self.connection, Block(b"a\n", 1))
         self.recorder.closed(self.connection, EndReason.CLIENT)
@@ -120,7 +120,7 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual(self.server.script, script)
         self.assertEqual(self.say(b"PING\n"), b"PONG\n")
 
-    def test_what_already_holds_needs_no_waiting(self) -> None:
+    def test_a_condition_that_is_true_already_does_not_wait(self) -> None:
         self.assertIsNone(self.successResultOf(self.server.wait_for(lambda server: not server.messages)))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
@@ -140,7 +140,7 @@ class ServerTests(SynchronousTestCase):
         self.reactor.advance(POLL_INTERVAL)
         self.assertIsNone(self.successResultOf(met))
 
-    def test_several_can_wait_and_one_can_begin_to_when_another_has_waited(self) -> None:
+    def test_several_can_wait_and_one_can_start_when_another_is_done(self) -> None:
         def has(count: int, server: Server) -> bool:
             return len(server.messages) == count
 
@@ -155,7 +155,7 @@ class ServerTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.successResultOf(then)
 
-    def test_what_waits_is_forgotten_if_another_that_waits_has_it_cancelled(self) -> None:
+    def test_a_waiter_can_be_cancelled_by_the_condition_of_another(self) -> None:
         first = self.server.wait_for(lambda server: server.messages)
         second = self.server.wait_for(lambda server: server.messages)
         first.addCallback(lambda _: second.cancel())
@@ -164,7 +164,7 @@ class ServerTests(SynchronousTestCase):
         self.successResultOf(first)
         self.failureResultOf(second)
 
-    def test_to_wait_in_vain_fails_with_what_there_was(self) -> None:
+    def test_a_timeout_fails_and_lists_what_was_received(self) -> None:
         met = self.server.wait_for(lambda _server: False, timeout=3)
         self.say(b"a\n\x1b[2J\n")
         transport, _ = self.connect()
@@ -177,7 +177,7 @@ class ServerTests(SynchronousTestCase):
         self.assertIn(r'2 messages, the last "\x1b[2J"; 7 bytes; open', text)
         self.assertIn("0 messages; 0 bytes; ended: ", text)
 
-    def test_what_holds_when_the_time_is_over_was_not_waited_for_in_vain(self) -> None:
+    def test_a_condition_that_is_true_at_the_timeout_is_met(self) -> None:
         holds: list[bool] = []
         met = self.server.wait_for(lambda _server: holds, timeout=POLL_INTERVAL / 2)
         holds.append(True)
@@ -189,7 +189,7 @@ class ServerTests(SynchronousTestCase):
         self.reactor.advance(10)
         self.assertIn("no connection", str(self.failureResultOf(met, TimeoutError).value))
 
-    def test_what_a_condition_raises_is_told(self) -> None:
+    def test_an_exception_of_the_condition_is_passed_on(self) -> None:
         self.failureResultOf(self.server.wait_for(lambda server: server.messages[0]), IndexError)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
