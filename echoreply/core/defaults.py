@@ -1,9 +1,9 @@
-"""What a server does when no option says otherwise."""
+"""The server's defaults for replies, framing and time-outs."""
 
 DEFAULT_PREFIX = b"server reply:"
 
 DEFAULT_MAX_MESSAGE = 65536
-"""Bytes of the longest message."""
+"""Bytes in the longest message."""
 
 DEFAULT_PAUSE = 0.2
 """Seconds of silence that end a message from a client that has sent no LF."""

@@ -11,7 +11,7 @@ SECTION = PAGE.partition("\n## ReplyProtocol\n")[2].partition("\n## ")[0]
 
 
 def documented() -> dict[str, dict[str, str]]:
-    """Read the table: what follows each event, by state; nothing for an event that can't happen."""
+    """Return the table: for each state the state after each event, empty for an event that can't happen."""
     heading, _, *rows = [line for line in SECTION.splitlines() if line.startswith("|")]
     events = [cell.strip() for cell in heading.split("|")[2:-1]]
     table = {}
