@@ -470,7 +470,7 @@ class ReplyFactory(ServerFactory):
         for protocol in list(self.protocols):
             protocol.end_drain()
         for refused in list(self.refusing):
-            refused.end_drain()
+            refused.disconnect()
 
     def abort(self) -> None:
         """Reset all connections."""
