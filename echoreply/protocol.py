@@ -363,13 +363,13 @@ class ReplyFactory(ServerFactory):
         <echoreply.core.framing.Framing.AUTO>}, before a connection's first LF.
     @param idle_timeout: seconds without progress after which a client is disconnected, to within a tenth. 0 disables
         it, but not for connections that are being closed.
-    @param permits: tells whether a client from an address may connect at all. If not, it is closed without a line.
+    @param permits: returns whether a client from an address may connect. If not, it is disconnected without a line.
     @param refusal: returns the reason why a client that connects from an address is over a limit, if it is. Called once
         for each client, just before it is connected.
     @param observers: told about everything that happens.
     @param sampling_clock: if given, messages are timed by it, and connections know when they were last heard of.
     @ivar rules: the rules for clients that connect from now on.
-    @ivar observer: tells all observers.
+    @ivar observer: passes everything on to all observers.
     @ivar counts: the totals of all connections.
     @ivar protocols: the protocols of accepted connections.
     @ivar refusing: the protocols of refused clients that are still connected.
@@ -470,7 +470,7 @@ class ReplyFactory(ServerFactory):
         for protocol in list(self.protocols):
             protocol.end_drain()
         for refused in list(self.refusing):
-            refused.end_drain()
+            refused.disconnect()
 
     def abort(self) -> None:
         """Reset all connections."""

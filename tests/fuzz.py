@@ -1,8 +1,8 @@
 """
-Arbitrary segments, half-closes, pauses and resumes, on a server without a network: every reply is that of the contract.
+A fuzzer for the server's replies: arbitrary segments, half-closes and slow readers, on a server without a network.
 
-C{python -m tests.fuzz --seconds 60} looks for a conversation for which it is not, and prints the shortest that it
-finds. The reference, L{tests.support.reference}, knows the stream and nothing of reads or buffers.
+C{python -m tests.fuzz --seconds 60} looks for a conversation whose replies are not those of the contract, and prints
+the shortest that it finds. The reference, L{tests.support.reference}, sees the stream and nothing of reads or buffers.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Conversations(RuleBasedStateMachine):
     """
     One client and one server, and between them a network that delivers when it likes.
 
-    The client sends into C{unread}, from which the server reads when it wants to; its replies wait in the transport
-    until the client takes them.
+    The client sends into C{unread}, from which the server reads; the replies wait in the transport until the client
+    takes them.
     """
 
     @initialize(
@@ -113,7 +113,7 @@ class Conversations(RuleBasedStateMachine):
     @precondition(lambda self: not self.lost)
     @rule(size=st.one_of(st.integers(1, 40), st.just(BUFFER)))
     def deliver(self, size: int) -> None:
-        """Let the server read, if it wants to."""
+        """Let the server read, unless it has paused."""
         if not self.transport.reading or self.transport.disconnecting:
             return
         if self.unread:
@@ -143,7 +143,7 @@ class Conversations(RuleBasedStateMachine):
     # What holds at any time.
 
     def messages(self) -> list[bytes]:
-        """Give the messages that the server has read, as the contract cuts them."""
+        """Return the messages that the server has read, as the contract cuts them."""
         if self.contract.framing is Framing.READ:
             return self.reads
         messages = [message for part in self.parts for message in messages_of(part)]
@@ -188,7 +188,7 @@ class Conversations(RuleBasedStateMachine):
             assert self.clock.getDelayedCalls() == []
 
     def teardown(self) -> None:
-        """Let everything arrive: then the client has all that it was owed, and the server lets it go."""
+        """Let everything arrive: then the client has all replies, and the server has closed the connection."""
         if not hasattr(self, "clock"):
             return
         self.finished = True

@@ -31,7 +31,7 @@ IDLE_TIMEOUT = 100.0
 
 
 class ProtocolTestCase(SynchronousTestCase):
-    """Has a factory on a clock, and a client."""
+    """Has a factory on a clock, and one connected client."""
 
     idle_timeout = 0.0
 
@@ -237,13 +237,13 @@ class ClosingTests(ProtocolTestCase):
         self.assertTrue(self.transport.disconnecting)
         self.assertEqual(self.transport.take(), b"")
 
-    def test_a_farewell_that_ends_a_pause_leaves_nothing_to_wait_for(self) -> None:
+    def test_a_close_word_that_ends_a_pause_leaves_nothing_to_wait_for(self) -> None:
         self.protocol.dataReceived(b"hel")
         self.protocol.dataReceived(b"lo\nexit\n")
         self.clock.advance(0.2)
         self.assertEqual(self.transport.take(), b">hello\n")
 
-    def test_a_farewell_closes_our_side_then_waits_for_theirs(self) -> None:
+    def test_a_close_word_closes_our_side_then_waits_for_theirs(self) -> None:
         self.protocol.dataReceived(b"a\nexit\nb\n")
         self.assertEqual(self.transport.take(), b">a\n")
         self.assertTrue(self.transport.write_closed)
@@ -256,7 +256,7 @@ class ClosingTests(ProtocolTestCase):
         self.transport.flush()
         self.assert_ended(EndReason.FAREWELL)
 
-    def test_what_a_client_sends_after_a_farewell_is_still_read(self) -> None:
+    def test_what_a_client_sends_after_a_close_word_is_still_read(self) -> None:
         self.transport.room = 1
         self.protocol.dataReceived(b"a\nexit\n")
         self.assertTrue(self.transport.reading)
@@ -333,7 +333,7 @@ class ClosingTests(ProtocolTestCase):
 
 
 class IdleTests(ProtocolTestCase):
-    """Who makes no progress for the idle timeout is left; a look for it is taken every twentieth of that."""
+    """The idle timeout disconnects clients without progress; progress is looked for every twentieth of it."""
 
     idle_timeout = IDLE_TIMEOUT
 
@@ -502,7 +502,7 @@ class RefusalTests(ProtocolTestCase):
 
 
 class DrainTests(ProtocolTestCase):
-    """What happens to clients when the server stops."""
+    """The drain: what clients get when the server stops."""
 
     def drain(self) -> list[None]:
         gone: list[None] = []
@@ -609,7 +609,7 @@ class DrainTests(ProtocolTestCase):
         self.assertEqual(self.transport.take(), b">a\n")
         self.assertTrue(self.transport.write_closed)
 
-    def test_a_farewell_is_still_one(self) -> None:
+    def test_a_close_word_is_still_one(self) -> None:
         self.protocol.dataReceived(b"hello")
         self.drain()
         self.protocol.dataReceived(b"\nexit\n")
@@ -666,7 +666,7 @@ class DrainTests(ProtocolTestCase):
 
 
 class GreetingTests(ProtocolTestCase):
-    """What a client is told before it has said anything."""
+    """The greeting that a script sends on connect."""
 
     TEXT = r'greeting = "{{ connection }} {{ peer.host }}:{{ peer.port }} {{ host.host }} {{ transport }}\n"'
 
@@ -727,7 +727,7 @@ class GreetingTests(ProtocolTestCase):
 
 
 class ScriptTests(ProtocolTestCase):
-    """A conversation in which each message is looked at ends, waits and is bounded as any other."""
+    """A conversation by a script ends, waits and is bounded as any other."""
 
     TEXT = """
         reply = "{{ count }} {{ message }}{{ end }}"

@@ -1,4 +1,4 @@
-"""Who may come at all, by address."""
+"""Access lists: which addresses may connect."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 
 def network(text: str) -> Network:
     """
-    Read a network in CIDR notation, RFC 4632 and 4291, or a single address; one of IPv4-mapped addresses is IPv4's.
+    Parse a network in CIDR notation (RFC 4632 and 4291), or a single address.
 
-    @raise ValueError: it is none. The text says what is wrong with it, for people.
+    @return: a network of IPv4-mapped addresses as the IPv4 network.
+    @raise ValueError: the text is not a network. The error says why, for people.
     """
     try:
         found = ip_network(text)
@@ -32,7 +33,7 @@ def network(text: str) -> Network:
 
 
 def within(host: str, networks: tuple[Network, ...]) -> bool:
-    """Tell whether an IP address, in any of its forms, is in one of some networks."""
+    """Return whether an IP address, in any of its forms, is in one of the networks."""
     address = ip_address(host)
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
@@ -42,10 +43,10 @@ def within(host: str, networks: tuple[Network, ...]) -> bool:
 @frozen
 class AccessList:
     """
-    Judges addresses. Who is denied is, also if allowed; if there is anybody who is allowed, all others are denied.
+    Decides by address which clients may connect.
 
-    @ivar allow: those who may come.
-    @ivar deny: those who may not.
+    @ivar allow: if there are any, only clients in these networks may connect.
+    @ivar deny: clients in these networks may not connect, even if they are allowed.
     """
 
     allow: tuple[Network, ...] = ()
@@ -53,9 +54,10 @@ class AccessList:
 
     def permits(self, host: str) -> bool:
         """
-        Tell whether a host may come.
+        Return whether a client may connect.
 
-        @param host: its IP address; if empty, as for a UNIX socket, whose file says who may, it may.
+        @param host: its IP address; empty for a UNIX socket, which is always permitted, since its file has permissions
+            of its own.
         """
         if not host or not (self.allow or self.deny):
             return True

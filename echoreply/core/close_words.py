@@ -32,7 +32,7 @@ class CloseWords:
         return tail, tail + b"\n", tail + b"\r"
 
     def __contains__(self, message: bytes) -> bool:
-        """Tell whether a message, with or without its terminator, is one of the words."""
+        """Return whether a message, with or without its terminator, is one of the words."""
         return message.strip(b"\r\n") in self.words
 
 

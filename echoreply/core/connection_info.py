@@ -1,4 +1,4 @@
-"""Who is answered, and how they have come: what a reply may tell of it."""
+"""Facts about a connection that a reply can show: both addresses, the transport, TLS, and the server's ports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from attrs import define, frozen
 @frozen
 class Address:
     """
-    An end of a connection.
+    The address of one end of a connection.
 
-    @ivar host: the IP address, an IPv4-mapped one as IPv4; of a UNIX socket its path, which clients seldom have.
-    @ivar port: 0 for a UNIX socket.
+    @ivar host: the IP address, an IPv4-mapped one as IPv4; or the path of a UNIX socket, which is empty for most
+        clients.
+    @ivar port: the TCP or UDP port; 0 for a UNIX socket.
     """
 
     host: str
@@ -21,13 +22,13 @@ class Address:
 @frozen
 class TLSDetails:
     """
-    What a handshake has led to.
+    The result of a TLS handshake.
 
     @ivar version: such as C{TLSv1.3}.
     @ivar cipher: the name of the cipher suite in IANA's registry (RFC 8446, B.4), such as C{TLS_AES_128_GCM_SHA256}.
-    @ivar server_name: whom the client has asked for (RFC 6066, 3); empty if it has not.
-    @ivar alpn: the protocol that both have agreed on (RFC 7301); empty if they have not.
-    @ivar client: whom the client's certificate names, as RFC 4514 writes it; empty if it has shown none.
+    @ivar server_name: the name in the client's SNI (RFC 6066, 3); empty without one.
+    @ivar alpn: the protocol negotiated by ALPN (RFC 7301); empty if none was.
+    @ivar client: the subject of the client's certificate in the form of RFC 4514; empty without a certificate.
     """
 
     version: str
@@ -40,9 +41,9 @@ class TLSDetails:
 @define
 class Ports:
     """
-    The ports that the server listens on, by what is spoken there. Of several, one.
+    The ports that the server listens on, one for each protocol; C{None} where it does not listen.
 
-    @ivar tcp: nothing if there is none; so are the others.
+    They become known one after the other while the server starts, so this object changes.
     """
 
     tcp: int | None = None
@@ -53,11 +54,11 @@ class Ports:
 @frozen
 class ConnectionInfo:
     """
-    How a client has come.
+    The facts about one client's connection.
 
-    @ivar connection: its number, from 1; 0 for a datagram.
+    @ivar connection: the connection's number, from 1; 0 for a datagram.
     @ivar peer: the client's address.
-    @ivar host: our own.
+    @ivar host: the server's address.
     @ivar transport: C{tcp}, C{tls}, C{udp} or C{unix}.
     """
 

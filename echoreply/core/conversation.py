@@ -143,14 +143,14 @@ class Conversation:
         return block
 
     def receive(self, data: bytes) -> None:
-        """Take a read. L{next_replies} answers it."""
+        """Receive a read, for L{next_replies} to answer."""
         self._caught_up = False
         self._add(self._framer.receive(data))
         if self._framer.overflow:
             self.end(*self._too_long)
 
     def finish_message(self) -> None:
-        """Take the unfinished bytes as a message: the client was silent, or has closed its sending side."""
+        """End the unfinished message: the client was silent, or has closed its sending side."""
         self._caught_up = False
         self._add(self._framer.finish())
 
@@ -182,7 +182,7 @@ class Conversation:
             self._waiting += (block,)
 
     def _take(self, first: Block) -> None:
-        """Take the first messages off those that wait."""
+        """Remove the first messages from those that wait."""
         block = self._waiting[0]
         rest = (block.after(first),) if first.count < block.count else ()
         self._waiting = rest + self._waiting[1:]

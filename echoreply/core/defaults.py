@@ -1,4 +1,4 @@
-"""What a server does when no option says otherwise."""
+"""The server's defaults for replies, framing and time-outs."""
 
 DEFAULT_PORT = 8088
 """TCP port of a server, and of the clients, that are told no other."""
@@ -6,7 +6,7 @@ DEFAULT_PORT = 8088
 DEFAULT_PREFIX = b"server reply:"
 
 DEFAULT_MAX_MESSAGE = 65536
-"""Bytes of the longest message."""
+"""Bytes in the longest message."""
 
 DEFAULT_PAUSE = 0.2
 """Seconds of silence that end a message from a client that has sent no LF."""

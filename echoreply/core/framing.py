@@ -96,7 +96,7 @@ class Block:
 
     @staticmethod
     def too_long(message: bytes, max_message: int) -> bool:
-        """Tell whether a message, terminator included, is longer than the limit. A shorter one never is."""
+        """Return whether a message, terminator included, is longer than the limit. A shorter one never is."""
         return too_long(message.removesuffix(b"\n"), max_message)
 
     def may_hold(self, close_words: CloseWords) -> bool:
@@ -154,7 +154,7 @@ class Block:
 
 def too_long(message: bytes | bytearray, limit: int, checked: int = 0) -> bool:
     """
-    Tell whether a line, without its LF, is longer than C{limit} bytes.
+    Return whether a line, without its LF, is longer than C{limit} bytes.
 
     CR bytes at the end are its terminator's and do not count, up to C{LONGEST_TERMINATOR} of them.
 
@@ -193,7 +193,7 @@ class Framer:
         return False
 
     def receive(self, data: bytes) -> Block | None:
-        """Take a read; return the messages that it completes, if any."""
+        """Receive a read; return the messages that it completes, if any."""
         raise NotImplementedError
 
     def finish(self) -> Block | None:
@@ -205,7 +205,7 @@ class Framer:
         return text
 
     def leaves_line_open(self, sent: bytes) -> bool:
-        """Tell whether an error line needs a line break before it to be a line of its own."""
+        """Return whether an error line needs a line break before it to be a line of its own."""
         return not sent.endswith(b"\n")
 
 

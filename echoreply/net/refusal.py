@@ -33,7 +33,7 @@ class RefusalProtocol(Protocol):
     def __init__(
         self, clock: IReactorTime, error: str, *, linger: bool, closed: Callable[[RefusalProtocol], object]
     ) -> None:
-        self._timer = Timer(clock, REFUSAL_SECONDS, self.end_drain)
+        self._timer = Timer(clock, REFUSAL_SECONDS, self.disconnect)
         self._error = error
         self._linger = linger
         self._closed = closed
@@ -59,7 +59,7 @@ class RefusalProtocol(Protocol):
         del self._timer
         self._closed(self)
 
-    def end_drain(self) -> None:
+    def disconnect(self) -> None:
         """Close if the line has left, else reset the connection."""
         if self._flushed:
             self.transport.loseConnection()

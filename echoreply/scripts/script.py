@@ -23,7 +23,7 @@ class ScriptRule:
     A C{[[rule]]} of a script: a kind of message, and the reply to it.
 
     @ivar name: the name that people know it by, such as C{rule 1}.
-    @ivar match: tells whether the rule is for a message.
+    @ivar match: returns the named groups that were found, or C{None} if the rule is not for the message.
     @ivar when: if there is one, and it renders as an empty text, the rule is not for the message after all.
     @ivar close: whether the connection is closed after the reply.
     """

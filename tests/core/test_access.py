@@ -1,4 +1,4 @@
-"""Who may come at all."""
+"""Access lists: networks, and the decision for an address."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network

@@ -1,4 +1,4 @@
-"""CloseWords: found, and found fast."""
+"""Close words, and the quick search for them in many messages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from echoreply.core.close_words import EXIT_OR_QUIT, CloseWords
 from echoreply.core.framing import Block
 
 
-class FarewellTests(SynchronousTestCase):
-    def test_exit_and_quit_are_farewells_once_cr_and_lf_are_stripped_from_both_ends(self) -> None:
+class CloseWordTests(SynchronousTestCase):
+    def test_exit_and_quit_are_close_words_once_cr_and_lf_are_stripped_from_both_ends(self) -> None:
         for message in (b"exit", b"quit", b"exit\r\n", b"\r\nquit\n\r", b"\rexit"):
             self.assertIn(message, EXIT_OR_QUIT)
             self.assertTrue(Block(message, 1).may_hold(EXIT_OR_QUIT), message)

@@ -1,4 +1,4 @@
-"""What one client sends, and what it is owed."""
+"""One client's conversation: reads in, replies out."""
 
 import tracemalloc
 
@@ -14,7 +14,7 @@ from tests.support.reference import cut, expected, places, streams
 
 
 def take(conversation: Conversation) -> bytes:
-    """Take all replies that are owed."""
+    """Return all replies that are owed."""
     replies = b""
     while block := conversation.next_replies():
         replies += block.replies
@@ -138,18 +138,18 @@ class AnswerTests(SynchronousTestCase):
         self.assertLess(most, 1 << 20)
 
 
-class FarewellTests(SynchronousTestCase):
+class CloseWordTests(SynchronousTestCase):
     def test_earlier_messages_are_answered_and_what_follows_is_not(self) -> None:
-        for farewell in (b"exit\n", b"quit\r\n"):
+        for close_word in (b"exit\n", b"quit\r\n"):
             conversation = Conversation(Rules(Replies(b">")))
-            conversation.receive(b"a\n" + farewell + b"b\n")
+            conversation.receive(b"a\n" + close_word + b"b\n")
             self.assertEqual(take(conversation), b">a\n")
             self.assertIs(conversation.ending, EndReason.FAREWELL)
             conversation.receive(b"c\n")
             self.assertEqual(take(conversation), b"")
             self.assertTrue(conversation.answered)
 
-    def test_a_farewell_needs_no_newline_at_the_end(self) -> None:
+    def test_a_close_word_needs_no_newline_at_the_end(self) -> None:
         conversation = Conversation(Rules())
         conversation.receive(b"exit")
         self.assertIsNone(conversation.ending)
@@ -157,7 +157,7 @@ class FarewellTests(SynchronousTestCase):
         self.assertEqual(take(conversation), b"")
         self.assertIs(conversation.ending, EndReason.FAREWELL)
 
-    def test_a_word_within_a_message_is_no_farewell(self) -> None:
+    def test_a_word_within_a_message_is_no_close_word(self) -> None:
         self.assertEqual(converse([b"do not exit\nquitter\n"], Rules(Replies(b""))), b"do not exit\nquitter\n")
 
 
@@ -250,7 +250,7 @@ class ReadFramingTests(SynchronousTestCase):
     def test_a_read_is_a_message(self) -> None:
         self.assertEqual(converse([b"a\nb\n", b"c"], self.RULES), b">a\nb\n>c")
 
-    def test_a_read_that_is_a_farewell_ends_it(self) -> None:
+    def test_a_read_that_is_a_close_word_ends_it(self) -> None:
         self.assertEqual(converse([b"a", b"exit\r\n", b"b"], self.RULES), b">a")
 
     def test_without_a_prefix_it_is_rfc_862(self) -> None:

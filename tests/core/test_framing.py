@@ -1,4 +1,4 @@
-"""Where a message ends."""
+"""Framing: where a message ends, and which of its bytes are its body."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""What a message is answered with."""
+"""The replies to messages, and error lines."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -372,8 +372,8 @@ class TestMistakes:
         ("text", "why"),
         [
             ("reply = x", r", line 1, column 9: Invalid value"),
-            ("\nreplay = 'x'", r", line 2: replay: unknown key; there are greeting, framing, close_on, reply, rule"),
-            ("reply = '{{ peer.hots }}'", r", line 1: reply: unknown field 'peer\.hots'; there are host, port"),
+            ("\nreplay = 'x'", r", line 2: replay: unknown key; known keys: greeting, framing, close_on, reply, rule"),
+            ("reply = '{{ peer.hots }}'", r", line 1: reply: unknown field 'peer\.hots'; known parts: host, port"),
             ("[[rule]]\npattern = '('\nreply = ''", r", line 2: rule 1, pattern: missing \): \("),
             ("[[rule]]\nmessage = 'exit'\nreply = ''", r", line 2: rule 1, message: is in close_on, .*"),
             ("reply = '\N{EURO SIGN}'".encode("cp1252"), r", line 1: not UTF-8"),

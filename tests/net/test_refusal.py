@@ -62,14 +62,14 @@ class RefusalProtocolTests(SynchronousTestCase):
         self.clock.advance(REFUSAL_SECONDS)
         self.assert_closed(protocol)
 
-    def test_the_end_of_a_drain_closes_who_has_the_line_and_resets_the_others(self) -> None:
+    def test_disconnecting_closes_after_the_line_and_resets_before_it(self) -> None:
         protocol, transport = self.connect()
         transport.flush()
-        protocol.end_drain()
+        protocol.disconnect()
         self.assertTrue(transport.disconnecting)
         self.assertEqual(self.closed, [])
         other, _ = self.connect()
-        other.end_drain()
+        other.disconnect()
         self.assert_not_open(other)
 
     def test_aborting_resets_at_once(self) -> None:

@@ -1,4 +1,4 @@
-"""Conversations by a script: held against the same in the plainest Python, and those that need no look at a message."""
+"""Conversations by a script, compared with the same script in plain Python; and scripts that are only a prefix."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def line_after(sent: bytes, error: bytes) -> bytes:
 
 
 def reference(messages: list[bytes], greeting: bytes, max_message: int) -> tuple[bytes, EndReason | None]:
-    """Give what a client is sent that sends these, and why it is over, by SCRIPT."""
+    """Return everything that SCRIPT sends for these messages, and why it closes, in plain Python."""
     sent = greeting
     for count, message in enumerate(messages, 1):
         if too_long(message, max_message):
@@ -183,7 +183,7 @@ class PlainRulesTests(SynchronousTestCase):
         self.assert_plain("reply = '{{ prefix }}{{ prefix }}{{ message }}{{ end }}'", Replies(b"p:p:"))
         self.assert_plain('reply = "a\\r\\n{{ message }}{{ end }}"', Replies(b"a\r\n"))
 
-    def test_also_with_a_greeting_other_farewells_and_a_framing(self) -> None:
+    def test_also_with_a_greeting_other_close_words_and_a_framing(self) -> None:
         self.assert_plain(r'greeting = "{{ peer.host }}\n"' "\nclose_on = ['a b']", Replies(b"p:"))
         self.assertIs(type(rules_of_toml("framing = 'read'")), Rules)
 
@@ -232,7 +232,7 @@ class ScriptedConversationTests(SynchronousTestCase):
         rules = rules_of_toml("[[rule]]\nmessage = 'go'\nclose = true")
         self.assertEqual(converse([b"a\ngo\nb\n"], rules), (b">a\n", EndReason.RULE))
 
-    def test_without_farewells_exit_gets_a_reply(self) -> None:
+    def test_without_close_words_exit_gets_a_reply(self) -> None:
         for text in ("close_on = []", "close_on = []\nreply = '{{ prefix }}{{ message | string }}{{ end }}'"):
             self.assertEqual(converse([b"exit\nquit\n"], rules_of_toml(text)), (b">exit\n>quit\n", None))
 

@@ -1,4 +1,4 @@
-"""The profiles that come with the server: what there is, and how it is named."""
+"""The profiles that come with the server: their names, scripts and summaries."""
 
 from __future__ import annotations
 

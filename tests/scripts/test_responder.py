@@ -1,4 +1,4 @@
-"""Which reply of a script a message gets."""
+"""The choice of a script's reply to a message, and its rendering."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reply scripts as they are written down, and what can be wrong with them."""
+"""Parsing of reply scripts, and the errors for their mistakes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ScriptTests(SynchronousTestCase):
     def test_an_empty_greeting_is_none(self) -> None:
         self.assertIsNone(script_of_toml('greeting = ""').greeting)
 
-    def test_nothing_may_be_a_farewell(self) -> None:
+    def test_nothing_may_be_a_close_word(self) -> None:
         self.assertEqual(script_of_toml("close_on = []").close_words, CloseWords(frozenset()))
 
     def test_a_rule_that_only_closes_says_nothing(self) -> None:
@@ -102,7 +102,7 @@ class MatchTests(SynchronousTestCase):
 
 
 class FaultTests(SynchronousTestCase):
-    """Each is told with the file, the line and the field, in a line."""
+    """Each error is one line with the file, the line and the key."""
 
     def assert_fault(self, text: str, *said: str) -> None:
         with self.assertRaises(ValueError) as caught:
@@ -146,7 +146,7 @@ class FaultTests(SynchronousTestCase):
         self.assert_fault("framing = 'block'", "line 1: framing: takes auto, line, read, not 'block'")
         self.assert_fault("framing = ''", "line 1: framing: takes auto, line, read, not ''")
 
-    def test_farewells_that_no_message_can_be(self) -> None:
+    def test_close_words_that_no_message_can_be(self) -> None:
         for word in ('"a\\n"', '"\\rb"', "1"):
             self.assert_fault(
                 f"close_on = ['x',\n{word}]",
@@ -185,7 +185,7 @@ class FaultTests(SynchronousTestCase):
         rules = "[[rule]]\nmessage = 'a'\nwhen = 'count == 1'\nreply = 'x'\n[[rule]]\nmessage = 'a'\nreply = 'y'"
         self.assertEqual(len(script_of_toml(rules).rules), 2)
 
-    def test_without_farewells_exit_may_have_a_rule(self) -> None:
+    def test_without_close_words_exit_may_have_a_rule(self) -> None:
         self.assertEqual(len(script_of_toml("close_on = []\n[[rule]]\nmessage = 'exit'\nreply = 'x'").rules), 1)
 
     def test_an_unknown_field(self) -> None:

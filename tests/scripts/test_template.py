@@ -1,4 +1,4 @@
-"""Templates: what a text says once its fields are in."""
+"""Templates: compiling, checking and rendering."""
 
 from __future__ import annotations
 

@@ -1,37 +1,37 @@
-"""The contract in its plainest form, to hold the program against: it knows the whole stream, and nothing of reads."""
+"""The wire contract in its plainest form, to compare the program with: it sees whole streams, and nothing of reads."""
 
 import re
 from itertools import pairwise
 
 from hypothesis import strategies as st
 
-FAREWELLS = (b"exit", b"quit")
+CLOSE_WORDS = (b"exit", b"quit")
 
 
 def messages_of(stream: bytes) -> list[bytes]:
-    """Give the messages of a stream, the last of which may have no LF, under --framing line."""
+    """Return the messages of a stream under --framing line. The last one may lack its LF."""
     return re.findall(rb"[^\n]*\n|[^\n]+", stream)
 
 
 def expected(stream: bytes, prefix: bytes, max_message: int) -> bytes:
-    """Give what a client that sends this and then closes its sending side is sent, under --framing line."""
+    """Return the replies to a client that sends this stream and closes its sending side, under --framing line."""
     return replies_to(messages_of(stream), prefix, max_message)
 
 
 def too_long(message: bytes, max_message: int) -> bool:
-    """Tell whether a message is too long, be it finished or not."""
+    """Return whether a message, finished or not, is too long."""
     run = message.removesuffix(b"\n")
     return len(run.rstrip(b"\r")) > max_message or len(run) > max_message + 1024
 
 
 def replies_to(messages: list[bytes], prefix: bytes, max_message: int) -> bytes:
-    """Give what a client that sends these messages is sent."""
+    """Return everything that a client gets that sends these messages."""
     sent = b""
     for message in messages:
         if too_long(message, max_message):
             line_break = b"" if sent.endswith(b"\n") or not sent else b"\n"
             return sent + line_break + b"server error: message longer than %d bytes\n" % max_message
-        if message.strip(b"\r\n") in FAREWELLS:
+        if message.strip(b"\r\n") in CLOSE_WORDS:
             return sent
         sent += prefix + message
     return sent

@@ -32,7 +32,7 @@ def rules_of_toml(
     ports: Ports | None = None,
     report: Callable[[str], object] = lambda _fault: None,
 ) -> Rules:
-    """Make a server's rules of a script's text."""
+    """Return the rules of a server with this script."""
     replies = Replies(prefix, transform)
     script = script_of_toml(text)
     return rules_of_script(script, replies, framing=framing, max_message=max_message, ports=ports, report=report)

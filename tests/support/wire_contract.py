@@ -1,8 +1,8 @@
 """
-The wire contract as conversations that a program with plain sockets can have with any server.
+The wire contract as conversations over plain sockets, to try on any server.
 
-Each case takes an L{Dial}, which makes connections to the server that is tried, and blocks, so it runs in a thread or
-in a process of its own. Time-outs are there to fail a test, never to pass one.
+Each case takes a L{Dial}, which makes connections to the server under test. It blocks, so it runs in a thread or in a
+process of its own. Time-outs only make a test fail, never pass.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Self
 
 PATIENCE = 60.0
 PAUSE = 0.5
-"""The pause for a server that the cases are tried on: a slow machine may take this long between two segments."""
+"""Seconds of C{--pause} for the server under test: a slow machine may take this long between two segments."""
 
 PREFIX = b"server reply:"
 
 
 class Wire(AbstractContextManager["Wire"]):
-    """One connection, by a socket of its own unless it is given one."""
+    """One connection, on a socket of its own unless it is given one."""
 
     def __init__(
         self, host: str, port: int, receive_buffer: int | None = None, unconnected: socket.socket | None = None
@@ -49,14 +49,14 @@ class Wire(AbstractContextManager["Wire"]):
         self.socket.shutdown(socket.SHUT_WR)
 
     def read(self, count: int) -> bytes:
-        """Read so many bytes; fewer only if the server closes."""
+        """Read C{count} bytes, or fewer if the server closes."""
         data = bytearray()
         while len(data) < count and (more := self.socket.recv(count - len(data))):
             data += more
         return bytes(data)
 
     def read_line(self) -> bytes:
-        """Read a line, and no more."""
+        """Read one line, and no byte more."""
         line = b""
         while not line.endswith(b"\n"):
             byte = self.read(1)
@@ -72,12 +72,12 @@ class Wire(AbstractContextManager["Wire"]):
         return bytes(data)
 
     def expect(self, data: bytes) -> None:
-        """Read so much, and check that it is that."""
+        """Read as many bytes as expected, and compare them."""
         received = self.read(len(data))
         assert received == data, f"got {received[:200]!r}, not {data[:200]!r}"
 
     def expect_end(self) -> None:
-        """Check that the server closes, and sends nothing more."""
+        """Check that the server closes without sending more."""
         assert self.read_all() == b""
 
     def reset(self) -> None:
@@ -91,7 +91,7 @@ Case = Callable[[Dial], None]
 
 
 def exchange(dial: Dial, sent: bytes, replies: bytes) -> None:
-    """Send this, close the sending side, and check all that comes meanwhile and until the server closes."""
+    """Send bytes, close the sending side, and compare everything that the server sends until it closes."""
     with dial() as wire, ThreadPoolExecutor() as pool:
 
         def send() -> None:
@@ -105,7 +105,7 @@ def exchange(dial: Dial, sent: bytes, replies: bytes) -> None:
 
 
 def wait_for_a_pause(dial: Dial) -> None:
-    """Wait until a message that was begun after this was called has been ended by the server's pause."""
+    """Wait for as long as the server takes to end a message by its pause."""
     with dial() as wire:
         wire.send(b"x")
         wire.expect(PREFIX + b"x")
@@ -195,21 +195,21 @@ def an_empty_connection(dial: Dial) -> None:
     exchange(dial, b"", b"")
 
 
-def a_farewell_closes(dial: Dial) -> None:
-    for farewell in (b"exit\n", b"quit\n", b"exit\r\n", b"\rquit\r\r\n", b"exit"):
+def a_close_word_closes(dial: Dial) -> None:
+    for close_word in (b"exit\n", b"quit\n", b"exit\r\n", b"\rquit\r\r\n", b"exit"):
         with dial() as wire:
-            wire.send(farewell)
+            wire.send(close_word)
             wire.expect_end()
 
 
-def a_farewell_in_the_middle_of_a_segment(dial: Dial) -> None:
+def a_close_word_in_the_middle_of_a_segment(dial: Dial) -> None:
     with dial() as wire:
         wire.send(b"a\nexit\nb\n")
         wire.expect(b"server reply:a\n")
         wire.expect_end()
 
 
-def what_follows_a_farewell_does_not_cost_the_replies_before_it(dial: Dial) -> None:
+def what_follows_a_close_word_does_not_cost_the_replies_before_it(dial: Dial) -> None:
     before = b"".join(b"%d\n" % number for number in range(20_000))
     with dial() as wire, ThreadPoolExecutor() as pool:
         sending = pool.submit(wire.send, before + b"exit\n" + b"y" * 8_000_000)
@@ -278,9 +278,9 @@ CASES: list[Case] = [
     cr_only,
     an_empty_line,
     an_empty_connection,
-    a_farewell_closes,
-    a_farewell_in_the_middle_of_a_segment,
-    what_follows_a_farewell_does_not_cost_the_replies_before_it,
+    a_close_word_closes,
+    a_close_word_in_the_middle_of_a_segment,
+    what_follows_a_close_word_does_not_cost_the_replies_before_it,
     fifty_megabytes_owed_at_half_close,
     a_slow_reader_whose_lines_are_cut_where_the_server_pauses,
     a_client_that_resets_harms_nobody,
