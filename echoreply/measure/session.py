@@ -25,7 +25,7 @@ from echoreply.measure.report import Style, faults, histogram, reply_line, summa
 from echoreply.measure.result import Result
 from echoreply.measure.run import Plan, Run
 from echoreply.measure.schedule import Flood, Schedule, Spaced, Steady
-from echoreply.net.file_limits import connections_within, set_limit
+from echoreply.net.file_limits import max_connections_for, set_limit
 
 Say = Callable[[str], None]
 
@@ -111,7 +111,7 @@ def too_many(connections: int) -> str:
     if os.name != "posix":  # pragma: no cover
         return ""
     _, limit = set_limit()
-    if limit < 0 or connections <= (room := connections_within(limit)):
+    if limit < 0 or connections <= (room := max_connections_for(limit)):
         return ""
     return f"argument --connections: takes {room} at most, by the limit of {limit} open files, not {connections}"
 

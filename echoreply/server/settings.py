@@ -163,8 +163,6 @@ class Settings:
             raise ValueError("--script and --profile are one or the other: a profile is a script that comes with us")
         if self.key and not self.cert:
             raise ValueError("--key takes the key of a certificate: give --cert, too")
-        if self.workers > 1 and (self.listen or self.udp is not None):
-            raise ValueError("--workers takes 1 with --listen and --udp: several share --port and --tls only")
         if self.workers > 1 and not hasattr(socket, "SO_REUSEPORT"):
             raise ValueError("--workers takes 1 on this system, which has no SO_REUSEPORT")
 

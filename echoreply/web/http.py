@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import NOT_ALLOWED, HTTPChannel
 from twisted.web.server import Request, Site
 
-from echoreply.net.file_limits import MOST_LOOKING
+from echoreply.net.file_limits import MAX_WEB_CONNECTIONS
 
 PATIENCE = 60
 """Seconds in which a request has to be whole, and as many in which its answer has to be read."""
@@ -93,7 +93,7 @@ class QuietSite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> HTTPChannel | None:  # type: ignore[override]
         """Make what serves a connection, or nothing for one too many, which is closed."""
-        if self.connections >= MOST_LOOKING:
+        if self.connections >= MAX_WEB_CONNECTIONS:
             return None
         return super().buildProtocol(addr)  # type: ignore[no-untyped-call, no-any-return]
 

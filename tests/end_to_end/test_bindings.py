@@ -429,7 +429,7 @@ class TestLists:
             ("10.0.0.1/8", "10.0.0.1/8 has bits beyond its prefix; its network is 10.0.0.0/8"),
         ],
     )
-    def test_what_is_no_network_is_report_start_errors(self, option: str, value: str, why: str, tmp_path: Path) -> None:
+    def test_what_is_no_network_ends_it_with_a_line(self, option: str, value: str, why: str, tmp_path: Path) -> None:
         result = twistd(tmp_path, "-n", "echoreply", f"{option}={value}")
         assert result.returncode == 1
         said = f"{option} takes a network such as 192.0.2.0/24 or 2001:db8::/32, but {why}"

@@ -15,14 +15,14 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.net import file_limits as descriptors
-from echoreply.net.file_limits import RESERVE, SELECTABLE, connections_within, set_limit
+from echoreply.net.file_limits import RESERVE, SELECTABLE, max_connections_for, set_limit
 from echoreply.observe.events import ConnectionsAllowed, NoDescriptors, TooManyWanted
 from echoreply.server.accepting import (
     LOG_SECONDS,
     RETRY_SECONDS,
-    PatientSocket,
-    connections_allowed,
-    wait_for_descriptors,
+    RetryingSocket,
+    raise_connection_limit,
+    retry_accept,
 )
 
 
@@ -76,30 +76,30 @@ class LimitTests(LogTestCase):
 
     def test_without_a_limit_there_may_be_as_many_as_are_wanted(self) -> None:
         self.patch(resource, "getrlimit", lambda _what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        self.assertEqual([connections_allowed(object(), wanted) for wanted in (0, 7)], [0, 7])
+        self.assertEqual([raise_connection_limit(object(), wanted) for wanted in (0, 7)], [0, 7])
 
     def test_there_is_a_reserve_which_a_small_limit_does_not_become_all_of(self) -> None:
-        self.assertEqual(connections_within(20_000), 20_000 - RESERVE)
-        self.assertEqual(connections_within(100), 50)
+        self.assertEqual(max_connections_for(20_000), 20_000 - RESERVE)
+        self.assertEqual(max_connections_for(100), 50)
 
     def test_what_is_allowed_is_logged(self) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (500, self.hard))
         room = self.hard - RESERVE
-        self.assertEqual(connections_allowed(object(), 0), room)
+        self.assertEqual(raise_connection_limit(object(), 0), room)
         (event,) = self.log
         self.assertEqual(event["told"], ConnectionsAllowed(allowed=room, limit=self.hard, before=500))
 
     def test_fewer_may_be_wanted(self) -> None:
-        self.assertEqual(connections_allowed(object(), 7), 7)
+        self.assertEqual(raise_connection_limit(object(), 7), 7)
         self.assertEqual(len(self.log), 1)
 
     def test_more_can_not_be_had_and_that_is_said(self) -> None:
-        self.assertEqual(connections_allowed(object(), self.hard), self.hard - RESERVE)
+        self.assertEqual(raise_connection_limit(object(), self.hard), self.hard - RESERVE)
         self.assertEqual(self.log[1]["told"], TooManyWanted(wanted=self.hard))
 
     def test_a_reactor_that_selects_can_serve_only_so_many(self) -> None:
         reactor = SelectReactor.__new__(SelectReactor)
-        self.assertEqual(connections_allowed(reactor, 0), min(SELECTABLE, self.hard) - RESERVE)
+        self.assertEqual(raise_connection_limit(reactor, 0), min(SELECTABLE, self.hard) - RESERVE)
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE)[0], min(SELECTABLE, self.hard))
 
 
@@ -134,11 +134,11 @@ class ListeningPort:
         self.reading = True
 
 
-class PatientSocketTests(LogTestCase):
-    def patient(self, *outcomes: object) -> PatientSocket:
+class RetryingSocketTests(LogTestCase):
+    def patient(self, *outcomes: object) -> RetryingSocket:
         self.clock = Clock()
         self.port = ListeningPort(ListeningSocket(*outcomes))
-        return PatientSocket(cast(Any, self.port), self.clock)
+        return RetryingSocket(cast(Any, self.port), self.clock)
 
     def test_it_accepts(self) -> None:
         accepted = (object(), ("192.0.2.1", 4000))
@@ -178,5 +178,5 @@ class PortTests(SynchronousTestCase):
         port = Port(0, ServerFactory(), reactor=reactor)
         with socket.socket() as listener:
             port.socket = listener
-            wait_for_descriptors(port, reactor)
-            self.assertIsInstance(port.socket, PatientSocket)
+            retry_accept(port, reactor)
+            self.assertIsInstance(port.socket, RetryingSocket)

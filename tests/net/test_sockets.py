@@ -13,7 +13,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock
 
-from echoreply.net.sockets import datagram_socket, listening_sockets, mind_file
+from echoreply.net.sockets import datagram_sockets, listening_sockets
+from echoreply.net.unix_sockets import remove_only_own_file
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="there is no SO_REUSEPORT")
 
@@ -46,10 +47,10 @@ def test_an_address_of_another_machine_can_not_be_had() -> None:
 
 @pytest.mark.parametrize("interface", ["", "127.0.0.1", "::1"])
 def test_nobody_shares_a_port_for_datagrams(interface: str) -> None:
-    with datagram_socket(interface, 0) as bound:
+    with datagram_sockets(interface, 0)[0] as bound:
         for host in {interface, ""}:
             with pytest.raises(CannotListenError) as caught:
-                datagram_socket(host, bound.getsockname()[1])
+                datagram_sockets(host, bound.getsockname()[1])
             assert caught.value.socketError.strerror == "Address already in use"
 
 
@@ -63,7 +64,7 @@ def test_the_port_of_a_unix_socket_closes_also_if_its_file_can_not_be_removed(
     reactor: Any = MemoryReactorClock()
     port: Any = unix.Port(path.encode(), ServerFactory(), reactor=reactor)
     port.startListening()
-    mind_file(port, keep=False)
+    remove_only_own_file(port, keep=False)
     monkeypatch.setattr("os.unlink", unlink)
     closed: list[object] = []
     port.stopListening().addBoth(closed.append)

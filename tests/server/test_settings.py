@@ -133,12 +133,10 @@ class SettingsTests(SynchronousTestCase):
                 Settings(**options)
             self.assertIn(said, str(caught.exception))
 
-    def test_workers_share_a_port_not_an_endpoint(self) -> None:
+    def test_workers_share_every_kind_of_listening_address(self) -> None:
         for other in ({"listen": ("tcp:1",)}, {"udp": 1}):
-            self.assertEqual(Settings(workers=1, **other).workers, 1)
-            with self.assertRaises(ValueError) as caught:
-                Settings(workers=2, **other)
-            self.assertIn("--workers takes 1 with --listen", str(caught.exception))
+            for workers in (1, 2):
+                self.assertEqual(Settings(workers=workers, **other).workers, workers)
 
     def test_a_network_is_in_cidr_notation(self) -> None:
         self.assertEqual(
@@ -172,7 +170,7 @@ class SettingsTests(SynchronousTestCase):
     def test_they_can_be_given_as_options_again(self) -> None:
         for settings in (
             Settings(),
-            Settings.parse({**self.OPTIONS, "workers": "3", "listen": []}),
+            Settings.parse({**self.OPTIONS, "workers": "3"}),
             Settings(listen=("tcp:1", "tcp6:2"), pause=1e-9, prefix=b"", allow=(network("::1"), network("10.0.0.0/8"))),
         ):
             options = Options()

@@ -12,24 +12,24 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.net.listener import Listener
 from echoreply.observe.connection_table import Changes
 from echoreply.observe.events import Message, NotLogged, SharedLimitsFault, described, tell
-from echoreply.server.workers.ipc import Lines, Receiver, Sender
+from echoreply.server.workers.ipc import Lines, ReportReader, ReportWriter
 
 
 class RelayTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.pipe = io.BytesIO()
-        self.sender = Sender(self.pipe)
-        self.log = Logger("echoreply", observer=self.sender)
+        self.writer = ReportWriter(self.pipe)
+        self.log = Logger("echoreply", observer=self.writer)
         self.serving: list[bool] = []
         self.changes: list[Changes] = []
-        self.receiver = Receiver(2, lambda: self.serving.append(True), self.changes.append)
+        self.reader = ReportReader(2, lambda: self.serving.append(True), self.changes.append)
         self.events: list[LogEvent] = []
         observer = cast(ILogObserver, self.events.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def received(self) -> list[str]:
-        self.receiver.sent(self.pipe.getvalue())
+        self.reader.received(self.pipe.getvalue())
         return [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in self.events]
 
     def test_a_line_keeps_its_words_its_level_and_where_it_is_from(self) -> None:
@@ -49,14 +49,14 @@ class RelayTests(SynchronousTestCase):
         try:
             raise ValueError("what was wrong\nin two lines")
         except ValueError:
-            Logger("twisted", observer=self.sender).failure("a fault")
+            Logger("twisted", observer=self.writer).failure("a fault")
         (text,) = self.received()
         self.assertTrue(text.startswith("worker 2: a fault\nTraceback"))
         self.assertIn("in two lines", text)
         self.assertIs(self.events[0]["log_level"], LogLevel.critical)
 
     def test_of_twisteds_own_mere_information_is_not_sent(self) -> None:
-        Logger("twisted.internet.base", observer=self.sender).info("Main loop terminated.")
+        Logger("twisted.internet.base", observer=self.writer).info("Main loop terminated.")
         self.assertEqual(self.received(), [])
 
     def test_an_event_keeps_its_name_and_fields_and_gains_the_worker(self) -> None:
@@ -88,24 +88,24 @@ class RelayTests(SynchronousTestCase):
         self.assertIn("ValueError: what was wrong", fields["traceback"])
 
     def test_what_was_written_elsewhere_is_an_event(self) -> None:
-        self.receiver.stray(b"Fatal\n")
+        self.reader.received_output(b"Fatal\n")
         self.assertEqual(described(self.events[0]), ("worker_output", {"worker": 2, "text": "Fatal"}))
 
     def test_that_it_serves_is_told(self) -> None:
-        self.sender.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))
+        self.writer.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))
         self.assertEqual((self.received(), self.serving), ([], [True]))
 
     def test_what_was_written_elsewhere_is_logged_too(self) -> None:
-        self.receiver.stray(b"Fatal Python error: \xff\nand no mo")
-        self.receiver.stray(b"re")
-        self.receiver.end()
+        self.reader.received_output(b"Fatal Python error: \xff\nand no mo")
+        self.reader.received_output(b"re")
+        self.reader.end()
         self.assertEqual(self.received(), [r"worker 2: Fatal Python error: \xff", "worker 2: and no more"])
 
     def test_what_a_kill_cut_off_is_dropped(self) -> None:
         self.log.info("whole")
-        self.pipe.write(b'["info", "echore')
+        self.pipe.write(b'{"report": "log", "lev')
         self.assertEqual(self.received(), ["worker 2: whole"])
-        self.receiver.end()
+        self.reader.end()
         self.assertEqual(len(self.events), 1)
 
 
