@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 from attrs import frozen
 from twisted.internet.abstract import isIPv6Address
@@ -20,7 +21,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from echoreply.net.sockets import BACKLOG, adopt, listening_sockets
+from echoreply.net.sockets import BACKLOG, AdoptedServerEndpoint, adopt, listening_sockets
 from echoreply.net.unix_sockets import FreshUNIXEndpoint
 
 if (passed := os.environ.get("LISTEN_FDS", "")).isdigit():
@@ -28,7 +29,12 @@ if (passed := os.environ.get("LISTEN_FDS", "")).isdigit():
     # service managers pass. Their name is then the default of sd_listen_fds_with_names(3).
     os.environ.setdefault("LISTEN_FDNAMES", ":".join(["unknown"] * int(passed)))
 from twisted.internet import endpoints
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
 
 _BACKLOG = {"backlog": BACKLOG}
 _DEFAULTS: dict[str, dict[str, int]] = {
@@ -93,6 +99,10 @@ def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerE
                 # Linux would choose a path itself.
                 raise ValueError("unix takes the path of a socket")
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        if isinstance(endpoint, AdoptedStreamServerEndpoint):
+            passed = socket.socket(fileno=endpoint.fileno)
+            passed.setblocking(False)
+            return AdoptedServerEndpoint(reactor, passed)
     except (IndexError, KeyError):
         raise ValueError("no such socket was passed to this process") from None
     except ImportError:

@@ -14,7 +14,7 @@ from twisted.internet.protocol import ServerFactory
 
 from echoreply.net.binding import result_now
 from echoreply.net.endpoints import IServerReactor, stream_endpoint
-from echoreply.net.sockets import listening_sockets
+from echoreply.net.sockets import AdoptedServerEndpoint, listening_sockets
 from echoreply.net.unix_sockets import SocketFile, open_unix_socket
 
 SHAREABLE = ("tcp", "tcp4", "tcp6", "unix", "systemd")
@@ -64,6 +64,8 @@ def open_endpoint(description: str, count: int) -> SharedSockets:
     endpoint = stream_endpoint(cast(IServerReactor, _SocketOpener(count)), description)
     if (kind := description.partition(":")[0]) not in SHAREABLE:
         raise ValueError(f"--workers takes 1 with {kind}: several processes can't share such an endpoint")
+    if isinstance(endpoint, AdoptedServerEndpoint):
+        return SharedSockets([endpoint.socket] * count)
     return cast(SharedSockets, result_now(endpoint.listen(cast(Any, ServerFactory()))))
 
 
@@ -82,6 +84,3 @@ class _SocketOpener:
             raise ValueError("--workers takes 1 with a lockfile")
         opened = open_unix_socket(address, mode, backlog)
         return SharedSockets([opened] * self._count, SocketFile(address))
-
-    def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: object) -> SharedSockets:
-        return SharedSockets([socket.socket(fileno=os.dup(fileDescriptor))] * self._count)

@@ -13,6 +13,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorSocket, IStreamServerEndpoint
 from zope.interface import implementer
 
+from echoreply.net.unix_sockets import AdoptedUNIXPort
+
 BACKLOG = 65535
 """Connections that may wait to be accepted; the kernel takes less where its own limit is lower, as it mostly is."""
 
@@ -93,8 +95,12 @@ def _socket_address(interface: str, port: int, family: int, kind: int) -> Any:  
 
 
 def adopt(reactor: IReactorSocket, listening: socket.socket, factory: IProtocolFactory) -> IListeningPort:
-    """Have a reactor listen on a socket that listens already. The reactor duplicates it; this one is closed."""
-    with listening:
+    """Have a reactor accept from a socket that listens already, and that belongs to the port from now on."""
+    if listening.family not in (socket.AF_INET, socket.AF_INET6):
+        port = AdoptedUNIXPort(reactor, listening, factory)
+        port.startListening()
+        return port
+    with listening:  # The reactor duplicates it.
         return reactor.adoptStreamPort(listening.fileno(), listening.family, cast(Any, factory))
 
 
@@ -104,11 +110,11 @@ class AdoptedServerEndpoint:
     """
     Listens on a socket that listens already.
 
-    @param socket: the socket, which is closed once the reactor has a duplicate of it.
+    @ivar socket: the socket.
     """
 
     _reactor: IReactorSocket
-    _socket: socket.socket
+    socket: socket.socket
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        return succeed(adopt(self._reactor, self._socket, protocolFactory))
+        return succeed(adopt(self._reactor, self.socket, protocolFactory))

@@ -46,6 +46,32 @@ class SocketFile:
         return status.st_dev, status.st_ino
 
 
+class AdoptedUNIXPort(unix.Port):
+    """
+    A port for a UNIX socket that listens already, and that other processes may listen on too.
+
+    Twisted's own would change the mode of its file, and shut the socket down for all processes when it closes.
+
+    @param listening: the socket. The port owns it from now on.
+    """
+
+    # Twisted sets this for a TCP socket that it adopts.
+    _shouldShutdown = False
+
+    def __init__(self, reactor: object, listening: socket.socket, factory: IProtocolFactory) -> None:
+        super().__init__(listening.getsockname(), factory, reactor=reactor)
+        self._listening = listening
+        self._doStart = factory.doStart
+
+    def startListening(self) -> None:
+        self._doStart()
+        self.socket = self._listening
+        self.fileno = self.socket.fileno  # type: ignore[method-assign]
+        self.numberAccepts = 100
+        self.connected = True
+        self.startReading()  # type: ignore[no-untyped-call]
+
+
 def remove_only_own_file(port: unix.Port, *, keep: bool) -> None:
     """
     Have a UNIX port remove its file when it closes only if the file is still its own.
