@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import pytest
-from twisted.internet import unix
 from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import ServerFactory
-from twisted.internet.testing import MemoryReactorClock
 
 from echoreply.net.sockets import datagram_sockets, listening_sockets
-from echoreply.net.unix_sockets import remove_only_own_file
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="there is no SO_REUSEPORT")
 
@@ -52,23 +46,3 @@ def test_nobody_shares_a_port_for_datagrams(interface: str) -> None:
             with pytest.raises(CannotListenError) as caught:
                 datagram_sockets(host, bound.getsockname()[1])
             assert caught.value.socketError.strerror == "Address already in use"
-
-
-def test_the_port_of_a_unix_socket_closes_also_if_its_file_can_not_be_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unlink(path: str) -> None:
-        raise PermissionError(path)
-
-    path = str(tmp_path / "socket")
-    reactor: Any = MemoryReactorClock()
-    port: Any = unix.Port(path.encode(), ServerFactory(), reactor=reactor)
-    port.startListening()
-    remove_only_own_file(port, keep=False)
-    monkeypatch.setattr("os.unlink", unlink)
-    closed: list[object] = []
-    port.stopListening().addBoth(closed.append)
-    reactor.advance(0)
-    assert closed == [None]
-    with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
-        client.connect(path)

@@ -3,20 +3,49 @@
 import os
 from collections import Counter
 
+from attrs import fields
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.framing import Block
-from echoreply.core.reasons import EndReason, RefusalReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.observer import Connection
 from echoreply.observe.totals import BOUNDS, Totals
-from echoreply.server.workers.shared_totals import SharedTotals, WorkersTotals
+from echoreply.server.workers.shared_totals import LISTENER, Layout, SharedTotals, WorkersTotals
 
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
 
 
-class ScoreboardsTests(SynchronousTestCase):
+class LayoutTests(SynchronousTestCase):
+    def test_every_count_of_a_listener_has_cells(self) -> None:
+        zeros = [0] * LISTENER.size
+        self.assertEqual(set(LISTENER.read(zeros)), {field.name for field in fields(Totals)})
+
+    def test_every_reason_has_a_cell_of_its_own(self) -> None:
+        cells = list(range(1, LISTENER.size + 1))
+        read = LISTENER.read(cells)
+        for name, reasons in (
+            ("endings", EndReason),
+            ("refusals", RefusalReason),
+            ("failures", Layer),
+            ("drops", DropReason),
+        ):
+            self.assertEqual(set(read[name]), set(reasons))
+        numbers = [read[name] for name in ("accepted", "messages", "received", "sent")]
+        counted = [count for name in ("endings", "refusals", "failures", "drops") for count in read[name].values()]
+        service = [round(read["service"].seconds * 1e9), *read["service"].buckets]
+        self.assertEqual(sorted([*numbers, *counted, *service]), cells)
+
+    def test_cells_are_found_by_name(self) -> None:
+        layout = Layout(one=int, drops=DropReason, two=int)
+        cells = [0] * layout.size
+        cells[layout.cells["two", None]] = 2
+        cells[layout.cells["drops", DropReason.RATE]] = 3
+        self.assertEqual(layout.read(cells), {"one": 0, "drops": Counter({DropReason.RATE: 3}), "two": 2})
+
+
+class SharedTotalsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.plain, self.secure = self.listeners = [Listener(), Listener((Layer.TLS,))]
         self.totals = WorkersTotals(self.listeners, 2)
@@ -62,6 +91,15 @@ class ScoreboardsTests(SynchronousTestCase):
         self.assertEqual((totals[self.plain].accepted, totals[self.secure].accepted), (0, 1))
         self.assert_counted(totals[self.plain], 0, 0, 0)
         self.assert_counted(totals[self.secure], 2, 4, 10)
+
+    def test_datagrams_are_counted_and_so_are_those_that_are_dropped(self) -> None:
+        for worker in (self.one, self.two):
+            worker.answered_datagram(self.plain, ("192.0.2.1", 4000), b"abc", 16)
+            worker.dropped(self.plain, ("192.0.2.1", 4000), b"exit", DropReason.FAREWELL)
+        self.totals.worker_ended(1)
+        totals = self.totals.totals()[self.plain]
+        self.assert_counted(totals, 2, 14, 32)
+        self.assertEqual(totals.drops, Counter({DropReason.FAREWELL: 2}))
 
     def test_how_long_messages_took_is_counted_for_each_of_them(self) -> None:
         self.one.timed(self.plain, 2, 0.5)
