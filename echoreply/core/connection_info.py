@@ -38,9 +38,9 @@ class TLSDetails:
 
 
 @define
-class Ports:
+class PortNumbers:
     """
-    The ports that the server listens on, by what is spoken there. Of several, one.
+    The numbers of the ports that the server listens on, by their transport: the first of each.
 
     @ivar tcp: nothing if there is none; so are the others.
     """

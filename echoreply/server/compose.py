@@ -12,7 +12,7 @@ from attrs import frozen
 from twisted.application.service import IService
 from twisted.internet.interfaces import IAddress
 
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.files import read_text
 from echoreply.core.reasons import RefusalReason
 from echoreply.net.addresses import host_of, plain_address
@@ -171,7 +171,7 @@ def reply_factory(
     @raise CannotStart: the script can't be used.
     """
     access = settings.access
-    ports = PortsObserver()
+    ports = PortNumbersObserver()
     rules = partial(rules_of, settings, ports.ports, reactor.seconds, _report_script_fault, read)
     try:
         factory = ReplyFactory(
@@ -197,7 +197,7 @@ def _report_script_fault(fault: str) -> None:
     tell(ScriptFault(fault=fault.encode(errors="backslashreplace")))
 
 
-class PortsObserver(NoObserver):
+class PortNumbersObserver(NoObserver):
     """
     Collects the numbers of the ports that the server listens on, for reply scripts.
 
@@ -205,7 +205,7 @@ class PortsObserver(NoObserver):
     """
 
     def __init__(self) -> None:
-        self.ports = Ports()
+        self.ports = PortNumbers()
 
     def listening(self, listener: Listener) -> None:
         if not listener.host:

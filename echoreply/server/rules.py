@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import time
 from typing import TYPE_CHECKING
 
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.conversation import Rules
 from echoreply.core.files import read_text
 from echoreply.core.framing import Framing
@@ -40,7 +40,7 @@ def replies_of(settings: Settings) -> Replies:
 
 def rules_of(
     settings: Settings,
-    ports: Ports,
+    ports: PortNumbers,
     seconds: Callable[[], float] = time,
     report: Callable[[str], object] = lambda _fault: None,
     read: Callable[[str], str] = read_text,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.connection_info import ConnectionInfo, Ports
+from echoreply.core.connection_info import ConnectionInfo, PortNumbers
 from echoreply.core.replies import Replies, Transform
 from echoreply.scripts.conversation import Answer
 from echoreply.scripts.source import script_of_toml
@@ -22,7 +22,7 @@ class SpeakerTests(SynchronousTestCase):
         return Speaker(
             script=script_of_toml(text),
             replies=replies or Replies(b">"),
-            ports=Ports(tcp=8088),
+            ports=PortNumbers(tcp=8088),
             seconds=lambda: seconds,
             report=self.reported.append,
         )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.access import network
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.framing import Framing
 from echoreply.core.parsing import choice, seconds, whole_number
 from echoreply.core.replies import Transform
@@ -102,7 +102,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual((settings.port, settings.interface, settings.prefix), (0, "::1", b"p\xff"))
         self.assertEqual((settings.pause, settings.log_messages, settings.drain), (0.5, 0, 0.0))
         self.assertIs(settings.log_format, LogFormat.JSON)
-        rules = rules_of(settings, Ports())
+        rules = rules_of(settings, PortNumbers())
         self.assertEqual((rules.framing, rules.max_message), (Framing.READ, 10))
         self.assertEqual((settings.prefix, rules.replies.prefix), (b"p\xff", b""))
         self.assertEqual(rules.replies.transform, Transform.UPPER)

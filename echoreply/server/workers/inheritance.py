@@ -7,7 +7,7 @@ import socket
 import tempfile
 from collections.abc import Sequence
 
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.files import read_text
 from echoreply.net.binding import report_listen_errors
 from echoreply.net.errors import CannotStart
@@ -75,7 +75,7 @@ class Inheritance:
         @raise ValueError: it can't be read or is wrong.
         """
         text = read_text(self._settings.script)
-        rules_of(self._settings, Ports(), read=lambda _path: text)
+        rules_of(self._settings, PortNumbers(), read=lambda _path: text)
         if self._script is None:
             self._script = _unnamed_file(b"")
         # Workers that are running have the same file open.

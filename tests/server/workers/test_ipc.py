@@ -1,18 +1,22 @@
 """What a worker process has to say, on its way to the log of its supervisor."""
 
 import io
-from typing import cast
+import os
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.net.listener import Listener
 from echoreply.observe.connection_table import Changes
 from echoreply.observe.events import Message, NotLogged, SharedLimitsFault, described, tell
-from echoreply.server.workers.ipc import Lines, ReportReader, ReportWriter
+from echoreply.server.workers.ipc import Command, CommandReader, Lines, ReportReader, ReportWriter
 
 
 class RelayTests(SynchronousTestCase):
@@ -107,6 +111,34 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual(self.received(), ["worker 2: whole"])
         self.reader.end()
         self.assertEqual(len(self.events), 1)
+
+
+class CommandTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.descriptor, self.supervisor = os.pipe()
+        self.addCleanup(os.close, self.descriptor)
+        self.done: list[str] = []
+        commands = {
+            Command.SKIP_DRAIN: lambda: self.done.append("skip"),
+            Command.SEND_CONNECTIONS: lambda: self.done.append("send"),
+        }
+        reactor: Any = MemoryReactorClock()
+        self.reader = CommandReader(reactor, self.descriptor, commands, lambda: self.done.append("ended"))
+
+    def test_each_command_is_done_in_its_turn(self) -> None:
+        for command in (Command.SEND_CONNECTIONS, Command.SKIP_DRAIN, Command.SEND_CONNECTIONS):
+            os.write(self.supervisor, command.value)
+        for _ in range(3):
+            self.assertIsNone(self.reader.doRead())
+        self.assertEqual(self.done, ["send", "skip", "send"])
+        os.close(self.supervisor)
+
+    def test_the_end_of_the_supervisor_ends_the_worker(self) -> None:
+        os.close(self.supervisor)
+        reason = self.reader.doRead()
+        self.assertIsInstance(reason, ConnectionDone)
+        self.reader.connectionLost(Failure(reason))
+        self.assertEqual(self.done, ["ended"])
 
 
 class LinesTests(SynchronousTestCase):
