@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from ipaddress import ip_address
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from echoreply.core.defaults import DEFAULT_PORT
 from echoreply.core.option import Option, option_list
@@ -32,6 +32,12 @@ _ARGPARSE_WORDS = {
 """Patterns of what argparse says of a mistake, and the words that take their place."""
 
 _port = whole_number(1, 65535)
+
+
+class TakesOptions(Protocol):
+    """A parser, or a group of one."""
+
+    def add_argument(self, *flags: str, **keywords: Any) -> argparse.Action: ...  # noqa: ANN401
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         *flags: str,
         help: str,  # noqa: A002  # as argparse has it
         shown: str = "",
-        within: argparse._ActionsContainer | None = None,
+        within: TakesOptions | None = None,
         **keywords: Any,  # noqa: ANN401
     ) -> None:
         """

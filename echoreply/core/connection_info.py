@@ -39,9 +39,9 @@ class TLSDetails:
 
 
 @define
-class Ports:
+class PortNumbers:
     """
-    The ports that the server listens on, one for each protocol; C{None} where it does not listen.
+    The numbers of the ports that the server listens on, by their transport: the first of each.
 
     They become known one after the other while the server starts, so this object changes.
     """

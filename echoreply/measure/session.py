@@ -25,7 +25,7 @@ from echoreply.measure.plan import make_plan, settings_of
 from echoreply.measure.report import Style, histogram, problems, reply_line, summary, wrong_line
 from echoreply.measure.result import Result
 from echoreply.measure.run import Run, RunState
-from echoreply.net.file_limits import connections_within, set_limit
+from echoreply.net.file_limits import max_connections_for, set_limit
 
 Say = Callable[[str], None]
 
@@ -76,7 +76,7 @@ def descriptor_shortage(connections: int) -> str:
     if os.name != "posix":  # pragma: no cover
         return ""
     _, limit = set_limit()
-    if limit < 0 or connections <= (room := connections_within(limit)):
+    if limit < 0 or connections <= (room := max_connections_for(limit)):
         return ""
     return f"--connections: takes at most {room} (limit of open files: {limit}), not {connections}"
 

@@ -160,6 +160,13 @@ PRIVATE_NAMES = (
         )
         for name in ("dataBuffer", "_tempDataBuffer", "_writeDisconnecting")
     ),
+    PrivateName(
+        "twisted.internet.tcp._SocketCloser",
+        "_shouldShutdown",
+        "A UNIX socket that other processes listen on, too, must not be shut down when one of them closes it.",
+        "none; Twisted sets it for TCP sockets that it adopts",
+        "echoreply.net.unix_sockets.AdoptedUNIXPort",
+    ),
     # Twisted: reactors
     PrivateName(
         "twisted.internet.base.ReactorBase",
@@ -205,7 +212,7 @@ PRIVATE_NAMES = (
             name,
             reason,
             "an attribute of our own",
-            "echoreply.server.workers.supervisor.Workers",
+            "echoreply.server.workers.supervisor.Supervisor",
         )
         for name, reason in (
             ("_clock", "Tells the time as ProcessMonitor does, for the start times that it compares."),

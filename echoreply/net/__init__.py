@@ -1,1 +1,1 @@
-"""A part of the house."""
+"""Sockets, listening addresses, timers and limits of the system: what lies between it and the protocols."""

@@ -1,9 +1,11 @@
-"""The bindings on which clients come in, each of which can be taken or not."""
+"""Bindings: a binding is a listening address with the factory that serves it, ready to be opened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
+from typing import TypeVar
 
 from attrs import Factory, frozen
 from twisted.internet.defer import Deferred, succeed
@@ -13,14 +15,16 @@ from twisted.internet.interfaces import IListeningPort
 from echoreply.net.errors import CannotListen
 from echoreply.net.listener import Listener
 
+T = TypeVar("T")
+
 
 @contextmanager
-def listening_on(where: str) -> Iterator[None]:
+def report_listen_errors(where: str) -> Iterator[None]:
     """
-    Name the address in whatever goes wrong.
+    Turn whatever keeps the server from listening into an error that names the address.
 
-    @param where: the address as people know it.
-    @raise CannotListen: something has.
+    @param where: the address as the user wrote it.
+    @raise CannotListen: the block has raised an error.
     """
     try:
         yield
@@ -30,50 +34,79 @@ def listening_on(where: str) -> Iterator[None]:
         cause = error
     else:
         return
-    # Those that Python makes itself have a text only.
+    # An OSError that Python raises by itself has a text only.
     reason = (isinstance(cause, OSError) and cause.strerror) or cause
     raise CannotListen(f"cannot listen on {where}: {reason}") from None
 
 
-def nothing_to_settle() -> Deferred[None]:
-    """Wait for nothing."""
+def finish_at_once() -> Deferred[None]:
+    """Return a Deferred that has fired: every accepted client is known to the factory at once."""
     return succeed(None)
+
+
+class SocketOwner(Enum):
+    """
+    The process that has opened a listening socket. It removes the file of a UNIX socket.
+
+    The clients in the queue of a socket belong to the next server if the owner keeps the socket open for it.
+    """
+
+    PROCESS = auto()
+    """This process."""
+    SUPERVISOR = auto()
+    """The supervisor of worker processes, which closes the socket when the server stops."""
+    SERVICE_MANAGER = auto()
+    """A service manager such as systemd, which keeps the socket open for the next server."""
 
 
 @frozen
 class Binding:
     """
-    A way in.
+    A listening address with the factory that serves it.
 
-    @ivar where: where it is, as people know it.
-    @ivar open: listens there. It has listened or failed when it returns: an address needs no looking up.
-    @ivar listener: what clients who come on it know as theirs.
-    @ivar passed_on: whether somebody else will go on to listen with the same socket. Then those who wait in its queue
-        when the server stops are theirs.
-    @ivar settle: waits, once it no longer listens, until the factory has been told of all clients who have come.
-    @ivar reload: reads the files again that it was made of, if any, and logs the result.
+    @ivar where: the address as the user wrote it.
+    @ivar open: starts to listen. The Deferred has fired when it is returned: no address needs a lookup.
+    @ivar listener: describes the address to observers.
+    @ivar owner: the process that has opened the socket.
+    @ivar finish_accepting: waits, once the port is closed, until the factory knows every client that was accepted.
+    @ivar reload: reads the files of this binding again and logs the result; nothing if there are none.
     """
 
     where: str
     open: Callable[[], Deferred[IListeningPort]]
     listener: Listener = Factory(Listener)
-    passed_on: bool = False
-    settle: Callable[[], Deferred[None]] = nothing_to_settle
+    owner: SocketOwner = SocketOwner.PROCESS
+    finish_accepting: Callable[[], Deferred[None]] = finish_at_once
     reload: Callable[[], object] | None = None
 
     def listen(self) -> IListeningPort:
         """
-        Listen, and let the listener know where.
+        Listen, and set the listener's address.
 
-        @raise CannotListen: it can't be.
+        @raise CannotListen: the address is in use or not available.
         """
-        ports: list[IListeningPort] = []
-        failures: list[Exception] = []
-        with listening_on(self.where):
-            self.open().addCallbacks(ports.append, lambda failure: failures.append(failure.value))
-            for failure in failures:
-                raise failure
-            if not ports or not IListeningPort.providedBy(ports[0]):
-                raise ValueError("this kind of endpoint gives no port, or not at once")
-        self.listener.host = ports[0].getHost()
-        return ports[0]
+        with report_listen_errors(self.where):
+            port = result_now(self.open())
+            if not IListeningPort.providedBy(port):
+                raise ValueError(NO_PORT)
+        self.listener.host = port.getHost()
+        return port
+
+
+NO_PORT = "this kind of endpoint gives no port, or not at once"
+
+
+def result_now(deferred: Deferred[T]) -> T:
+    """
+    Return the result of a Deferred that has fired, or raise its error.
+
+    @raise ValueError: it has not fired.
+    """
+    results: list[T] = []
+    failures: list[Exception] = []
+    deferred.addCallbacks(results.append, lambda failure: failures.append(failure.value))
+    for failure in failures:
+        raise failure
+    if not results:
+        raise ValueError(NO_PORT)
+    return results[0]

@@ -1,8 +1,9 @@
-"""Where a server listens: on all addresses at once, on one, or wherever a Twisted endpoint does."""
+"""Server endpoints: all addresses at once, one address, or whatever a Twisted endpoint description says."""
 
 from __future__ import annotations
 
 import os
+import socket
 
 from attrs import frozen
 from twisted.internet.abstract import isIPv6Address
@@ -21,33 +22,39 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from echoreply.native.private_names import parse_endpoint
-from echoreply.net.sockets import BACKLOG, FreshUNIXEndpoint, adopt, listening_sockets
+from echoreply.net.sockets import BACKLOG, AdoptedServerEndpoint, adopt, listening_sockets
+from echoreply.net.unix_sockets import FreshUNIXEndpoint
 
 if (passed := os.environ.get("LISTEN_FDS", "")).isdigit():
-    # Twisted reads these when its endpoints are imported, and takes no sockets that have no names, as some pass them.
-    # sd_listen_fds_with_names(3) says what they are called then.
+    # Twisted reads these variables when its endpoints are imported, and ignores sockets without names, which some
+    # service managers pass. Their name is then the default of sd_listen_fds_with_names(3).
     os.environ.setdefault("LISTEN_FDNAMES", ":".join(["unknown"] * int(passed)))
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
 
 _BACKLOG = {"backlog": BACKLOG}
 _DEFAULTS: dict[str, dict[str, int]] = {
     "tcp": _BACKLOG,
     "tcp4": _BACKLOG,
     "tcp6": _BACKLOG,
-    # Twisted's lock knows a process by its number only, which another may have by now.
+    # Twisted's lock file names a process by its id, which another process may have by now.
     "unix": {**_BACKLOG, "lockfile": 0},
 }
-"""What is said of an endpoint if a person says nothing."""
+"""Default arguments of endpoints, by their kind."""
 
 
 class IServerReactor(IReactorCore, IReactorFromThreads, IReactorSocket, IReactorTCP, IReactorTime):
-    """What a server needs of a reactor."""
+    """The interfaces that a server needs of a reactor."""
 
 
 @implementer(IStreamServerEndpoint)
 @frozen
 class DualStackServerEndpoint:
-    """Listens on every address of the machine, with one socket: L{listening_sockets}."""
+    """Listens on every address of the machine with one socket: L{listening_sockets}."""
 
     _reactor: IServerReactor
     _port: int
@@ -66,7 +73,7 @@ class DualStackServerEndpoint:
 
 
 def server_endpoint(reactor: IServerReactor, interface: str, port: int) -> IStreamServerEndpoint:
-    """Give the endpoint that listens on an IP address, or on all of them if C{interface} is empty."""
+    """Return the endpoint of a TCP port on one IP address, or on all of them if C{interface} is empty."""
     if not interface:
         return DualStackServerEndpoint(reactor, port)
     kind = TCP6ServerEndpoint if isIPv6Address(interface) else TCP4ServerEndpoint
@@ -75,33 +82,37 @@ def server_endpoint(reactor: IServerReactor, interface: str, port: int) -> IStre
 
 def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
     """
-    Give the endpoint that is described as Twisted describes endpoints, with defaults of ours.
+    Return the endpoint of a description as in L{twisted.internet.endpoints.serverFromString}, with our defaults.
 
-    @raise ValueError: it describes none. The text says why, for people.
+    @raise ValueError: the description is wrong. The text says why, for people.
     """
     kind = path = ""
     try:
         (kind, *positional), named = parse_endpoint(description)
-        # Who goes on without names says all of it.
+        # A third positional argument would clash with the defaults.
         for name, value in _DEFAULTS.get(kind, {}).items() if len(positional) < 3 else ():
             if name not in named:
                 description += f":{name}={value}"
         if kind == "unix":
             path = [*positional, named.get("address", "")][0]
             if not path:
-                # To the system it would be one of its own choice.
+                # Linux would choose a path itself.
                 raise ValueError("unix takes the path of a socket")
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        if isinstance(endpoint, AdoptedStreamServerEndpoint):
+            passed = socket.socket(fileno=endpoint.fileno)
+            passed.setblocking(False)
+            return AdoptedServerEndpoint(reactor, passed)
     except (IndexError, KeyError):
         raise ValueError("no such socket was passed to this process") from None
     except ImportError:
         raise ValueError(f"{kind} needs pyOpenSSL, which is not installed") from None
     except NameError:
-        # As Twisted's parsers end that look for its TLS, which can't be imported without that.
+        # Raised by parsers of Twisted that use its TLS, which can't be imported without pyOpenSSL.
         raise ValueError(f"{kind} needs pyOpenSSL, which is not installed; ssl needs nothing") from None
     except TypeError:
         raise ValueError(f"{kind} takes other arguments: see Twisted's endpoints") from None
     except Exception as error:
-        # An endpoint's parser may be anybody's, and says what it does not take in any way.
+        # Third-party parsers raise any exception for a wrong argument.
         raise ValueError(str(error)) from None
     return FreshUNIXEndpoint(endpoint, path) if path else endpoint

@@ -1,11 +1,11 @@
-"""What keeps a server from starting."""
+"""Errors that keep a server from starting."""
 
 from __future__ import annotations
 
 
 class CannotStart(Exception):  # noqa: N818
-    """Something that a person has to put right. The text says what, for people, in a line."""
+    """A start-up error that the user can correct. Its text is one line, for people."""
 
 
 class CannotListen(CannotStart):
-    """An address is taken, not ours to take, or none. The text says which and why, for people, in a line."""
+    """An address is in use, not available, or invalid. The text names it and says why, in one line."""

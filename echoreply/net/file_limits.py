@@ -1,4 +1,4 @@
-"""File descriptors: how many there may be, and what to do when there are none."""
+"""The limit on open files of this process, and the number of connections that it leaves room for."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ except ImportError:  # pragma: no cover  # Windows
     resource = None  # type: ignore[assignment]
 
 RESERVE = 64
-"""Descriptors that are kept for other things than accepted clients: files, the reactor, clients that are refused."""
+"""Descriptors that are reserved for other things than accepted clients: files, the reactor, refused clients."""
 
-MOST_LOOKING = 150
-"""Descriptors that are kept for who looks at the web site, if there is one; no more are let in there."""
-
+MAX_WEB_CONNECTIONS = 150
+"""Connections that the web site accepts at most. Their descriptors are reserved if there is a web site."""
 
 SELECTABLE = 1024
 """Descriptors that select(2) can wait for: FD_SETSIZE."""
 
-
 _OPEN_MAX = 10240
-"""What macOS takes for a limit where it says that there is none: setrlimit(2) there, under COMPATIBILITY."""
+"""The highest limit that macOS accepts where it reports none: setrlimit(2) there, under COMPATIBILITY."""
 
 
 def set_limit(*wanted: int) -> tuple[int, int]:
     """
     Set this process's limit on open files: getrlimit(2), RLIMIT_NOFILE.
 
-    @param wanted: the limits that are wanted, the best first; without one, it is raised as far as it may.
-    @return: the limit before and now.
+    @param wanted: limits to try, the best first; without one, the limit is raised as far as the system allows.
+    @return: the limit before, and the limit now.
     """
     before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limit in (*wanted, hard, max(before, _OPEN_MAX)):
@@ -40,10 +38,10 @@ def set_limit(*wanted: int) -> tuple[int, int]:
     return before, now
 
 
-def connections_within(limit: int, others: int = 0) -> int:
+def max_connections_for(limit: int, reserved: int = 0) -> int:
     """
-    Give how many connections a limit on open files has room for, beside what else a server needs.
+    Return the number of connections that a limit on open files leaves room for.
 
-    @param others: connections of another kind, such as those of whoever looks at it.
+    @param reserved: descriptors for connections of another kind, such as those of the web site.
     """
-    return max(limit - RESERVE - others, limit // 2)
+    return max(limit - RESERVE - reserved, limit // 2)

@@ -1,4 +1,4 @@
-"""A listener: an address that the server listens on, and the layers between its transport and messages."""
+"""A listener: a listening address of the server, and the layers between its transport and the messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from echoreply.net.addresses import format_address
 
 
 class Layer(Enum):
-    """What is spoken below messages, beside TCP."""
+    """A protocol that a listener speaks below messages, beside TCP."""
 
     PROXY = "PROXY"
     TLS = "TLS"
@@ -22,9 +22,9 @@ class Layer(Enum):
 @define(eq=False)
 class Listener:
     """
-    An address that the server listens on.
+    A listening address, as logs, metrics and connections refer to it. It holds no socket.
 
-    @ivar layers: what is spoken there below messages, from the lowest on, beside TCP.
+    @ivar layers: the layers below messages, from the lowest on, beside TCP.
     @ivar host: the address; set before the first client is accepted.
     """
 
@@ -33,12 +33,12 @@ class Listener:
 
     @property
     def name(self) -> str:
-        """The address, as people write it."""
+        """The address as text; empty before it is known."""
         return format_address(self.host) if self.host else ""
 
     @property
     def over(self) -> str:
-        """The layers, as people say it, such as C{PROXY and TLS}."""
+        """The layers as text, such as C{PROXY and TLS}."""
         return " and ".join(layer.value for layer in self.layers)
 
     @property

@@ -1,173 +1,120 @@
-"""Sockets that serve a port: one for a process, or several that share it, one for each process."""
+"""Sockets on ports: one for a process, or several that share a port, one for each process."""
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
-import stat
-from contextlib import suppress
 from typing import Any, cast
 
 from attrs import frozen
-from twisted.internet import tcp, unix
 from twisted.internet.abstract import isIPv6Address
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorSocket, IStreamServerEndpoint
-from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from echoreply.net.unix_sockets import AdoptedUNIXPort
 
 BACKLOG = 65535
 """Connections that may wait to be accepted; the kernel takes less where its own limit is lower, as it mostly is."""
 
 
-def listening_sockets(interface: str, port: int, count: int = 1) -> list[socket.socket]:
+def listening_sockets(
+    interface: str, port: int, count: int = 1, backlog: int = BACKLOG, *, one_family: bool = True
+) -> list[socket.socket]:
     """
-    Listen on a port; with several sockets by SO_REUSEPORT: socket(7). The kernel gives each its share of the clients.
+    Listen on a TCP port; with several sockets by SO_REUSEPORT: socket(7). The kernel divides the clients among them.
 
     @param interface: an IP address; if empty, all of the machine, IPv6 and IPv4 by one socket (RFC 3493, 5.3), so that
         port 0 is the same port in both; on a machine without IPv6, IPv4 alone.
     @param port: if 0, a free one.
-    @raise CannotListenError: the address is taken, also by another server that would share it, or not ours to take.
+    @param one_family: whether C{::} is IPv6 alone. Otherwise the system decides, as for Twisted's endpoints.
+    @raise CannotListenError: the address is in use, also by another server that would share it, or not available.
     """
-    return _sockets(socket.SOCK_STREAM, interface, port, count)
+    sockets = _bound_sockets(socket.SOCK_STREAM, interface, port, count, one_family=one_family)
+    try:
+        for bound in sockets:
+            bound.listen(backlog)
+    except OSError as error:
+        raise _closed_with_error(sockets, interface, port, error) from None
+    return sockets
 
 
-def datagram_socket(interface: str, port: int) -> socket.socket:
+def datagram_sockets(interface: str, port: int, count: int = 1) -> list[socket.socket]:
     """
-    Give a UDP socket, bound as L{listening_sockets} binds its own.
+    Bind a UDP port as L{listening_sockets} does. Among several sockets, a peer's address and port choose one.
 
-    @raise CannotListenError: the address is taken, or not ours to take.
+    @raise CannotListenError: the address is in use or not available.
     """
-    (bound,) = _sockets(socket.SOCK_DGRAM, interface, port, 1)
-    return bound
+    return _bound_sockets(socket.SOCK_DGRAM, interface, port, count, one_family=True)
 
 
-def _sockets(kind: socket.SocketKind, interface: str, port: int, count: int) -> list[socket.socket]:
+def _bound_sockets(
+    kind: socket.SocketKind, interface: str, port: int, count: int, *, one_family: bool
+) -> list[socket.socket]:
     both = not interface and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both or isIPv6Address(interface) else socket.AF_INET
-    listeners: list[socket.socket] = []
+    sockets: list[socket.socket] = []
     try:
         address = _socket_address(interface, port, family, kind)
         for _ in range(count):
-            listener = socket.socket(family, kind)
-            listeners.append(listener)
-            listener.setblocking(False)
+            bound = socket.socket(family, kind)
+            sockets.append(bound)
+            bound.setblocking(False)
             if os.name == "posix" and kind == socket.SOCK_STREAM:
-                # Otherwise this would let two servers have one port.
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
-            # The first one begins to share when the port is its own: another server's would let it in otherwise.
-            if len(listeners) > 1:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind(address)
+                # For UDP, and on Windows, this would let two servers have one port.
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6 and (both or one_family):
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+            # The first socket shares only once it has the port: otherwise it could share that of another server.
+            if len(sockets) > 1:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            bound.bind(address)
             if count > 1:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            address = listener.getsockname()
-        if kind == socket.SOCK_STREAM:
-            for listener in listeners:
-                listener.listen(BACKLOG)
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            address = bound.getsockname()
     except OSError as error:
-        for listener in listeners:
-            listener.close()
-        # Python's text, or the resolver's, may name the address once more.
-        raise CannotListenError(interface, port, OSError(error.errno, os.strerror(error.errno or 0))) from None
-    return listeners
+        raise _closed_with_error(sockets, interface, port, error) from None
+    return sockets
+
+
+def _closed_with_error(sockets: list[socket.socket], interface: str, port: int, error: OSError) -> CannotListenError:
+    """Close the sockets, and return the error to raise. Python's own text may name the address a second time."""
+    for bound in sockets:
+        bound.close()
+    if isinstance(error, socket.gaierror):
+        return CannotListenError(interface, port, error)
+    return CannotListenError(interface, port, OSError(error.errno, os.strerror(error.errno or 0)))
 
 
 def _socket_address(interface: str, port: int, family: int, kind: int) -> Any:  # noqa: ANN401  # as the socket module has it
     if not interface:
         return ("", port)
-    ((_, _, _, _, address),) = socket.getaddrinfo(interface, port, family, kind, flags=socket.AI_NUMERICHOST)
-    return address
+    # An endpoint's interface may be a name.
+    return socket.getaddrinfo(interface, port, family, kind)[0][4]
 
 
-def adopt(reactor: IReactorSocket, listener: socket.socket, factory: IProtocolFactory) -> IListeningPort:
-    """Have a reactor listen with a socket that listens already, by a descriptor of its own: this one is closed."""
-    with listener:
-        return reactor.adoptStreamPort(listener.fileno(), listener.family, cast(Any, factory))
-
-
-def mind_file(port: unix.Port, *, keep: bool) -> None:
-    """
-    Have the port of a UNIX socket remove its file when it closes only if that is still its own.
-
-    Twisted's removes what is there, and never closes if it can't.
-
-    @param keep: whether the file is not ours to remove at all.
-    """
-    path: str = port.getHost().name
-    made = _identity(path)
-    remove_and_close = port.connectionLost
-
-    def close(reason: Failure) -> None:
-        if not keep and _identity(path) == made:
-            # Who was root when it was made may not be any more.
-            with suppress(OSError):
-                remove_and_close(reason)  # type: ignore[no-untyped-call]
-                return
-        tcp.Port.connectionLost(port, reason)
-
-    port.connectionLost = close  # type: ignore[method-assign]  # for one port, whoever made it
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-@implementer(IStreamServerEndpoint)
-@frozen
-class FreshUNIXEndpoint:
-    """
-    Listens on a UNIX socket, whose file may have been left by somebody who is no more.
-
-    @param path: the file.
-    """
-
-    _endpoint: IStreamServerEndpoint
-    _path: str
-
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """
-        Listen.
-
-        @return: the port, or a failure with L{CannotListenError}, also if somebody listens there.
-        """
-        try:
-            self._remove_stale_socket()
-        except OSError as error:
-            return fail(CannotListenError(None, self._path, error))
-        return self._endpoint.listen(protocolFactory)
-
-    def _remove_stale_socket(self) -> None:
-        if not os.path.exists(self._path) or not stat.S_ISSOCK(os.stat(self._path).st_mode):
-            return
-        with socket.socket(socket.AF_UNIX) as probe:
-            # Who listens, but has no room in the queue, is there, too.
-            probe.setblocking(False)
-            with suppress(BlockingIOError):
-                if probe.connect_ex(self._path) == errno.ECONNREFUSED:
-                    os.unlink(self._path)
+def adopt(reactor: IReactorSocket, listening: socket.socket, factory: IProtocolFactory) -> IListeningPort:
+    """Have a reactor accept from a socket that listens already, and that belongs to the port from now on."""
+    if listening.family not in (socket.AF_INET, socket.AF_INET6):
+        port = AdoptedUNIXPort(reactor, listening, factory)
+        port.startListening()
+        return port
+    with listening:  # The reactor duplicates it.
+        return reactor.adoptStreamPort(listening.fileno(), listening.family, cast(Any, factory))
 
 
 @implementer(IStreamServerEndpoint)
 @frozen
 class AdoptedServerEndpoint:
     """
-    Listens with a socket that listens already.
+    Listens on a socket that listens already.
 
-    @param descriptor: the socket's.
+    @ivar socket: the socket.
     """
 
     _reactor: IReactorSocket
-    _descriptor: int
+    socket: socket.socket
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen."""
-        return succeed(adopt(self._reactor, socket.socket(fileno=self._descriptor), protocolFactory))
+        return succeed(adopt(self._reactor, self.socket, protocolFactory))

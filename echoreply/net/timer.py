@@ -1,4 +1,4 @@
-"""A timer that is started over and over."""
+"""A timer that can be restarted and stopped at little cost."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 class Timer:
     """
-    Calls C{expired} when C{seconds} have passed since it was last started, unless it was stopped.
+    Calls C{expired} C{seconds} after it was last started, unless it was stopped meanwhile.
 
-    @param clock: where time comes from.
+    @param clock: schedules the call, such as the reactor.
     """
 
     __slots__ = ("_call", "_clock", "_expired", "_seconds")
@@ -23,14 +23,14 @@ class Timer:
         self._call: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Begin to count, or begin again."""
+        """Start the timer, or restart it if it is running."""
         if self._call:
             self._call.reset(self._seconds)
         else:
             self._call = self._clock.callLater(self._seconds, self._expire)
 
     def stop(self) -> None:
-        """Stop counting, if it was."""
+        """Stop the timer if it is running."""
         if self._call:
             self._call.cancel()
             self._call = None

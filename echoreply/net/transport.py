@@ -1,4 +1,4 @@
-"""Transports: what both ends need of them, and what the kernel knows of them."""
+"""TCP transports: their interfaces, socket options, and the kernel's receive and send queues."""
 
 from __future__ import annotations
 
@@ -26,44 +26,46 @@ except ImportError:  # pragma: no cover  # Windows
 
 
 class IDuplexTransport(ITCPTransport, IConsumer, IPushProducer):
-    """What a TCP transport is: the consumer of its protocol's bytes, and the producer of its peer's."""
+    """A TCP transport: the consumer of its protocol's bytes, and the producer of its peer's."""
 
-    bufferSize: int = Attribute("Bytes that it reads at once, and holds to be written before it pauses its producer.")
+    bufferSize: int = Attribute(
+        "Bytes that it reads at once, and that it buffers for writing before it pauses its producer."
+    )
 
 
 class IRecordTransport(Interface):
-    """A transport whose bytes on the wire are not those that its protocol receives, as under TLS."""
+    """A transport whose bytes on the wire are not the bytes that its protocol receives, as with TLS."""
 
-    taken: int = Attribute("Bytes read so far, as they were on the wire.")
+    taken: int = Attribute("Bytes read so far, counted on the wire.")
 
 
 class ISecureTransport(Interface):
-    """A transport that knows who the peer is once C{handshakeCompleted} has been called."""
+    """A transport with a handshake: it calls C{handshakeCompleted} once it knows its peer."""
 
-    tls: TLSDetails = Attribute("What the handshake has led to.")
+    tls: TLSDetails = Attribute("The result of the handshake.")
 
 
 _TCP_OPTIONS = {
     "TCP_NODELAY": 1,
     "TCP_KEEPIDLE": 60,
-    "TCP_KEEPALIVE": 60,  # what macOS calls the one before
+    "TCP_KEEPALIVE": 60,  # macOS's name of TCP_KEEPIDLE
     "TCP_KEEPINTVL": 15,
     "TCP_KEEPCNT": 4,
     "TCP_NOTSENT_LOWAT": 65536,
 }
 """
-After the first, for keep-alive: seconds of quiet before a peer is asked whether it is still there, between questions,
-and how many are asked. At last, the bytes that wait in the kernel before it takes no more, beside those on their way.
+Socket options of connections. Keep-alive: seconds of silence before the first probe, seconds between probes, and the
+number of probes. TCP_NOTSENT_LOWAT: unsent bytes in the kernel's buffer above which it takes no more.
 """
 
 
 def prepare(listener: socket.socket) -> None:
     """
-    Set what a reply server wants of connections, as far as the system lets it be set for one socket: tcp(7).
+    Set the options of connections on their listening socket, from which they inherit them: tcp(7).
 
-    It is set for the listening socket, whose connections inherit it. Replies are not held back (RFC 9293, 3.7.4), a
-    vanished peer is noticed in two minutes (3.8.4), and one that does not read fills little of the kernel's memory,
-    which others need. A socket of another family has nothing of this.
+    Replies are not delayed (RFC 9293, 3.7.4), a vanished peer is detected within two minutes (3.8.4), and a slow
+    reader takes little of the kernel's memory. Options that the system lacks are skipped, and all of them for sockets
+    that are not TCP.
     """
     if listener.family not in (socket.AF_INET, socket.AF_INET6):
         return
@@ -75,58 +77,58 @@ def prepare(listener: socket.socket) -> None:
 
 class PromptServer(tcp.Server):
     """
-    A reactor's connection that writes at once what there is room for.
+    A reactor's connection that writes at once, as far as the kernel has room.
 
-    Twisted's own first has the reactor ask whether there is room, which there is for nearly every reply, and takes it
-    back afterwards: that costs more system calls than the reply.
+    Twisted's own first registers with the reactor for writing, and unregisters afterwards: that costs more system
+    calls than the reply, and there is nearly always room.
     """
 
     def write(self, data: bytes) -> None:
-        """Write, now or as soon as there is room."""
+        """Write now, or buffer what the kernel has no room for."""
         if self.connected and not (self.dataBuffer or self._tempDataBuffer or self._writeDisconnecting):
             sent = self.writeSomeData(data)
             if sent == len(data):
                 return
             if isinstance(sent, int):
                 data = data[sent:]
-        # The rest; or all of it, so that the reactor finds out what is wrong.
+        # The rest; after an error all of it, so that the reactor meets the error again and handles it.
         super().write(data)  # type: ignore[no-untyped-call]
 
 
 def is_secure(transport: ITransport) -> bool:
-    """Tell whether there is a handshake before the first message."""
+    """Return whether a transport has a handshake before the first message."""
     return ISecureTransport.providedBy(transport) or ISSLTransport.providedBy(transport)
 
 
 def taken(transport: ITransport, received: int) -> int:
     """
-    Count the bytes that were read, in such bytes as L{unread} counts.
+    Return the number of bytes read so far, counted as L{unread} counts them.
 
-    @param received: how many the protocol has received.
+    @param received: the bytes that the protocol has received.
     """
     return transport.taken if IRecordTransport.providedBy(transport) else received
 
 
 def unread(transport: ITransport) -> int:
     """
-    Count the bytes that wait in a transport's receive queue: FIONREAD, tcp(7).
+    Return the number of bytes in a transport's receive queue: FIONREAD, tcp(7).
 
-    @return: 0 where that can't be known: on Windows, and for transports that are no plain socket.
+    @return: 0 where it can't be known: on Windows, and for transports without a plain socket.
     """
     return _ask_queue(transport, "FIONREAD")
 
 
 def unsent(transport: ITransport) -> int:
     """
-    Count the bytes in a transport's send queue that the peer has not acknowledged: SIOCOUTQ, tcp(7).
+    Return the number of bytes in a transport's send queue that the peer has not acknowledged: SIOCOUTQ, tcp(7).
 
-    @return: 0 where that can't be known: outside Linux, and for transports that are no plain socket.
+    @return: 0 where it can't be known: outside Linux, and for transports without a plain socket.
     """
     return _ask_queue(transport, "TIOCOUTQ")
 
 
 def at_end(transport: ITransport) -> bool:
-    """Tell whether all has been read, and the peer's FIN or reset has arrived and is next."""
+    """Return whether everything has been read, and the peer's FIN or reset comes next."""
     handle = _socket_of(transport)
     if handle is None:
         return False
@@ -149,7 +151,7 @@ def _ask_queue(transport: ITransport, request: str) -> int:
         return 0
     try:
         answer = fcntl.ioctl(handle, getattr(termios, request), bytes(4))
-    except OSError:  # pragma: no cover  # A system that answers this for terminals only.
+    except OSError:  # pragma: no cover  # The system supports this for terminals only.
         return 0
     count: int = struct.unpack("i", answer)[0]
     return count

@@ -1,4 +1,4 @@
-"""Taken out of echoreply.server.datagrams."""
+"""A UDP port for a protocol that answers each datagram while it receives it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,16 @@ from twisted.internet.protocol import DatagramProtocol
 from echoreply.native.private_names import use_bound_socket
 
 AT_ONCE = 256
-"""Datagrams that are answered in a turn of the reactor, before others get theirs."""
-
+"""Datagrams that are received in one turn of the reactor, before other sockets get their turn."""
 
 _LONGEST = 65535
 
-
-# How to ask to which address each datagram was sent: RFC 3542, 6.1, and IP_PKTINFO of ip(7), for which Python has no
-# name. Other systems take no such address for an IPv4 peer of an IPv6 socket.
+# The socket option that tells the destination address of each datagram: RFC 3542, 6.1, and IP_PKTINFO of ip(7), which
+# Python has no name for. Other systems than Linux take no such address for an IPv4 peer of an IPv6 socket.
 _PACKET_INFO: dict[int, tuple[int, int]] = {}
 if sys.platform == "linux":
     _PACKET_INFO[socket.AF_INET6] = socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO
     _PACKET_INFO[socket.AF_INET] = socket.IPPROTO_IP, 8
-
 
 _Control = tuple[int, int, bytes]
 
@@ -34,17 +31,17 @@ class DatagramPort(udp.Port):
     """
     A UDP port for a protocol that replies to a datagram while it receives it, or not at all.
 
-    Unlike Twisted's, it replies from the address that was asked (on Linux; RFC 1122, 4.1.3.5), knows the link of an
-    IPv6 link-local peer (RFC 4007, 6), reads no more at once than so many datagrams, be they empty, and goes on
-    whatever the system says to a read.
+    Unlike Twisted's port, it replies from the address that the datagram was sent to (on Linux; RFC 1122, 4.1.3.5),
+    keeps the link of an IPv6 link-local peer (RFC 4007, 6), bounds the datagrams of a turn, also empty ones, and
+    survives every error of a read.
 
-    @param bound: a socket that does not block. It is the port's from now on.
+    @param bound: a bound socket that does not block. The port owns it from now on.
     """
 
     def __init__(self, reactor: IReactorFDSet, protocol: DatagramProtocol, bound: socket.socket) -> None:
         host = bound.getsockname()[0]
         super().__init__(None, protocol, interface=host, reactor=reactor)  # type: ignore[no-untyped-call]
-        # As one that is adopted.
+        # Twisted sets this for a socket that it adopts.
         use_bound_socket(self, bound)
         self._asked: list[_Control] = []
         self._control_size = 0
@@ -53,12 +50,12 @@ class DatagramPort(udp.Port):
             self._control_size = socket.CMSG_SPACE(20)
 
     def doRead(self) -> None:
-        """Have datagrams answered."""
+        """Answer the datagrams of one turn of the reactor."""
         self.answer_waiting(AT_ONCE)
 
     @property
     def asked(self) -> str:
-        """The IP address that the datagram was sent to which is being received; empty if that is not known."""
+        """The IP address that the current datagram was sent to; empty if the system does not tell."""
         for level, _, info in self._asked:
             if level == socket.IPPROTO_IPV6:
                 return socket.inet_ntop(socket.AF_INET6, info[:16])
@@ -66,7 +63,7 @@ class DatagramPort(udp.Port):
         return ""
 
     def answer_waiting(self, at_most: int) -> None:
-        """Have the datagrams answered that have arrived."""
+        """Answer datagrams that have arrived, at most so many."""
         for _ in range(at_most):
             try:
                 if self._control_size:
@@ -75,15 +72,15 @@ class DatagramPort(udp.Port):
                 else:
                     datagram, peer = self.socket.recvfrom(_LONGEST)
             except OSError:
-                # There are no more or, on some systems, one of our own could not be delivered, of which this tells.
+                # There are no more; or, on some systems, this reports that an earlier reply could not be delivered.
                 return
             self.protocol.datagramReceived(datagram, peer)
 
     def write(self, datagram: bytes, addr: Any = None) -> None:  # noqa: ANN401
         """
-        Send a reply to the datagram that is being received.
+        Send a reply to the current datagram.
 
-        @raise OSError: the system does not.
+        @raise OSError: the system can't send it.
         """
         if self._asked:
             self.socket.sendmsg([datagram], self._asked, 0, addr)
@@ -93,10 +90,10 @@ class DatagramPort(udp.Port):
 
 def _as_source(level: int, kind: int, info: bytes) -> _Control:
     """
-    Make of where a datagram was sent, where its reply is sent from.
+    Turn the destination address of a datagram into the source address of its reply.
 
-    The interface is left to routing: replies may go another way. An address that is not ours alone, such as a
-    broadcast one, is none to reply from, and the system refuses to, so a datagram can't be answered by many.
+    Routing chooses the interface: replies may take another way. The system refuses to send from an address that
+    several machines have, such as a broadcast address, so many servers never answer one datagram.
     """
     if level == socket.IPPROTO_IPV6:
         return level, kind, info[:16] + bytes(4)

@@ -7,7 +7,7 @@ from time import time
 
 from attrs import frozen
 
-from echoreply.core.connection_info import Address, ConnectionInfo, Ports
+from echoreply.core.connection_info import Address, ConnectionInfo, PortNumbers
 from echoreply.core.framing import Block
 from echoreply.core.quoting import quote
 from echoreply.core.replies import Replies
@@ -37,7 +37,7 @@ def dry_run(script: Script, replies: Replies, max_message: int, messages: Iterab
 
     @param messages: with their terminators. After one that ends the connection, the next begins another.
     """
-    responder = Responder(script=script, replies=replies, ports=Ports(), seconds=time, report=lambda _fault: None)
+    responder = Responder(script=script, replies=replies, ports=PortNumbers(), seconds=time, report=lambda _fault: None)
     greeting = [_outcome(responder.greeting(_CLIENT))] if script.greeting else []
     yield from greeting
     count = 0

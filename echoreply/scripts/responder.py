@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from attrs import field, frozen
 
-from echoreply.core.connection_info import ConnectionInfo, Ports
+from echoreply.core.connection_info import ConnectionInfo, PortNumbers
 from echoreply.core.replies import Replies, error_line
 from echoreply.scripts.conversation import Answer
 from echoreply.scripts.script import GREETING, REPLY, Script
@@ -30,7 +30,7 @@ class Responder:
 
     _script: Script
     _replies: Replies
-    _ports: Ports
+    _ports: PortNumbers
     _seconds: Callable[[], float]
     _report: Callable[[str], object]
     _reported: set[str] = field(init=False, factory=set)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time
 
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.conversation import Rules
 from echoreply.core.defaults import DEFAULT_MAX_MESSAGE
 from echoreply.core.framing import Framing, MakesFramers
@@ -21,7 +21,7 @@ def rules_of_script(
     *,
     framing: MakesFramers | None = None,
     max_message: int = DEFAULT_MAX_MESSAGE,
-    ports: Ports | None = None,
+    ports: PortNumbers | None = None,
     seconds: Callable[[], float] = time,
     report: Callable[[str], object] = lambda _fault: None,
 ) -> Rules:
@@ -38,7 +38,7 @@ def rules_of_script(
     @param report: called with the error when a reply can't be rendered; once for each rule.
     """
     replies = replies or Replies()
-    responder = Responder(script=script, replies=replies, ports=ports or Ports(), seconds=seconds, report=report)
+    responder = Responder(script=script, replies=replies, ports=ports or PortNumbers(), seconds=seconds, report=report)
     framing = framing or script.framing or Framing.AUTO
     greeting = responder.greet if script.greeting else None
     prefix = script.constant_prefix(replies.prefix)

@@ -22,7 +22,7 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.parser import Parser
 from jinja2.sandbox import SandboxedEnvironment
 
-from echoreply.core.connection_info import Address, ConnectionInfo, Ports, TLSDetails
+from echoreply.core.connection_info import Address, ConnectionInfo, PortNumbers, TLSDetails
 
 
 @define
@@ -38,7 +38,7 @@ class TemplateContext:
     """
 
     connection_info: ConnectionInfo
-    ports: Ports
+    ports: PortNumbers
     prefix: bytes
     now: Callable[[], datetime]
     message: bytes = b""
@@ -83,7 +83,7 @@ _PARTS: dict[str, Collection[str]] = {
     "peer": Address.__annotations__,
     "host": Address.__annotations__,
     "tls": TLSDetails.__annotations__,
-    "ports": Ports.__annotations__,
+    "ports": PortNumbers.__annotations__,
 }
 """The fields that have a fixed set of parts, and those parts."""
 
@@ -267,7 +267,7 @@ def _octets(text: object) -> int:
 def _as_json(value: object) -> Any:  # noqa: ANN401
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, Address | Ports | TLSDetails):
+    if isinstance(value, Address | PortNumbers | TLSDetails):
         return asdict(value)
     raise TypeError(f"{type(value).__name__} has no JSON")
 

@@ -1,4 +1,4 @@
-"""Accepting connections within the limit on file descriptors, and waiting while none is free."""
+"""Accepting connections within the limit on open files, and retrying later when no descriptor is free."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.selectreactor import SelectReactor
 
-from echoreply.net.file_limits import SELECTABLE, connections_within, set_limit
+from echoreply.net.file_limits import SELECTABLE, max_connections_for, set_limit
 from echoreply.observe.event import log_event
 from echoreply.observe.events import ConnectionsAllowed, NoDescriptors, TooManyWanted
 
@@ -21,31 +21,29 @@ except ImportError:  # pragma: no cover  # Windows
     resource = None  # type: ignore[assignment]
 
 RETRY_SECONDS = 0.1
-"""Seconds after which it is tried again to accept, when there was no descriptor."""
-
+"""Seconds between attempts to accept while no descriptor is free."""
 
 LOG_SECONDS = 60.0
-"""Seconds between two log lines that say so."""
-
+"""Seconds between two log lines about that."""
 
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-def connections_allowed(reactor: object, wanted: int, others: int = 0) -> int:
+def raise_connection_limit(reactor: object, wanted: int, reserved: int = 0) -> int:
     """
-    Raise the limit on open files as far as is of use, and log how many connections it allows.
+    Raise the limit on open files as far as is useful, and log the number of connections that it allows.
 
-    @param wanted: how many a person wants; 0 is as many as may be.
-    @param others: see L{connections_within}.
-    @return: how many connections there may be; 0 is no limit.
+    @param wanted: the connections that the user allows at most; 0 is no limit.
+    @param reserved: as for L{max_connections_for}.
+    @return: the connections to accept at most; 0 is no limit.
     """
     if resource is None:  # pragma: no cover  # Windows
         return wanted
-    # A descriptor that a reactor can't wait for must not come to be.
+    # A higher limit would lead to descriptors that this reactor can't wait for.
     before, limit = set_limit(SELECTABLE) if isinstance(reactor, SelectReactor) else set_limit()
     if limit == resource.RLIM_INFINITY:
         return wanted
-    room = connections_within(limit, others)
+    room = max_connections_for(limit, reserved)
     allowed = min(wanted, room) if wanted else room
     log_event(ConnectionsAllowed(allowed=allowed, limit=limit, before=before))
     if wanted > room:
@@ -53,14 +51,14 @@ def connections_allowed(reactor: object, wanted: int, others: int = 0) -> int:
     return allowed
 
 
-class PatientSocket:
+class RetryingSocket:
     """
-    A listening socket for a L{tcp.Port}, that leaves clients in its queue while there is no descriptor for them.
+    The listening socket of a L{tcp.Port}, which leaves clients in its queue while no descriptor is free for them.
 
-    A port by itself accepts them with one that it keeps in reserve, and closes them at once; when that fails, it tries
-    again without a pause. To them, a server that is slow to answer is better than one that hangs up.
+    Without this, the port accepts them with a descriptor that it keeps in reserve, and closes them at once; when that
+    fails, it tries again without a pause. A slow answer is better for clients than a closed connection.
 
-    @ivar accepted: how many it has accepted.
+    @ivar accepted: the number of clients accepted so far.
     """
 
     def __init__(self, port: tcp.Port, clock: IReactorTime) -> None:
@@ -77,7 +75,7 @@ class PatientSocket:
         """
         Accept a client.
 
-        @raise BlockingIOError: there is none, or there is no descriptor for it.
+        @raise BlockingIOError: no client is waiting, or no descriptor is free.
         """
         try:
             client = self._socket.accept()
@@ -85,7 +83,7 @@ class PatientSocket:
             if error.errno not in _NONE_LEFT:
                 raise
             self._wait(error)
-            raise BlockingIOError(errno.EAGAIN, "there is no descriptor for it") from None
+            raise BlockingIOError(errno.EAGAIN, "no descriptor is free") from None
         self.accepted += 1
         return client
 
@@ -95,19 +93,19 @@ class PatientSocket:
             self._logged = now
             log_event(NoDescriptors(why=error.strerror or str(error)))
         self._port.pauseProducing()
-        # A port that has been closed meanwhile does nothing.
+        # This has no effect on a port that has been closed meanwhile.
         self._clock.callLater(RETRY_SECONDS, self._port.resumeProducing)
 
 
-def wait_for_descriptors(port: tcp.Port, clock: IReactorTime) -> None:
-    """Have a port wait while there is no descriptor for another client."""
-    port.socket = PatientSocket(port, clock)
+def retry_accept(port: tcp.Port, clock: IReactorTime) -> None:
+    """Have a port retry later when no descriptor is free for a client: L{RetryingSocket}."""
+    port.socket = RetryingSocket(port, clock)
 
 
-def accept_waiting(port: tcp.Port, at_most: int) -> None:
-    """Accept those who wait in the queue of a port that waits for descriptors."""
-    listener = cast(PatientSocket, port.socket)
-    before, last = -1, listener.accepted + at_most
-    while before < listener.accepted <= last:
-        before = listener.accepted
+def accept_queued(port: tcp.Port, at_most: int) -> None:
+    """Accept the clients in the queue of a port that L{retry_accept} was called for."""
+    listening = cast(RetryingSocket, port.socket)
+    before, last = -1, listening.accepted + at_most
+    while before < listening.accepted <= last:
+        before = listening.accepted
         port.doRead()

@@ -1,7 +1,7 @@
 """
-Bindings whose clients speak TLS: what they are made of, and how that is read.
+TLS of listeners: reading certificates from the files of options and endpoints, and reloading them.
 
-To be imported only when there is such a binding: what reads certificates takes ten megabytes.
+Import this only if there is such a listener: the libraries that read certificates take ten megabytes.
 """
 
 from __future__ import annotations
@@ -23,25 +23,30 @@ from echoreply.tls.certificate import fingerprint, make_certificate
 from echoreply.tls.context import context_of_pem, server_context
 from echoreply.tls.factory import TLSFactory
 
-Read = Callable[[], SSLContext]
-"""Reads the files again; raises L{ValueError} if they can't be used."""
+ReadContext = Callable[[], SSLContext]
+"""Reads the files, again each time; raises L{ValueError} if they can't be used."""
 
 
-class Described(NamedTuple):
-    """What a description of an endpoint says."""
+class SSLEndpoint(NamedTuple):
+    """
+    The description of an C{ssl:} endpoint, parsed.
 
-    read: Read
+    @ivar read_context: reads its files.
+    @ivar interface: an IP address; empty for all.
+    """
+
+    read_context: ReadContext
     interface: str
     port: int
 
 
-def described(description: str) -> Described:
+def parse_ssl_endpoint(description: str) -> SSLEndpoint:
     """
-    Take C{ssl:PORT:privateKey=FILE:certKey=FILE} apart, whose arguments have Twisted's names.
+    Parse C{ssl:PORT:privateKey=FILE:certKey=FILE}, whose arguments have Twisted's names.
 
-    @raise ValueError: that can't be. The text says why, for people.
+    @raise ValueError: the description is wrong. The text says why, for people.
     """
-    # As Twisted takes it apart, with its way to write a colon.
+    # Twisted's own parser, which knows how a colon is escaped.
     (_, *numbers), named = parse_endpoint(description)
     if unknown := sorted({*named} - {"port", "privateKey", "certKey", "extraCertChain", "interface"}):
         raise ValueError(f"ssl takes no {unknown[0]}, but privateKey, certKey, extraCertChain and interface")
@@ -53,14 +58,14 @@ def described(description: str) -> Described:
     interface = named.get("interface", "")
     if interface and not is_ip_address(interface):
         raise ValueError(f"{interface} is no IP address")
-    return Described(read, interface, int(port))
+    return SSLEndpoint(read, interface, int(port))
 
 
-def self_signed_certificate(interface: str) -> bytes:
+def generate_certificate(interface: str) -> bytes:
     """
-    Make a certificate and its key, and log whose it is to be taken for.
+    Generate a self-signed certificate and its key, and log its fingerprint.
 
-    @param interface: the IP address that it is for, if it is for one.
+    @param interface: the IP address that the certificate is for besides the names of this machine; may be empty.
     @return: both in PEM.
     """
     pem = make_certificate([interface] if interface else [])
@@ -68,30 +73,34 @@ def self_signed_certificate(interface: str) -> bytes:
     return pem
 
 
-def told(cert: str, key: str, client_ca: str, alpn: Sequence[str], made: Callable[[], bytes]) -> Read:
+def context_reader(
+    cert: str, key: str, client_ca: str, alpn: Sequence[str], generated: Callable[[], bytes]
+) -> ReadContext:
     """
-    Give what reads the files that options name.
+    Return a function that reads the files of the options for TLS.
 
-    @param cert: the path of the certificate; if empty, that one is taken which C{made} gives.
-    @param key: the path of its key; if empty, the same.
+    @param cert: the path of the certificate; if empty, C{generated} returns the certificate and its key.
+    @param key: the path of the key; if empty, the key is in the certificate's file.
     """
     if cert:
         return partial(server_context, cert, key, client_ca=client_ca, alpn=alpn)
-    return partial(context_of_pem, made(), client_ca=client_ca, alpn=alpn)
+    return partial(context_of_pem, generated(), client_ca=client_ca, alpn=alpn)
 
 
-def secured(
-    where: str, factory: IProtocolFactory, read: Read, tell: Callable[[IAddress, Layer, str], object]
+def add_tls(
+    where: str, factory: IProtocolFactory, read_context: ReadContext, tell: Callable[[IAddress, Layer, str], object]
 ) -> tuple[TLSFactory, Reload]:
     """
-    Put TLS before a factory.
+    Put TLS in front of a factory.
 
-    @param where: the address as people know it.
-    @return: the factory in front, and what renews what it has read.
+    @param where: the address as the user wrote it.
+    @param tell: is called with the peer of a failed connection, the layer, and the reason, for people.
+    @return: the factory in front, and the reload of its files.
+    @raise ValueError: the files can't be used.
     """
-    front = TLSFactory(factory, read(), lambda peer, why: tell(peer, Layer.TLS, why))
+    front = TLSFactory(factory, read_context(), lambda peer, why: tell(peer, Layer.TLS, why))
 
     def read_again() -> None:
-        front.context = read()
+        front.context = read_context()
 
     return front, Reload(f"certificate of {where}", read_again)

@@ -1,35 +1,158 @@
-"""A server in one process, put together from its settings."""
+"""The composition root: puts a server together from its settings, for twistd and for a worker process alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import socket
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from time import perf_counter, time
 from typing import cast
 
-from twisted.internet.defer import execute
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorFDSet, IStreamServerEndpoint
+from attrs import frozen
+from twisted.application.service import IService
+from twisted.internet.interfaces import IAddress
 
-from echoreply.core.access import within
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.files import read_text
 from echoreply.core.reasons import RefusalReason
-from echoreply.net.addresses import host_and_port, host_of, plain_address
-from echoreply.net.binding import Binding, listening_on
-from echoreply.net.endpoints import IServerReactor, server_endpoint
+from echoreply.net.addresses import host_of, plain_address
+from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
-from echoreply.net.listener import Layer, Listener
-from echoreply.net.sockets import datagram_socket
-from echoreply.net.udp_port import DatagramPort
+from echoreply.net.file_limits import MAX_WEB_CONNECTIONS
+from echoreply.net.listener import Listener
+from echoreply.observe.connection_table import ConnectionTable, Table
 from echoreply.observe.event import log_event
 from echoreply.observe.events import ScriptFault
+from echoreply.observe.log import LogObserver
+from echoreply.observe.loop_lag import LoopLag
 from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
-from echoreply.protocol import ListenerFactory, ReplyFactory
-from echoreply.server.datagrams import ReplyDatagrams
-from echoreply.server.described import endpoint_binding
+from echoreply.observe.statistics import ProcessStatistics, Statistics
+from echoreply.protocol import ReplyFactory
+from echoreply.server.accepting import raise_connection_limit
+from echoreply.server.bindings import ListeningAddress, bind, listening_addresses
+from echoreply.server.limits import ConnectionLimits, Limit, first_refusal
 from echoreply.server.reload import Reload
 from echoreply.server.rules import rules_of
-from echoreply.server.settings import Settings
+from echoreply.server.service import ReplyService
+from echoreply.server.settings import Engine, Settings
+from echoreply.server.signals import SignalledService
+
+
+@frozen
+class Server:
+    """
+    A server that has been composed and not started.
+
+    @ivar service: the server itself.
+    @ivar watchers: services that start after it, and stop once it has stopped.
+    """
+
+    service: SignalledService
+    watchers: Sequence[IService] = ()
+
+
+@frozen(kw_only=True)
+class ProcessParts:
+    """
+    The parts of a server that differ between a process by itself and a worker.
+
+    @ivar limit: the limits of this process.
+    @ivar shared_limits: limits of all workers together, if any. The last one counts a client that it does not refuse.
+    @ivar observers: log, statistics and the like.
+    @ivar lagged: is called with the seconds by which the event loop was late.
+    @ivar addresses: the addresses to listen on.
+    @ivar inherited: a socket for each address; none for a process that opens them itself.
+    @ivar read_script: returns the text of the script.
+    """
+
+    limit: ConnectionLimits
+    shared_limits: Sequence[Limit] = ()
+    observers: Sequence[ReplyObserver]
+    lagged: Callable[[float], object]
+    addresses: Iterable[ListeningAddress]
+    inherited: Sequence[socket.socket] = ()
+    read_script: Callable[[str], str] = read_text
+
+
+def compose(reactor: IServerReactor, settings: Settings, engine: Engine) -> Server:
+    """
+    Compose the server that twistd runs: in this process, or as the supervisor of workers.
+
+    @raise CannotStart: a file can't be used, or an endpoint's description is wrong.
+    """
+    return (_compose_single if settings.workers == 1 else _compose_supervisor)(reactor, settings, engine)
+
+
+def compose_process(reactor: IServerReactor, settings: Settings, parts: ProcessParts) -> Server:
+    """
+    Compose the server in a process that serves clients, by itself or as a worker.
+
+    @raise CannotStart: a file can't be used, or an endpoint's description is wrong.
+    """
+    limits = [parts.limit, *parts.shared_limits]
+    factory, reloads = reply_factory(
+        reactor,
+        settings,
+        partial(first_refusal, limits),
+        # A client's place is free before any other observer is told that it has gone.
+        [*reversed(limits), *parts.observers],
+        parts.read_script,
+        SamplingClock(reactor) if settings.web else None,
+    )
+    service = ReplyService(
+        reactor,
+        bind(reactor, settings, factory, parts.addresses, parts.inherited),
+        factory,
+        settings.drain,
+        [reload.attempt for reload in reloads],
+    )
+    return Server(service, [LoopLag(reactor, perf_counter, parts.lagged)] if settings.web else [])
+
+
+def process_limit(reactor: IServerReactor, settings: Settings, reserved: int = 0) -> ConnectionLimits:
+    """
+    Make the limits of this process, within its limit on open files.
+
+    @param reserved: descriptors for connections of another kind.
+    """
+    most = raise_connection_limit(reactor, settings.max_connections, reserved)
+    return ConnectionLimits(most, settings.max_per_host)
+
+
+def _compose_single(reactor: IServerReactor, settings: Settings, engine: Engine) -> Server:
+    limit = process_limit(reactor, settings, MAX_WEB_CONNECTIONS if settings.web else 0)
+    statistics, table = ProcessStatistics(limit.full), ConnectionTable(perf_counter, time)
+    parts = ProcessParts(
+        limit=limit,
+        observers=[LogObserver(reactor, settings.log_messages), *([statistics, table] if settings.web else [])],
+        lagged=statistics.lag.observe,
+        addresses=listening_addresses(settings),
+    )
+    server = compose_process(reactor, settings, parts)
+    return Server(server.service, [*server.watchers, *_web_services(reactor, settings, engine, statistics, table)])
+
+
+def _compose_supervisor(reactor: IServerReactor, settings: Settings, engine: Engine) -> Server:
+    # Lazily: it imports the reactor.
+    from echoreply.server.workers.statistics import WorkersStatistics
+    from echoreply.server.workers.supervisor import IWorkersReactor, Supervisor
+
+    supervisor = Supervisor(cast(IWorkersReactor, reactor), settings, engine)
+    statistics = WorkersStatistics(supervisor, settings.max_connections)
+    watchers = [LoopLag(reactor, perf_counter, statistics.lag.observe)] if settings.web else []
+    return Server(supervisor, [*watchers, *_web_services(reactor, settings, engine, statistics, supervisor.table)])
+
+
+def _web_services(
+    reactor: IServerReactor, settings: Settings, engine: Engine, statistics: Statistics, table: Table
+) -> Sequence[IService]:
+    if not settings.web:
+        return ()
+    # Lazily: most servers have no web site.
+    from echoreply.web.service import WebService
+
+    return [WebService(reactor, settings.web, statistics, table, engine.value, settings.workers)]
 
 
 def reply_factory(
@@ -41,16 +164,16 @@ def reply_factory(
     sampling_clock: SamplingClock | None = None,
 ) -> tuple[ReplyFactory, list[Reload]]:
     """
-    Make the factory that all who connect to one process share.
+    Make the factory of all connections of this process.
 
-    @param read: gives the text in a file.
-    @param sampling_clock: as L{ReplyFactory} takes it.
-    @return: the factory, and what can be read again of what it was made of.
-    @raise CannotStart: there is a script that can't be used.
+    @param refusal: as for L{ReplyFactory}; so is C{sampling_clock}.
+    @param read: returns the text of a file.
+    @return: the factory, and the reloads of the files that it uses.
+    @raise CannotStart: the script can't be used.
     """
     access = settings.access
-    listening = PortsObserver()
-    rules = partial(rules_of, settings, listening.ports, reactor.seconds, _report, read)
+    ports = PortNumbersObserver()
+    rules = partial(rules_of, settings, ports.ports, reactor.seconds, _report_script_fault, read)
     try:
         factory = ReplyFactory(
             reactor,
@@ -59,7 +182,7 @@ def reply_factory(
             idle_timeout=settings.idle_timeout,
             permits=lambda peer: access.permits(host_of(peer)),
             refusal=refusal,
-            observers=[listening, *observers],
+            observers=[ports, *observers],
             sampling_clock=sampling_clock,
         )
     except ValueError as error:
@@ -71,106 +194,21 @@ def reply_factory(
     return factory, [Reload(f"script {settings.script}", read_again)] if settings.script else []
 
 
-def _report(fault: str) -> None:
+def _report_script_fault(fault: str) -> None:
     log_event(ScriptFault(fault=fault.encode(errors="backslashreplace")))
 
 
-def tcp_listeners(settings: Settings) -> list[tuple[int, Listener]]:
-    """Give the TCP ports that are wanted, the plain one first, then the one for TLS; each with who listens there."""
-    wanted: list[tuple[int | None, tuple[Layer, ...]]] = [(settings.tcp, ()), (settings.tls, (Layer.TLS,))]
-    return [(port, Listener(layers)) for port, layers in wanted if port is not None]
-
-
-def tcp_bindings(
-    settings: Settings,
-    factory: ReplyFactory,
-    listeners: Sequence[tuple[int, Listener]],
-    endpoint: Callable[[int], IStreamServerEndpoint],
-    certificate: Callable[[], bytes] | None = None,
-) -> Iterator[Binding]:
+class PortNumbersObserver(ReplyObserver):
     """
-    Make the bindings by TCP ports.
+    Collects the numbers of the ports that the server listens on, for reply scripts.
 
-    @param listeners: as L{tcp_listeners} gives them.
-    @param endpoint: gives the endpoint of a port.
-    @param certificate: gives the certificate and its key, in PEM, if the settings name none.
-    @raise CannotListen: the files for TLS can't be used.
-    """
-    for port, listener in listeners:
-        where = host_and_port(settings.interface or "*", port)
-        front: IProtocolFactory = ListenerFactory(factory, listener)
-        reload = None
-        if listener.layers:
-            from echoreply.server.certificates import secured, self_signed_certificate, told
-
-            made = certificate or partial(self_signed_certificate, settings.interface)
-            with listening_on(where):
-                read = told(settings.cert, settings.key, settings.client_ca, settings.alpn, made)
-                front, reload = secured(where, front, read, partial(factory.observer.failed, listener))
-        yield Binding(where, partial(endpoint(port).listen, front), listener, reload=reload.attempt if reload else None)
-
-
-def bindings(reactor: IServerReactor, settings: Settings, factory: ReplyFactory) -> Iterator[Binding]:
-    """
-    Make all the bindings that lead to one process.
-
-    @raise CannotListen: one is described that can't be.
-    """
-    endpoint = partial(server_endpoint, reactor, settings.interface)
-    yield from tcp_bindings(settings, factory, tcp_listeners(settings), endpoint)
-    if settings.udp is not None:
-        where = host_and_port(settings.interface or "*", settings.udp)
-        listener = Listener((Layer.UDP,))
-        open_port = partial(_listen_for_datagrams, reactor, settings, factory, listener)
-        yield Binding(f"{where} for UDP", lambda: execute(open_port), listener)
-    for description in settings.listen:
-        yield endpoint_binding(
-            reactor,
-            description,
-            partial(ListenerFactory, factory),
-            trusts=partial(_trusts, settings, factory.observer),
-            tell=factory.observer.failed,
-        )
-
-
-def _listen_for_datagrams(
-    reactor: IServerReactor, settings: Settings, factory: ReplyFactory, listener: Listener
-) -> IListeningPort:
-    replies = ReplyDatagrams(
-        reactor,
-        lambda: factory.rules,
-        factory.observer,
-        listener,
-        rate=settings.udp_rate,
-        permits=settings.access.permits,
-        sampling_clock=factory.sampling_clock,
-    )
-    port = DatagramPort(cast(IReactorFDSet, reactor), replies, datagram_socket(settings.interface, settings.udp or 0))
-    port.startListening()  # type: ignore[no-untyped-call]
-    return port
-
-
-def _trusts(settings: Settings, observer: ReplyObserver, listener: Listener, peer: IAddress) -> bool:
-    """Tell whether a peer may say for whom it has connected. Who may connect to a UNIX socket, its file says."""
-    host = host_of(peer)
-    if not host or within(host, settings.trust_proxy):
-        return True
-    observer.refused(listener, peer, RefusalReason.UNTRUSTED)
-    return False
-
-
-class PortsObserver(ReplyObserver):
-    """
-    Takes note of the ports that are listened on.
-
-    @ivar ports: those it has been told of.
+    @ivar ports: the numbers so far: the first of each transport.
     """
 
     def __init__(self) -> None:
-        self.ports = Ports()
+        self.ports = PortNumbers()
 
     def listening(self, listener: Listener) -> None:
-        """Keep the first port of each kind."""
         if not listener.host:
             return
         port = plain_address(listener.host).port

@@ -1,9 +1,8 @@
 """
-Replies to datagrams, without becoming a weapon.
+Replies to datagrams, limited so that they can't be abused for reflection and amplification.
 
-The sender of a datagram may be anybody who claims to be somebody else. So two servers must not be set talking to each
-other (CERT advisory CA-1996-01), nobody may be sent much by others' doing (RFC 4732), and what is kept of peers is
-bounded.
+The source address of a datagram can be forged. So two servers must not fall into a loop of replies (CERT advisory
+CA-1996-01), the replies to one host are limited (RFC 4732), and so is the memory for hosts.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from echoreply.core.connection_info import Address, ConnectionInfo
 from echoreply.core.conversation import Rules
-from echoreply.core.framing import Block
+from echoreply.core.framing import too_long
 from echoreply.core.reasons import DropReason
 from echoreply.net.addresses import plain_address, unmapped
 from echoreply.net.listener import Listener
@@ -27,23 +26,23 @@ from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
 
 ANSWERING_PORTS = frozenset({7, 13, 17, 19})
-"""Those of services that answer whatever they get: echo, daytime, quote of the day, chargen; RFC 862, 867, 865, 864."""
+"""Ports of services that answer any datagram: echo, daytime, quote of the day, chargen; RFC 862, 867, 865, 864."""
 
 MOST_HOSTS = 65536
-"""Hosts of which it is known, within a second, how often they were answered; about 8 MB of them."""
-
+"""Hosts whose replies are counted within a second, at most; they take about 8 MB."""
 
 AT_STOP = 16384
-"""Datagrams that are answered when the port is about to close, at most: new ones may come as fast as old ones go."""
+"""Datagrams that are answered before the port closes, at most: new ones may arrive as fast as they are answered."""
 
 
 class HostRate:
     """
-    So many times a second and host.
+    A rate limit for each host.
 
-    All are forgotten each second: there are more addresses than memory, and a flood may come from all of them.
+    All hosts are forgotten each second: there are more addresses than memory, and a flood may come from all of them.
 
-    @param clock: where time comes from, such as the reactor.
+    @param clock: tells the time, such as the reactor.
+    @param per_second: the replies that a host gets in a second, at most.
     """
 
     def __init__(self, clock: IReactorTime, per_second: int) -> None:
@@ -53,9 +52,9 @@ class HostRate:
         self._times: dict[str, int] = {}
 
     def take(self, host: str) -> DropReason | None:
-        """Take one of a host's times, or tell why there is none."""
+        """Count a reply to a host, or return the reason why it is over the limit."""
         now = self._clock.seconds()
-        # Clocks are set back, too.
+        # The clock may be set back.
         if not self._began <= now < self._began + 1:
             self._began = now
             self._times.clear()
@@ -72,13 +71,13 @@ class ReplyDatagrams(DatagramProtocol):
     """
     Answers datagrams, each of which is a message (RFC 862's UDP service, with a prefix).
 
-    @param clock: where time comes from, such as the reactor.
-    @param rules: gives the rules by which datagrams are answered now. Framing is the datagrams' own.
-    @param observer: is told of each datagram, whether it was answered or not.
-    @param listener: where they come in.
-    @param rate: how many datagrams a second are answered, of one IP address.
-    @param permits: is asked whether an IP address is answered at all.
-    @param sampling_clock: with one, the observer is told how long datagrams take.
+    @param clock: tells the time, such as the reactor.
+    @param rules: returns the current rules. Their framing does not apply: a datagram is a message.
+    @param observer: is told of each datagram, answered or dropped.
+    @param listener: the address that receives them.
+    @param rate: the datagrams of one IP address that are answered in a second, at most.
+    @param permits: returns whether an IP address is answered at all.
+    @param sampling_clock: if given, the observer is told how long datagrams take.
     """
 
     noisy = False
@@ -104,23 +103,23 @@ class ReplyDatagrams(DatagramProtocol):
         self._answering_ports = ANSWERING_PORTS
 
     def startProtocol(self) -> None:
-        """Take note of the port: what comes from the same one may be a server's like this one."""
+        """Store our own port: a datagram from the same port may come from a server like this one."""
         self._host = plain_address(self.transport.getHost())  # type: ignore[no-untyped-call]
         self._answering_ports = ANSWERING_PORTS | {self._host.port}
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401  # as the socket module has it
-        """Answer a datagram, unless there is a reason not to."""
+        """Answer a datagram, or drop it for a reason that the observer is told."""
         since = self._sampling_clock.sample() if self._sampling_clock and self._sampling_clock.remaining else 0.0
         host, port = unmapped(addr[0]), addr[1]
         rules = self._rules()
-        reason = self._objection(rules, datagram, host, port)
+        reason = self._drop_reason(rules, datagram, host, port)
         if reason is None:
             replies = rules.answer_datagram(datagram, partial(self._connection_info, Address(host, port)))
             try:
                 for reply in replies:
                     self.transport.write(reply, addr)
             except OSError as error:
-                reason = _why_unsent(error)
+                reason = _send_error_reason(error)
             else:
                 sent = sum(map(len, replies))
                 if since and self._sampling_clock:
@@ -134,7 +133,7 @@ class ReplyDatagrams(DatagramProtocol):
         host = Address(unmapped(asked), self._host.port) if asked else self._host
         return ConnectionInfo(0, peer, host, "udp")
 
-    def _objection(self, rules: Rules, datagram: bytes, host: str, port: int) -> DropReason | None:
+    def _drop_reason(self, rules: Rules, datagram: bytes, host: str, port: int) -> DropReason | None:
         if not self._permits(host):
             return DropReason.DENIED
         if port in self._answering_ports:
@@ -143,14 +142,14 @@ class ReplyDatagrams(DatagramProtocol):
             return DropReason.PREFIX
         if datagram in rules.close_words:
             return DropReason.FAREWELL
-        if Block.too_long(datagram, rules.max_message):
+        if too_long(datagram.removesuffix(b"\n"), rules.max_message):
             return DropReason.TOO_LONG
         return self._rate.take(host)
 
 
-def _why_unsent(error: OSError) -> DropReason:
+def _send_error_reason(error: OSError) -> DropReason:
     if error.errno == errno.EMSGSIZE:
-        # What a datagram can be depends on the address family and the system: 65,507 bytes for IPv4, RFC 768 and 791.
+        # The longest datagram depends on the address family and the system: 65,507 bytes for IPv4, RFC 768 and 791.
         return DropReason.REPLY_TOO_LONG
     if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS):
         return DropReason.NO_ROOM

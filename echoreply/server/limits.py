@@ -1,8 +1,9 @@
-"""Who may have a connection."""
+"""Limits on the number of connections, in all and from one host."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from twisted.internet.interfaces import IAddress
 
@@ -11,9 +12,22 @@ from echoreply.net.addresses import host_of
 from echoreply.observe.observer import Connection, ReplyObserver
 
 
-class ConnectionLimits(ReplyObserver):
+class Limit(ReplyObserver):
+    """A limit on connections. It observes the server, in order to count them."""
+
+    def refusal(self, peer: IAddress) -> RefusalReason | None:
+        """Return the reason to refuse a client that connects now, if there is one."""
+        raise NotImplementedError
+
+
+def first_refusal(limits: Iterable[Limit], peer: IAddress) -> RefusalReason | None:
+    """Return the reason of the first limit that refuses a client. The limits after it are not asked."""
+    return next(filter(None, (limit.refusal(peer) for limit in limits)), None)
+
+
+class ConnectionLimits(Limit):
     """
-    Bounds how many connections there are at once. It has to observe them, to know.
+    Limits the connections of this process.
 
     @param most: connections in all, at most; 0 is no limit.
     @param most_per_host: connections from one IP address, at most; 0 is no limit.
@@ -26,7 +40,6 @@ class ConnectionLimits(ReplyObserver):
         self._open_by_host: Counter[str] = Counter()
 
     def refusal(self, peer: IAddress) -> RefusalReason | None:
-        """Give the reason to refuse a client that connects now, if there is one."""
         if self.full():
             return RefusalReason.TOO_MANY
         if self._most_per_host and self._open_by_host[host_of(peer)] >= self._most_per_host:
@@ -34,17 +47,15 @@ class ConnectionLimits(ReplyObserver):
         return None
 
     def full(self) -> bool:
-        """Tell whether there is no place for anybody."""
+        """Return whether the limit in all is reached."""
         return 0 < self._most <= self._open
 
     def opened(self, connection: Connection) -> None:
-        """Count it."""
         self._open += 1
         if self._most_per_host:
             self._open_by_host[host_of(connection.peer)] += 1
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
-        """Count it no longer."""
         self._open -= 1
         if self._most_per_host:
             host = host_of(connection.peer)

@@ -1,4 +1,4 @@
-"""Files that are read again while the server runs."""
+"""Reloading files while the server runs: on success new clients get the new content, otherwise nothing changes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from echoreply.observe.events import Reloaded, ReloadFailed
 @frozen
 class Reload:
     """
-    Something that was made of files, and can be made of them again, for those who come from now on.
+    The reload of one thing that was read from files.
 
-    @ivar what: what that is, as people know it.
-    @ivar read_again: does so; raises L{ValueError} if it can't be done, with a text for people, and changes nothing.
+    @ivar what: the name of that thing, for people.
+    @ivar read_again: reads the files for the clients that connect from now on. If they can't be used, it changes
+        nothing and raises L{ValueError} with a text for people.
     """
 
     what: str
     read_again: Callable[[], None]
 
     def attempt(self) -> bool:
-        """Read the files again, log what came of it, and tell whether they could be used."""
+        """Read the files again, log the result, and return whether they could be used."""
         try:
             self.read_again()
         except ValueError as error:

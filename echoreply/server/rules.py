@@ -1,4 +1,4 @@
-"""The rules of a server, as its settings have them: a prefix, a reply script, or a profile."""
+"""The reply rules that the settings ask for: a prefix, a reply script, or a profile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import time
 from typing import TYPE_CHECKING
 
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.conversation import Rules
 from echoreply.core.files import read_text
 from echoreply.core.framing import Framing
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 def script_of(settings: Settings, read: Callable[[str], str] = read_text) -> Script:
     """
-    Read the script that the settings name.
+    Read the script or the profile that the settings name, or else the default profile.
 
-    @param read: gives the text in a file.
-    @raise ValueError: it can't be read or is not right. The text says where and why, for people.
+    @param read: returns the text of a file.
+    @raise ValueError: it can't be read or is wrong. The text says where and why, for people.
     """
-    from echoreply.scripts.source import script_of_toml  # takes fourteen megabytes
+    from echoreply.scripts.source import script_of_toml  # lazily: it takes fourteen megabytes
 
     if settings.script:
         return script_of_toml(read(settings.script), settings.script)
@@ -34,23 +34,23 @@ def script_of(settings: Settings, read: Callable[[str], str] = read_text) -> Scr
 
 
 def replies_of(settings: Settings) -> Replies:
-    """Give the replies of a server without a script."""
+    """Return the replies of a server without a script."""
     return Replies(settings.prefix, settings.transform)
 
 
 def rules_of(
     settings: Settings,
-    ports: Ports,
+    ports: PortNumbers,
     seconds: Callable[[], float] = time,
     report: Callable[[str], object] = lambda _fault: None,
     read: Callable[[str], str] = read_text,
 ) -> Rules:
     """
-    Make the rules.
+    Return the rules.
 
     The parameters are those of L{rules_of_script <echoreply.scripts.rules.rules_of_script>} and of L{script_of}.
 
-    @raise ValueError: the script can't be read or is not right. The text says where and why, for people.
+    @raise ValueError: the script can't be read or is wrong. The text says where and why, for people.
     """
     replies = replies_of(settings)
     if not (settings.script or settings.profile):

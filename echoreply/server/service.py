@@ -1,4 +1,4 @@
-"""The server as a service: it listens when it starts, and lets its clients go when it stops."""
+"""The server as a Twisted service: it listens when it starts, and drains its connections when it stops."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 
-from echoreply.net.binding import Binding
-from echoreply.net.sockets import BACKLOG, mind_file
+from echoreply.net.binding import Binding, SocketOwner
+from echoreply.net.sockets import BACKLOG
 from echoreply.net.transport import PromptServer, prepare
 from echoreply.net.udp_port import DatagramPort
+from echoreply.net.unix_sockets import remove_only_own_file
 from echoreply.protocol import ReplyFactory
-from echoreply.server.accepting import accept_waiting, wait_for_descriptors
+from echoreply.server.accepting import accept_queued, retry_accept
 from echoreply.server.datagrams import AT_STOP
 
 ABORT_SECONDS = 0.5
-"""Seconds between giving up those clients who have to be asked, and ending what then is left."""
+"""Seconds between the end of the drain, when connections are asked to close, and aborting those that are left."""
 
 
 class ReplyService(Service):
     """
-    Serves a L{ReplyFactory} on all the bindings there are to it.
+    Serves a L{ReplyFactory} on its bindings.
 
-    @param clock: where time comes from, such as the reactor.
-    @param drain: how many seconds clients get, when the service stops, to take their replies.
-    @param reloads: each reads again the files of something other than a binding, and logs the result.
+    @param clock: schedules the drain, such as the reactor.
+    @param drain: the graceful-shutdown timeout: the seconds that clients get to take their replies when it stops.
+    @param reloads: reload the files of other things than bindings, and log the result.
     """
 
-    _hurried = False
+    _skips_drain = False
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class ReplyService(Service):
         """
         Listen, while the process may still take any port.
 
-        @raise CannotListen: if an address is taken, or not ours to take.
+        @raise CannotListen: an address is in use or not available.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._listen()
@@ -60,7 +61,7 @@ class ReplyService(Service):
         """
         Listen, unless that has been done.
 
-        @raise CannotListen: if an address is taken, or not ours to take.
+        @raise CannotListen: an address is in use or not available.
         """
         super().startService()  # type: ignore[no-untyped-call]
         if not self._ports:
@@ -68,7 +69,7 @@ class ReplyService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Stop listening, and let the clients go.
+        Stop listening, and drain the connections.
 
         @return: fires when no connection is left, at the latest a second after C{drain} seconds.
         """
@@ -77,17 +78,17 @@ class ReplyService(Service):
 
     @property
     def reloadable(self) -> bool:
-        """Whether there are files that can be read again."""
+        """Whether there are files to reload."""
         return bool(self._reloads)
 
     def reload(self) -> None:
-        """Read the files again. What can't be used changes nothing, and is logged."""
+        """Reload the files. Those that can't be used change nothing, and are logged."""
         for reload in self._reloads:
             reload()
 
-    def hurry(self) -> None:
-        """Wait for no client: now, if it is stopping, or when it will."""
-        self._hurried = True
+    def skip_drain(self) -> None:
+        """Abort all connections: at once if the service is stopping, or else as soon as it stops."""
+        self._skips_drain = True
         if not self.running:
             self._factory.abort()
 
@@ -99,34 +100,34 @@ class ReplyService(Service):
                 prepare(port.socket)
                 if port.transport is tcp.Server:
                     port.transport = PromptServer
-                wait_for_descriptors(port, self._clock)
+                retry_accept(port, self._clock)
             if isinstance(port, unix.Port):
-                mind_file(port, keep=binding.passed_on)
-            # It is told once the reactor runs: then clients are served, and a signal ends the process as it should.
+                remove_only_own_file(port, keep=binding.owner is not SocketOwner.PROCESS)
+            # Observers are told once the reactor runs: only then are clients served and signals handled.
             self._clock.callLater(0, self._factory.observer.listening, binding.listener)
 
     async def _stop(self) -> None:
         self._factory.observer.stopping()
         closed = []
         for binding, port in self._ports:
-            if isinstance(port, tcp.Port) and not binding.passed_on:
-                # The port closes in the reactor's next turn, just after this call. Those who wait in its queue have
-                # connected, as far as they know, and sent messages; more than it holds can only be newcomers.
-                self._clock.callLater(0, accept_waiting, port, BACKLOG)
+            if isinstance(port, tcp.Port) and binding.owner is not SocketOwner.SERVICE_MANAGER:
+                # The port closes in the reactor's next turn, just after this call. The clients in its queue count as
+                # connected for themselves and may have sent messages; more than the queue holds are newcomers.
+                self._clock.callLater(0, accept_queued, port, BACKLOG)
             elif isinstance(port, DatagramPort):
                 port.answer_waiting(AT_STOP)
             closed.append(maybeDeferred(port.stopListening))
         self._ports.clear()
         for port_closed in closed:
             await port_closed
-        for settled in [binding.settle() for binding in self._bindings]:
-            await settled
+        for accepting in [binding.finish_accepting() for binding in self._bindings]:
+            await accepting
         gone = self._factory.drain()
         deadlines = (
             self._clock.callLater(self._drain, self._factory.end_drain),
             self._clock.callLater(self._drain + ABORT_SECONDS, self._factory.abort),
         )
-        if self._hurried:
+        if self._skips_drain:
             self._factory.abort()
         await gone
         for deadline in deadlines:

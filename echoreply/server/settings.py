@@ -347,8 +347,6 @@ class Settings:
             )
         if self.key and not self.cert:
             raise OptionError("--key takes the key of a certificate: give --cert, too", "key")
-        if self.workers > 1 and (self.listen or self.udp is not None):
-            raise ValueError("--workers takes 1 with --listen and --udp: several share --port and --tls only")
         if self.workers > 1 and not hasattr(socket, "SO_REUSEPORT"):
             raise OptionError("--workers takes 1 on this system, which has no SO_REUSEPORT", "workers")
 

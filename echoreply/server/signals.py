@@ -1,4 +1,4 @@
-"""The process that twistd runs: what it says if it can't start, and the signals that end it."""
+"""The service that twistd runs: start-up errors in one line, graceful shutdown by a signal, and reload by SIGHUP."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from echoreply.net.errors import CannotStart
 
 
 @contextmanager
-def report_start_errors() -> Iterator[None]:
+def hide_start_traceback() -> Iterator[None]:
     """
-    Let Python say in one line why it can't start. For twistd only, since this speaks for the whole process.
+    Have Python report a start-up error in one line. For twistd only, since this holds for the whole process.
 
-    @raise CannotStart: twistd passes it on, having removed its pid file and, if it is a daemon, told the process that
-        waits for it to start.
+    @raise CannotStart: twistd passes it on, after it has removed its pid file and, as a daemon, told the process that
+        waits for the start.
     """
     try:
         yield
@@ -43,29 +43,29 @@ def _print_start_error(kind: type[BaseException], error: BaseException, tracebac
 
 
 class SignalledService(Protocol):
-    """A service that can be told what signals mean: not to wait when it stops, and to read its files again."""
+    """A service that signals stop, stop without a drain, and reload."""
 
     def setServiceParent(self, parent: object) -> object:
-        """As L{twisted.application.service.IService} has it."""
+        """See L{twisted.application.service.IService}."""
 
-    def hurry(self) -> None:
-        """Wait for no client: now, if it is stopping, or when it will."""
+    def skip_drain(self) -> None:
+        """Abort all connections: at once if the service is stopping, or else as soon as it stops."""
 
     @property
     def reloadable(self) -> bool:
-        """Whether there are files that can be read again."""
+        """Whether there are files to reload."""
 
     def reload(self) -> None:
-        """Read them again."""
+        """Reload the files."""
 
 
 class TwistdService(MultiService):
     """
-    The service as twistd runs it, which ends by signals.
+    The top service of the process. The first SIGTERM or SIGINT drains the server, the second one ends it.
 
     @param reply_service: the server.
-    @param watchers: what starts after it, and stops once it has stopped.
-    @param log_observer: makes what is to write the log, in place of twistd's own.
+    @param watchers: services that start after the server, and stop once it has stopped.
+    @param log_observer: makes the observer that writes the log in place of twistd's own.
     """
 
     def __init__(
@@ -83,38 +83,38 @@ class TwistdService(MultiService):
         self._reply_service = reply_service
         self._log_observer = log_observer
         self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
-        self._stops = False
+        self._stopping = False
         reply_service.setServiceParent(self)
 
     def setServiceParent(self, parent: Componentized) -> None:
-        """Become part of the application, which is where twistd then looks for what writes its log."""
+        """Become part of the application, where twistd looks for its log observer."""
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
         if self._log_observer:
             parent.setComponent(ILogObserver, self._log_observer())
 
     def privilegedStartService(self) -> None:
         """
-        Start what needs privileges.
+        Open the ports while the process may still take any.
 
-        @raise CannotStart: see L{report_start_errors}.
+        @raise CannotStart: see L{hide_start_traceback}.
         """
-        with report_start_errors():
+        with hide_start_traceback():
             super().privilegedStartService()  # type: ignore[no-untyped-call]
             self._watchers.privilegedStartService()
 
     def startService(self) -> None:
         """
-        Start, and watch for signals once the reactor does.
+        Start, and handle signals once the reactor does.
 
-        @raise CannotStart: see L{report_start_errors}.
+        @raise CannotStart: see L{hide_start_traceback}.
         """
-        with report_start_errors():
+        with hide_start_traceback():
             super().startService()  # type: ignore[no-untyped-call]
             self._watchers.startService()
         self._reactor.callWhenRunning(self._watch_signals)
 
     def stopService(self) -> Deferred[None]:
-        """Let the clients go; another signal, before or while that takes its time, ends it now."""
+        """Drain. Another signal, before or during the drain, ends it at once."""
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
@@ -131,13 +131,13 @@ class TwistdService(MultiService):
                 signal.signal(number, self._signalled)
         if self._reply_service.reloadable and hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reply_service.reload))
-            # A worker has it held back until now.
+            # The supervisor starts a worker with SIGHUP blocked.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
-        """Have the reactor stop, as by the handler that it has for the signal, or if it is to, have it stop now."""
-        if self._stops:
-            self._reactor.callFromThread(self._reply_service.hurry)
+        """Call the reactor's handler, which stops it; if that was done before, end the drain."""
+        if self._stopping:
+            self._reactor.callFromThread(self._reply_service.skip_drain)
         else:
-            self._stops = True
+            self._stopping = True
             self._handlers[number](number, frame)

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.python.failure import Failure
 
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.conversation import Rules
 from echoreply.core.quoting import quote
 from echoreply.net.binding import Binding
@@ -95,7 +95,7 @@ class Server:
 
     @script.setter
     def script(self, script: str) -> None:
-        self.rules = rules_of_script(script_of_toml(script), ports=Ports(tcp=self.port))
+        self.rules = rules_of_script(script_of_toml(script), ports=PortNumbers(tcp=self.port))
         self._script = script
 
     @property

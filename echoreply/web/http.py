@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import NOT_ALLOWED, HTTPChannel
 from twisted.web.server import Request, Site
 
-from echoreply.net.file_limits import MOST_LOOKING
+from echoreply.net.file_limits import MAX_WEB_CONNECTIONS
 
 REQUEST_TIMEOUT = 60
 """Seconds within which a request has to be complete, and as many within which its response has to be read."""
@@ -91,7 +91,7 @@ class MonitoringSite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> HTTPChannel | None:  # type: ignore[override]
         """Return the protocol of a connection, or C{None}, which closes it, if there are too many."""
-        if self.connections >= MOST_LOOKING:
+        if self.connections >= MAX_WEB_CONNECTIONS:
             return None
         return super().buildProtocol(addr)  # type: ignore[no-untyped-call, no-any-return]
 

@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
 from echoreply import __version__
-from echoreply.net.binding import Binding, listening_on
+from echoreply.net.binding import Binding, report_listen_errors
 from echoreply.net.endpoints import IServerReactor, stream_endpoint
-from echoreply.net.sockets import mind_file
 from echoreply.net.transport import prepare
+from echoreply.net.unix_sockets import remove_only_own_file
 from echoreply.observe.connection_table import Table
 from echoreply.observe.event import log_event
 from echoreply.observe.events import WebListening
@@ -60,7 +60,7 @@ class WebService(MultiService):
         }
         feed = Feed(reactor, time, statistics, table, about)
         feed.setServiceParent(self)  # type: ignore[no-untyped-call]
-        with listening_on(description):
+        with report_listen_errors(description):
             endpoint = stream_endpoint(reactor, description)
         self._binding = Binding(description, partial(endpoint.listen, site(reactor, statistics, feed, metrics)))
         self._passed_on = description.startswith("systemd:")
@@ -92,7 +92,7 @@ class WebService(MultiService):
         if isinstance(self._port, tcp.Port):
             prepare(self._port.socket)
         if isinstance(self._port, unix.Port):
-            mind_file(self._port, keep=self._passed_on)
+            remove_only_own_file(self._port, keep=self._passed_on)
         self._reactor.callLater(0, self._log)
 
     async def _stop(self) -> None:

@@ -236,13 +236,16 @@ class TestUNIX:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
             listener.listen()
+            path.chmod(0o600)
             command = [*passing(listener), TWISTD, "-n", "--pidfile=", "echoreply", engine]
             command += [SYSTEMD_SOCKET.replace("INET", "UNIX")]
             with subprocess.Popen(command, cwd=tmp_path, pass_fds=[listener.fileno()]) as server:
                 exchange(partial(UNIXWire, path), b"hello\n", b"server reply:hello\n")
+                assert path.stat().st_mode & 0o777 == 0o600
                 server.terminate()
                 assert server.wait(PATIENCE) == -signal.SIGTERM
-        assert path.exists(), "it is whose who made it"
+            # It stays with the service manager, open and with its file.
+            UNIXWire(path).socket.close()
 
     @pytest.mark.parametrize("command", [["nc", "-N", "-U", "{path}"], ["socat", "-t60", "-", "UNIX-CONNECT:{path}"]])
     def test_other_peoples_clients_are_answered(self, command: list[str], start: Start, path: Path) -> None:
@@ -429,7 +432,7 @@ class TestLists:
             ("10.0.0.1/8", "10.0.0.1/8 has bits beyond its prefix; its network is 10.0.0.0/8"),
         ],
     )
-    def test_what_is_no_network_is_report_start_errors(self, option: str, value: str, why: str, tmp_path: Path) -> None:
+    def test_what_is_no_network_ends_it_with_a_line(self, option: str, value: str, why: str, tmp_path: Path) -> None:
         result = twistd(tmp_path, "-n", "echoreply", f"{option}={value}")
         assert result.returncode == 1
         said = f"{option} takes a network such as 192.0.2.0/24 or 2001:db8::/32, but {why}"

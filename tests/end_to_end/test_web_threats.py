@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from echoreply.net.file_limits import MOST_LOOKING
+from echoreply.net.file_limits import MAX_WEB_CONNECTIONS
 from tests.end_to_end.conftest import Start, on_linux
 from tests.support import wire_contract as wire
 from tests.support.processes import LONG_PREFIX, Server, client_that_does_not_read, stop_and_count
@@ -149,7 +149,7 @@ class TestViewers:
             for leave in (Wire.finish, Wire.reset, lambda _: None):
                 for _ in range(3):
                     with ExitStack() as stack:
-                        for _ in range(MOST_LOOKING):
+                        for _ in range(MAX_WEB_CONNECTIONS):
                             client = stack.enter_context(Wire("127.0.0.1", port))
                             with suppress(OSError):
                                 client.send(b"GET /events HTTP/1.1\r\n\r\n" + b"GET / HTTP/1.1\r\n\r\n" * 1000)

@@ -552,10 +552,11 @@ class TestMistakes:
         [
             (["--workers=0"], "--workers takes a whole number, 1 or more, or auto, not '0'"),
             (["--workers=many"], "--workers takes a whole number, 1 or more, or auto, not 'many'"),
-            (["--workers=2", "--listen=tcp:0"], "--workers takes 1 with --listen and --udp: "),
+            (["--workers=2", "--listen=stdio:"], "cannot listen on stdio:: --workers takes 1 with stdio: "),
+            (["--workers=2", "--listen=haproxy:stdio:"], "--workers takes 1 with stdio: several processes can't share"),
         ],
     )
-    def test_a_bad_value_is_report_start_errors(self, options: list[str], said: str, tmp_path: Path) -> None:
+    def test_a_mistake_ends_it_with_a_line(self, options: list[str], said: str, tmp_path: Path) -> None:
         result = twistd(tmp_path, "-n", "echoreply", *options)
         assert result.returncode == 1
         assert result.stdout == ""

@@ -1,42 +1,14 @@
-"""How many file descriptors there may be, and what happens when there are none."""
+"""The limit on open files."""
 
-import errno
 import resource
-import socket
-from collections.abc import Iterator
-from typing import Any, cast
 
-from twisted.internet.protocol import ServerFactory
-from twisted.internet.selectreactor import SelectReactor
-from twisted.internet.task import Clock
-from twisted.internet.tcp import Port
-from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.net import file_limits as descriptors
-from echoreply.net.file_limits import RESERVE, SELECTABLE, connections_within, set_limit
-from echoreply.observe.events import ConnectionsAllowed, NoDescriptors, TooManyWanted
-from echoreply.server.accepting import (
-    LOG_SECONDS,
-    RETRY_SECONDS,
-    PatientSocket,
-    connections_allowed,
-    wait_for_descriptors,
-)
+from echoreply.net.file_limits import RESERVE, max_connections_for, set_limit
 
 
-class LogTestCase(SynchronousTestCase):
-    """Keeps what is logged."""
-
-    def setUp(self) -> None:
-        self.log: list[LogEvent] = []
-        keep = cast(ILogObserver, self.log.append)
-        globalLogPublisher.addObserver(keep)
-        self.addCleanup(globalLogPublisher.removeObserver, keep)
-
-
-class LimitTests(LogTestCase):
+class LimitTests(SynchronousTestCase):
     """The process's own limit, put back in the end."""
 
     def setUp(self) -> None:
@@ -74,109 +46,6 @@ class LimitTests(LogTestCase):
         self.assertEqual(set_limit(), (65536, 65536))
         self.assertEqual(set_limit(100), (65536, 100))
 
-    def test_without_a_limit_there_may_be_as_many_as_are_wanted(self) -> None:
-        self.patch(resource, "getrlimit", lambda _what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        self.assertEqual([connections_allowed(object(), wanted) for wanted in (0, 7)], [0, 7])
-
     def test_there_is_a_reserve_which_a_small_limit_does_not_become_all_of(self) -> None:
-        self.assertEqual(connections_within(20_000), 20_000 - RESERVE)
-        self.assertEqual(connections_within(100), 50)
-
-    def test_what_is_allowed_is_logged(self) -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (500, self.hard))
-        room = self.hard - RESERVE
-        self.assertEqual(connections_allowed(object(), 0), room)
-        (event,) = self.log
-        self.assertEqual(event["event"], ConnectionsAllowed(allowed=room, limit=self.hard, before=500))
-
-    def test_fewer_may_be_wanted(self) -> None:
-        self.assertEqual(connections_allowed(object(), 7), 7)
-        self.assertEqual(len(self.log), 1)
-
-    def test_more_can_not_be_had_and_that_is_said(self) -> None:
-        self.assertEqual(connections_allowed(object(), self.hard), self.hard - RESERVE)
-        self.assertEqual(self.log[1]["event"], TooManyWanted(wanted=self.hard))
-
-    def test_a_reactor_that_selects_can_serve_only_so_many(self) -> None:
-        reactor = SelectReactor.__new__(SelectReactor)
-        self.assertEqual(connections_allowed(reactor, 0), min(SELECTABLE, self.hard) - RESERVE)
-        self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE)[0], min(SELECTABLE, self.hard))
-
-
-class ListeningSocket:
-    """A socket whose accept gives, or raises, one thing after the other."""
-
-    def __init__(self, *outcomes: object) -> None:
-        self._outcomes: Iterator[object] = iter(outcomes)
-
-    def accept(self) -> object:
-        outcome = next(self._outcomes)
-        if isinstance(outcome, OSError):
-            raise outcome
-        return outcome
-
-    def fileno(self) -> int:
-        return 17
-
-
-class ListeningPort:
-    """A port that says whether it is reading."""
-
-    reading = True
-
-    def __init__(self, socket: ListeningSocket) -> None:
-        self.socket = socket
-
-    def pauseProducing(self) -> None:
-        self.reading = False
-
-    def resumeProducing(self) -> None:
-        self.reading = True
-
-
-class PatientSocketTests(LogTestCase):
-    def patient(self, *outcomes: object) -> PatientSocket:
-        self.clock = Clock()
-        self.port = ListeningPort(ListeningSocket(*outcomes))
-        return PatientSocket(cast(Any, self.port), self.clock)
-
-    def test_it_accepts(self) -> None:
-        accepted = (object(), ("192.0.2.1", 4000))
-        self.assertEqual(self.patient(accepted).accept(), accepted)
-
-    def test_it_is_otherwise_the_socket_that_it_was(self) -> None:
-        self.assertEqual(self.patient().fileno(), 17)
-
-    def test_without_descriptors_the_port_pauses_and_tries_again(self) -> None:
-        for number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-            patient = self.patient(OSError(number, "none left"), ("client", "address"))
-            with self.assertRaises(BlockingIOError):
-                patient.accept()
-            self.assertFalse(self.port.reading)
-            self.clock.advance(RETRY_SECONDS)
-            self.assertTrue(self.port.reading)
-            self.assertEqual(patient.accept(), ("client", "address"))
-
-    def test_that_is_logged_now_and_then(self) -> None:
-        patient = self.patient(*[OSError(errno.EMFILE, "none left")] * 4)
-        for wait in (1, LOG_SECONDS - 1.5, 1, 1):
-            with self.assertRaises(BlockingIOError):
-                patient.accept()
-            self.clock.advance(wait)
-        self.assertEqual([event["event"] for event in self.log], [NoDescriptors(why="none left")] * 2)
-
-    def test_other_errors_are_the_ports(self) -> None:
-        with self.assertRaises(OSError) as caught:
-            self.patient(OSError(errno.ECONNABORTED, "aborted")).accept()
-        self.assertEqual(caught.exception.errno, errno.ECONNABORTED)
-        self.assertTrue(self.port.reading)
-
-
-class PortTests(SynchronousTestCase):
-    def test_a_reactors_port_becomes_patient(self) -> None:
-        reactor: Any = MemoryReactorClock()
-        port = Port(0, ServerFactory(), reactor=reactor)
-        with socket.socket() as listener:
-            port.socket = listener
-            wait_for_descriptors(port, reactor)
-            self.assertIsInstance(port.socket, PatientSocket)
+        self.assertEqual(max_connections_for(20_000), 20_000 - RESERVE)
+        self.assertEqual(max_connections_for(100), 50)

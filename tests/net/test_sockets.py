@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import pytest
-from twisted.internet import unix
 from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import ServerFactory
-from twisted.internet.testing import MemoryReactorClock
 
-from echoreply.net.sockets import datagram_socket, listening_sockets, mind_file
+from echoreply.net.sockets import datagram_sockets, listening_sockets
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="there is no SO_REUSEPORT")
 
@@ -46,28 +41,8 @@ def test_an_address_of_another_machine_can_not_be_had() -> None:
 
 @pytest.mark.parametrize("interface", ["", "127.0.0.1", "::1"])
 def test_nobody_shares_a_port_for_datagrams(interface: str) -> None:
-    with datagram_socket(interface, 0) as bound:
+    with datagram_sockets(interface, 0)[0] as bound:
         for host in {interface, ""}:
             with pytest.raises(CannotListenError) as caught:
-                datagram_socket(host, bound.getsockname()[1])
+                datagram_sockets(host, bound.getsockname()[1])
             assert caught.value.socketError.strerror == "Address already in use"
-
-
-def test_the_port_of_a_unix_socket_closes_also_if_its_file_can_not_be_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unlink(path: str) -> None:
-        raise PermissionError(path)
-
-    path = str(tmp_path / "socket")
-    reactor: Any = MemoryReactorClock()
-    port: Any = unix.Port(path.encode(), ServerFactory(), reactor=reactor)
-    port.startListening()
-    mind_file(port, keep=False)
-    monkeypatch.setattr("os.unlink", unlink)
-    closed: list[object] = []
-    port.stopListening().addBoth(closed.append)
-    reactor.advance(0)
-    assert closed == [None]
-    with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
-        client.connect(path)

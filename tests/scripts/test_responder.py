@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.connection_info import ConnectionInfo, Ports
+from echoreply.core.connection_info import ConnectionInfo, PortNumbers
 from echoreply.core.framing import Block
 from echoreply.core.replies import Replies, Transform
 from echoreply.scripts.conversation import Answer
@@ -21,7 +21,7 @@ class ResponderTests(SynchronousTestCase):
         return Responder(
             script=script_of_toml(text),
             replies=replies or Replies(b">"),
-            ports=Ports(tcp=8088),
+            ports=PortNumbers(tcp=8088),
             seconds=lambda: seconds,
             report=self.reported.append,
         )

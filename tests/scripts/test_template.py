@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jinja2.exceptions import SecurityError, UndefinedError
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.connection_info import ConnectionInfo, Ports
+from echoreply.core.connection_info import ConnectionInfo, PortNumbers
 from echoreply.scripts.template import BadTemplate, TemplateContext, bytes_of, condition, greeting, template, text_of
 from tests.support.sample_scripts import BY_TCP, BY_TLS
 
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 23, 4, 5, 6, 789000, UTC)
 
 
 def context(connection_info: ConnectionInfo = BY_TCP, **known: Any) -> TemplateContext:  # noqa: ANN401
-    defaults: dict[str, Any] = {"ports": Ports(), "prefix": b">", "now": lambda: NOW}
+    defaults: dict[str, Any] = {"ports": PortNumbers(), "prefix": b">", "now": lambda: NOW}
     return TemplateContext(connection_info, **defaults | {"message": b"hello", "end": b"\r\n", "count": 2} | known)
 
 
@@ -58,11 +58,11 @@ class FieldTests(SynchronousTestCase):
             said("{{ tls.version }}")
 
     def test_ports_are_those_that_are_listened_on(self) -> None:
-        ports = Ports(tcp=8088, udp=9)
+        ports = PortNumbers(tcp=8088, udp=9)
         self.assertEqual(said("{{ ports.tcp }} {{ ports.tls }} {{ ports.udp }}", ports=ports), b"8088 None 9")
 
     def test_ports_may_become_known_later(self) -> None:
-        telling, ports = template("{{ ports.tcp }}"), Ports()
+        telling, ports = template("{{ ports.tcp }}"), PortNumbers()
         ports.tcp = 8088
         self.assertEqual(telling.render(context(ports=ports)), b"8088")
 
@@ -224,7 +224,7 @@ class JSONTests(SynchronousTestCase):
 
     def test_it_knows_what_the_fields_are(self) -> None:
         self.assertEqual(said("{{ peer | tojson }}"), b'{"host":"192.0.2.1","port":4000}')
-        self.assertEqual(said("{{ ports | tojson }}", ports=Ports(tcp=1)), b'{"tcp":1,"tls":null,"udp":null}')
+        self.assertEqual(said("{{ ports | tojson }}", ports=PortNumbers(tcp=1)), b'{"tcp":1,"tls":null,"udp":null}')
         self.assertEqual(said("{{ tls | tojson }}"), b"null")
         self.assertEqual(json.loads(said("{{ tls | tojson }}", BY_TLS))["cipher"], "TLS_AES_128_GCM_SHA256")
         self.assertEqual(said("{{ now | tojson }}"), b'"2026-11-23T04:05:06.789000+00:00"')

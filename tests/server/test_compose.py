@@ -12,11 +12,11 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.net.errors import CannotStart
 from echoreply.net.listener import Layer, Listener
 from echoreply.protocol import ReplyFactory
-from echoreply.server.compose import PortsObserver, reply_factory
+from echoreply.server.compose import PortNumbersObserver, reply_factory
 from echoreply.server.reload import Reload
 from echoreply.server.settings import Settings
 from tests.support.memory_observer import verify_observer
@@ -25,18 +25,18 @@ from tests.support.sample_scripts import BY_TCP
 
 class PortsTests(SynchronousTestCase):
     def test_the_first_port_of_each_kind_is_kept(self) -> None:
-        observer = PortsObserver()
+        observer = PortNumbersObserver()
         verify_observer(observer)
         ports = observer.ports
-        self.assertEqual(ports, Ports())
+        self.assertEqual(ports, PortNumbers())
         observer.listening(Listener((), UNIXAddress("/run/echoreply.sock")))
-        self.assertEqual(ports, Ports())
+        self.assertEqual(ports, PortNumbers())
         observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 1)))
         observer.listening(Listener((Layer.TLS,), IPv6Address("TCP", "::", 2)))
         observer.listening(Listener((Layer.PROXY, Layer.TLS), IPv4Address("TCP", "0.0.0.0", 3)))
         observer.listening(Listener((Layer.UDP,), IPv4Address("UDP", "0.0.0.0", 4)))
         observer.listening(Listener((Layer.PROXY,), IPv4Address("TCP", "0.0.0.0", 5)))
-        self.assertEqual(ports, Ports(tcp=1, tls=2, udp=4))
+        self.assertEqual(ports, PortNumbers(tcp=1, tls=2, udp=4))
 
 
 class ScriptTests(SynchronousTestCase):
@@ -69,6 +69,7 @@ class ScriptTests(SynchronousTestCase):
         self.assertEqual(self.said(factory), [b"new 8088"])
 
     def test_one_that_can_not_be_used_changes_nothing(self) -> None:
+        kept = f"script {self.path}: reload failed, keeping the previous one"
         factory, (reload,) = self.make()
         before = factory.rules
         self.path.write_text("\nreply = 1")
@@ -76,7 +77,6 @@ class ScriptTests(SynchronousTestCase):
             reload.attempt()
             self.path.unlink()
             reload.attempt()
-        kept = f"script {self.path}: reload failed, keeping the previous one"
         self.assertEqual(
             [formatEvent(event) for event in events],
             [

@@ -20,7 +20,7 @@ from echoreply.core.conversation import Rules
 from echoreply.core.reasons import DropReason
 from echoreply.core.replies import Replies, Transform
 from echoreply.net.listener import Layer, Listener
-from echoreply.net.sockets import datagram_socket
+from echoreply.net.sockets import datagram_sockets
 from echoreply.net.udp_port import DatagramPort
 from echoreply.server import datagrams
 from echoreply.server.datagrams import ANSWERING_PORTS, ReplyDatagrams
@@ -275,7 +275,7 @@ class PortTests(SynchronousTestCase):
         protocol = ReplyDatagrams(
             Clock(), lambda: Rules(Replies(prefix=b"")), self.observer, Listener((Layer.UDP,)), rate=1000
         )
-        self.port = DatagramPort(reactor, protocol, datagram_socket("127.0.0.1", 0))
+        self.port = DatagramPort(reactor, protocol, datagram_sockets("127.0.0.1", 0)[0])
         self.port.startListening()
         self.addCleanup(self.port.connectionLost)
 

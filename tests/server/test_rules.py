@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.conversation import Conversation, Rules
 from echoreply.core.framing import Framing
 from echoreply.core.replies import Replies, Transform
@@ -32,46 +32,46 @@ class RulebookTests(SynchronousTestCase):
 
     def test_without_a_script_they_are_those_of_the_options(self) -> None:
         settings = Settings(prefix=b"p:", transform=Transform.UPPER, framing=Framing.LINE, max_message=5)
-        self.assertEqual(rules_of(settings, Ports()), Rules(replies_of(settings), Framing.LINE, 5))
-        self.assertIs(rules_of(Settings(), Ports()).framing, Framing.AUTO)
+        self.assertEqual(rules_of(settings, PortNumbers()), Rules(replies_of(settings), Framing.LINE, 5))
+        self.assertIs(rules_of(Settings(), PortNumbers()).framing, Framing.AUTO)
 
     def test_a_script_is_read_from_its_file(self) -> None:
         settings = Settings(script=self.file("reply = '{{ prefix }}{{ ports.tcp }} {{ now.year }}'"), prefix=b"p:")
-        rules = rules_of(settings, Ports(tcp=8088), lambda: 1_800_000_000.0)
+        rules = rules_of(settings, PortNumbers(tcp=8088), lambda: 1_800_000_000.0)
         self.assertIs(type(rules.new_conversation()), ScriptedConversation)
         self.assertEqual(self.replies(rules, b"a"), [b"p:8088 2027"])
 
     def test_the_options_hold_with_a_script_too(self) -> None:
         path = self.file("framing = 'read'")
         settings = Settings(script=path, transform=Transform.UPPER, framing=Framing.LINE, max_message=5)
-        rules = rules_of(settings, Ports())
+        rules = rules_of(settings, PortNumbers())
         self.assertEqual((rules.framing, rules.max_message), (Framing.LINE, 5))
         self.assertEqual(self.replies(rules, b"a"), [b"server reply:A"])
-        self.assertIs(rules_of(Settings(script=path), Ports()).framing, Framing.READ)
+        self.assertIs(rules_of(Settings(script=path), PortNumbers()).framing, Framing.READ)
 
     def test_a_profile_is_a_script_that_comes_with_us(self) -> None:
-        rules = rules_of(Settings(profile="echo"), Ports())
+        rules = rules_of(Settings(profile="echo"), PortNumbers())
         self.assertIs(type(rules.new_conversation()), Conversation)
         self.assertEqual((rules.framing, rules.replies), (Framing.READ, Replies(b"")))
 
     def test_the_default_profile_is_the_server_without_one(self) -> None:
-        self.assertEqual(rules_of(Settings(profile="seed"), Ports()), rules_of(Settings(), Ports()))
+        self.assertEqual(rules_of(Settings(profile="seed"), PortNumbers()), rules_of(Settings(), PortNumbers()))
         self.assertEqual(script_of(Settings()).constant_prefix(b"p:"), b"p:")
 
     def test_what_is_wrong_is_told_with_the_file(self) -> None:
         path = self.file("\nreply = '{{ mesage }}'")
-        for read in (lambda: rules_of(Settings(script=path), Ports()), lambda: script_of(Settings(script=path))):
+        for read in (lambda: rules_of(Settings(script=path), PortNumbers()), lambda: script_of(Settings(script=path))):
             with self.assertRaises(ValueError) as caught:
                 read()
             self.assertTrue(str(caught.exception).startswith(f"{Path(path).absolute()}, line 2: reply: unknown field"))
         with self.assertRaises(ValueError) as caught:
-            rules_of(Settings(script="/no/such/file"), Ports())
+            rules_of(Settings(script="/no/such/file"), PortNumbers())
         self.assertEqual(str(caught.exception), "/no/such/file: No such file or directory")
 
     def test_a_fault_is_reported_once(self) -> None:
         reported: list[str] = []
         settings = Settings(script=self.file("reply = '{{ tls.version }}'"))
-        rules = rules_of(settings, Ports(), report=reported.append)
+        rules = rules_of(settings, PortNumbers(), report=reported.append)
         for _ in range(3):
             self.assertTrue(self.replies(rules, b"a")[0].startswith(b"server error: reply: "))
         self.assertEqual(len(reported), 1)

@@ -116,18 +116,18 @@ class StopTests(ServiceTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
 
-    def test_it_can_be_hurried_while_it_stops(self) -> None:
+    def test_the_drain_can_be_skipped_while_it_stops(self) -> None:
         self.connect()
         stopped = self.service.stopService()
         self.reactor.advance(0)
         self.assertNoResult(stopped)
-        self.service.hurry()
+        self.service.skip_drain()
         self.successResultOf(stopped)
         self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
 
-    def test_it_can_be_hurried_before_it_stops(self) -> None:
+    def test_the_drain_can_be_skipped_before_it_stops(self) -> None:
         self.connect()
-        self.service.hurry()
+        self.service.skip_drain()
         self.assertEqual(self.observer.reasons, [], "it has not been stopped yet")
         stopped = self.service.stopService()
         self.reactor.advance(0)

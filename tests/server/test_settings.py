@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.access import network
-from echoreply.core.connection_info import Ports
+from echoreply.core.connection_info import PortNumbers
 from echoreply.core.defaults import DEFAULT_PORT
 from echoreply.core.framing import Framing
 from echoreply.core.parsing import choice, seconds, whole_number
@@ -105,7 +105,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual((settings.port, settings.interface, settings.prefix), (0, "::1", b"p\xff"))
         self.assertEqual((settings.pause, settings.log_messages, settings.drain), (0.5, 0, 0.0))
         self.assertIs(settings.log_format, LogFormat.JSON)
-        rules = rules_of(settings, Ports())
+        rules = rules_of(settings, PortNumbers())
         self.assertEqual((rules.framing, rules.max_message), (Framing.READ, 10))
         self.assertEqual((settings.prefix, rules.replies.prefix), (b"p\xff", b""))
         self.assertEqual(rules.replies.transform, Transform.UPPER)
@@ -138,12 +138,10 @@ class SettingsTests(SynchronousTestCase):
                 Settings(**options)
             self.assertIn(said, str(caught.exception))
 
-    def test_workers_share_a_port_not_an_endpoint(self) -> None:
+    def test_workers_share_every_kind_of_listening_address(self) -> None:
         for other in ({"listen": ("tcp:1",)}, {"udp": 1}):
-            self.assertEqual(Settings(workers=1, **other).workers, 1)
-            with self.assertRaises(ValueError) as caught:
-                Settings(workers=2, **other)
-            self.assertIn("--workers takes 1 with --listen", str(caught.exception))
+            for workers in (1, 2):
+                self.assertEqual(Settings(workers=workers, **other).workers, workers)
 
     def test_a_network_is_in_cidr_notation(self) -> None:
         self.assertEqual(
@@ -177,7 +175,7 @@ class SettingsTests(SynchronousTestCase):
     def test_they_can_be_given_as_options_again(self) -> None:
         for settings in (
             Settings(),
-            Settings.parse({**self.OPTIONS, "workers": "3", "listen": []}),
+            Settings.parse({**self.OPTIONS, "workers": "3"}),
             Settings(listen=("tcp:1", "tcp6:2"), pause=1e-9, prefix=b"", allow=(network("::1"), network("10.0.0.0/8"))),
         ):
             options = Options()

@@ -16,11 +16,11 @@ from twisted.internet.testing import MemoryReactorClock, RaisingMemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.reasons import EndReason
-from echoreply.net.binding import Binding, listening_on
+from echoreply.net.binding import Binding, report_listen_errors
 from echoreply.net.errors import CannotListen
 from echoreply.protocol import ReplyFactory
 from echoreply.server.service import ReplyService
-from echoreply.server.signals import TwistdService, report_start_errors
+from echoreply.server.signals import TwistdService, hide_start_traceback
 from tests.support.fake_transports import TCPStringTransport, built
 from tests.support.memory_observer import Memory
 
@@ -31,7 +31,7 @@ class ToldInALineTests(SynchronousTestCase):
     def test_what_is_wrong_has_no_traceback(self) -> None:
         self.addCleanup(delattr, sys, "tracebacklimit")
         self.patch(sys, "excepthook", sys.excepthook)
-        with self.assertRaises(CannotListen) as caught, report_start_errors(), listening_on("tcp:x"):
+        with self.assertRaises(CannotListen) as caught, hide_start_traceback(), report_listen_errors("tcp:x"):
             raise ValueError("no such port")
         self.assertEqual(str(caught.exception), "cannot listen on tcp:x: no such port")
         self.assertTrue(caught.exception.__suppress_context__)
@@ -40,7 +40,7 @@ class ToldInALineTests(SynchronousTestCase):
     def test_it_is_printed_without_the_names_of_python(self) -> None:
         self.addCleanup(delattr, sys, "tracebacklimit")
         self.patch(sys, "excepthook", sys.excepthook)
-        with self.assertRaises(CannotListen) as caught, report_start_errors(), listening_on("tcp:x"):
+        with self.assertRaises(CannotListen) as caught, hide_start_traceback(), report_listen_errors("tcp:x"):
             raise ValueError("no such port")
         output = StringIO()
         with redirect_stderr(output):
@@ -49,7 +49,7 @@ class ToldInALineTests(SynchronousTestCase):
         self.assertEqual(output.getvalue(), "twistd echoreply: cannot listen on tcp:x: no such port\nKeyError: 'x'\n")
 
     def test_nothing_is_said_when_nothing_is_wrong(self) -> None:
-        with report_start_errors():
+        with hide_start_traceback():
             pass
         self.assertFalse(hasattr(sys, "tracebacklimit"))
 

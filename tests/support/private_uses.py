@@ -18,8 +18,8 @@ from echoreply.native.private_names import PRIVATE_NAMES
 
 TREE = Path(echoreply.__file__).parents[1]
 
-DOCUMENTED = {"_exit"}
-"""Names with an underscore that are public all the same: C{os._exit}."""
+DOCUMENTED = {"_exit", "_fields", "_replace"}
+"""Names with an underscore that are public all the same: C{os._exit}, and those of named tuples."""
 
 WITHOUT_UNDERSCORE = {each.name for each in PRIVATE_NAMES if not each.name.startswith("_")}
 """Names that no underscore marks as private."""

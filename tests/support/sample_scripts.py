@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from echoreply.core.connection_info import Address, ConnectionInfo, Ports, TLSDetails
+from echoreply.core.connection_info import Address, ConnectionInfo, PortNumbers, TLSDetails
 from echoreply.core.conversation import Rules
 from echoreply.core.defaults import DEFAULT_MAX_MESSAGE
 from echoreply.core.framing import Framing
@@ -29,7 +29,7 @@ def rules_of_toml(
     *,
     framing: Framing | None = None,
     max_message: int = DEFAULT_MAX_MESSAGE,
-    ports: Ports | None = None,
+    ports: PortNumbers | None = None,
     report: Callable[[str], object] = lambda _fault: None,
 ) -> Rules:
     """Return the rules of a server with this script."""

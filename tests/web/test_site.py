@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import HTTPChannel
 
-from echoreply.net.file_limits import MOST_LOOKING
+from echoreply.net.file_limits import MAX_WEB_CONNECTIONS
 from echoreply.observe.connection_table import ConnectionTable
 from echoreply.observe.statistics import ProcessStatistics
 from echoreply.web.feed import Feed
@@ -108,7 +108,7 @@ class SiteTests(SynchronousTestCase):
             self.clock.advance(0)
 
     def test_there_are_no_more_connections_than_that_and_who_goes_leaves_room(self) -> None:
-        first, *_ = [self.connect() for _ in range(MOST_LOOKING)]
+        first, *_ = [self.connect() for _ in range(MAX_WEB_CONNECTIONS)]
         self.assertIsNone(self.site.buildProtocol(PEER))
         first[0].connectionLost(connectionDone)
         self.connect()

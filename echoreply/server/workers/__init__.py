@@ -1,1 +1,1 @@
-"""A part of the house."""
+"""A server in several processes: a supervisor starts worker processes, which accept clients on the same addresses."""

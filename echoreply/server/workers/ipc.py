@@ -1,20 +1,25 @@
 """
-What a worker process has to say, on its way to the log of its supervisor.
+The messages between the supervisor and a worker process, and the descriptors that they travel through.
 
-It goes through a pipe, a line of JSON each: C{[level, namespace, text, name, fields]} for a log event, where the text
-has all the lines of a traceback, C{[]} once the worker serves, and what has changed of its connections, if it was
-asked.
+The supervisor sends L{Command}s, a byte each. The worker sends reports, a line of JSON each: an object whose C{report}
+is one of L{Report}.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from enum import Enum, IntEnum
 from functools import cache
 from typing import Any, BinaryIO, cast
 
 from attrs import frozen
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorFDSet
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.net.listener import Listener
@@ -24,95 +29,172 @@ from echoreply.observe.events import WorkerOutput
 from echoreply.observe.observer import ReplyObserver
 
 
-@implementer(ILogObserver)
-class Sender(ReplyObserver):
-    """
-    The worker's side: an observer of its log, and of its server.
+class Descriptor(IntEnum):
+    """The descriptors of a worker."""
 
-    @param pipe: is written to as a log file is: whoever reads it slowly is waited for.
+    COMMANDS = 0
+    """A pipe for commands. It ends when the supervisor does."""
+    OUTPUT = 1
+    ERRORS = 2
+    TOTALS = 3
+    """Shared memory: L{echoreply.server.workers.shared_totals}."""
+    REPORTS = 4
+    """A pipe for reports."""
+    CERTIFICATE = 5
+    """A file with the generated certificate, if there is one."""
+    SCRIPT = 6
+    """A file with the script, if there is one."""
+    FIRST_SOCKET = 7
+    """The sockets to listen on: this one for the first address, the next one for the second, and so on."""
+
+
+class Command(Enum):
+    """A command to a worker. Signals ask it to stop and to reload."""
+
+    SKIP_DRAIN = b"!"
+    """Abort all connections, now or when you stop."""
+    SEND_CONNECTIONS = b"?"
+    """Report the changes of your connections since the last time."""
+    FORGET_CONNECTIONS = b"-"
+    """Forget which connections you have reported."""
+
+
+class Report(Enum):
+    """The kinds of reports."""
+
+    LOG = "log"
+    """A log event. Its text includes all lines of a traceback."""
+    SERVING = "serving"
+    """The worker accepts clients."""
+    CONNECTIONS = "connections"
+    """The changes of its connections."""
+
+
+class CommandReader(FileDescriptor):
+    """
+    Reads commands in a worker.
+
+    @param commands: the function for each command.
+    @param ended: is called when the supervisor has ended, and when the reactor stops.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        descriptor: int,
+        commands: Mapping[Command, Callable[[], object]],
+        ended: Callable[[], object],
+    ) -> None:
+        super().__init__(reactor)
+        self._descriptor = descriptor
+        self._commands = commands
+        self._ended = ended
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def doRead(self) -> Exception | None:
+        byte = os.read(self._descriptor, 1)
+        if not byte:
+            return ConnectionDone()
+        self._commands[Command(byte)]()
+        return None
+
+    def connectionLost(self, reason: Failure) -> None:
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        self._ended()
+
+
+@implementer(ILogObserver)
+class ReportWriter(ReplyObserver):
+    """
+    Writes the reports of a worker. It observes the worker's log and its server.
+
+    @param pipe: is written to as a log file is: the worker waits for a slow reader.
     """
 
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
 
     def __call__(self, event: LogEvent) -> None:
-        """Send a log event; of Twisted's own only those that are no mere information."""
+        """Report a log event; of Twisted's own events only warnings and errors."""
         level = event.get("log_level", LogLevel.info)
         namespace = event.get("log_namespace", "-")
         if namespace == "echoreply" or level > LogLevel.info:
             text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-            self._send([level.name, namespace, text, *name_and_fields(event)])
+            name, fields = name_and_fields(event)
+            self._write(Report.LOG, level=level.name, namespace=namespace, text=text, name=name, fields=fields)
 
     def listening(self, listener: Listener) -> None:
-        """Send that the worker serves."""
-        self._send([])
+        self._write(Report.SERVING)
 
-    def send_changes(self, changes: Changes) -> None:
-        """Send what has changed of the connections."""
-        self._send(changes)
+    def write_changes(self, changes: Changes) -> None:
+        """Report the changes of the connections."""
+        self._write(Report.CONNECTIONS, changes=changes)
 
-    def _send(self, line: list[Any] | Changes) -> None:
-        self._pipe.write(json.dumps(line).encode("ascii") + b"\n")
+    def _write(self, report: Report, **values: object) -> None:
+        self._pipe.write(json.dumps({"report": report.value, **values}).encode("ascii") + b"\n")
         self._pipe.flush()
 
 
 @frozen
-class Relayed(Event):
-    """What a worker has logged."""
+class WorkerEvent(Event):
+    """A log event of a worker, as the supervisor logs it."""
 
     worker: int
     level: Any
     text: str
     name: str
-    facts: dict[str, Any]
+    own_fields: dict[str, Any]
 
     def fields(self) -> dict[str, Any]:
-        """Give its fields, and which worker it was."""
-        return {"worker": self.worker, **self.facts}
+        return {"worker": self.worker, **self.own_fields}
 
     def __str__(self) -> str:
         return f"worker {self.worker}: {self.text}" if self.text else ""
 
 
-class Receiver:
+class ReportReader:
     """
-    The supervisor's side.
+    Reads the reports of a worker in the supervisor, and logs its log events and its output.
 
     @param worker: the worker's number.
-    @param serves: is called when the worker serves.
-    @param changed: is called with what has changed of the worker's connections.
+    @param serving: is called when the worker accepts clients.
+    @param changed: is called with the changes of the worker's connections.
     """
 
-    def __init__(self, worker: int, serves: Callable[[], object], changed: Callable[[Changes], object]) -> None:
+    def __init__(self, worker: int, serving: Callable[[], object], changed: Callable[[Changes], object]) -> None:
         self._worker = worker
-        self._serves = serves
+        self._serving = serving
         self._changed = changed
-        self._sent = Lines(self._receive)
-        self._stray = Lines(self._receive_stray)
+        self._reports = Lines(self._read_report)
+        self._output = Lines(self._log_output)
 
-    def sent(self, data: bytes) -> None:
-        """Take some of what was sent by a L{Sender}."""
-        self._sent.add(data)
+    def received(self, data: bytes) -> None:
+        """Read some bytes of a L{ReportWriter}."""
+        self._reports.add(data)
 
-    def stray(self, data: bytes) -> None:
-        """Take some of what the worker has written elsewhere, as Python does when it can't start."""
-        self._stray.add(data)
+    def received_output(self, data: bytes) -> None:
+        """Read some bytes of the worker's standard output or error, as Python writes them when it can't start."""
+        self._output.add(data)
 
     def end(self) -> None:
-        """Take what is left: nothing follows."""
-        self._stray.end()
+        """Log an unfinished line of output; an unfinished report is dropped."""
+        self._output.end()
 
-    def _receive(self, line: bytes) -> None:
-        match json.loads(line):
-            case [level, namespace, text, name, facts]:
-                told = Relayed(self._worker, LogLevel.lookupByName(level), text, name, facts)
-                log_event(told, _logger(namespace))
-            case {**changes}:
-                self._changed(cast(Changes, changes))
-            case _:
-                self._serves()
+    def _read_report(self, line: bytes) -> None:
+        report = json.loads(line)
+        match Report(report["report"]):
+            case Report.LOG:
+                level = LogLevel.lookupByName(report["level"])
+                event = WorkerEvent(self._worker, level, report["text"], report["name"], report["fields"])
+                log_event(event, _logger(report["namespace"]))
+            case Report.SERVING:
+                self._serving()
+            case Report.CONNECTIONS:
+                self._changed(cast(Changes, report["changes"]))
 
-    def _receive_stray(self, line: bytes) -> None:
+    def _log_output(self, line: bytes) -> None:
         log_event(WorkerOutput(worker=self._worker, text=line.decode(errors="backslashreplace")))
 
 
@@ -122,38 +204,29 @@ def _logger(namespace: str) -> Logger:
 
 
 class Lines:
-    """Bytes, cut into lines."""
+    """
+    Splits bytes into lines.
+
+    @param take: is called with each line.
+    """
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
         self._take = take
         self._rest = b""
 
     def add(self, data: bytes) -> None:
-        """Take the lines that are now complete."""
+        """Take the lines that are complete now."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._take(line)
 
     def end(self) -> None:
-        """Take an unfinished line, if there is one."""
+        """Take the unfinished line, if there is one."""
         rest, self._rest = self._rest, b""
         if rest:
             self._take(rest)
 
 
-LIFELINE, BOARD, REPORTS, CERTIFICATE, SCRIPT, LISTENERS = 0, 3, 4, 5, 6, 7
-"""
-The descriptors of a worker: a pipe that ends with the supervisor, what it tells by, the certificate that was made for
-this run, if there is one, the script, if there is one, and what it listens with, in the order of L{tcp_bindings}.
-"""
-
-HURRY, LOOK, FORGET = b"!", b"?", b"-"
-"""
-Come through the lifeline: no client is to be waited for; it is to be told what has changed of the connections; and it
-is forgotten what was told.
-"""
-
-
-def row_prefix(number: int) -> str:
-    """Give what the names of a worker's rows begin with."""
-    return f"{number}."
+def row_id_prefix(worker: int) -> str:
+    """Return the prefix of the ids of a worker's rows in the table of connections."""
+    return f"{worker}."

@@ -1,8 +1,8 @@
 """
-Who may have a connection, where several processes serve.
+Limits on the connections of all workers together.
 
-What they hold together is in a database, since its transactions are what several processes need: they see the same,
-one after the other, also after one of them was killed in the middle of it.
+The counts are in a database: its transactions are atomic for several processes, also if one of them is killed within
+one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import host_of
 from echoreply.observe.event import log_event
 from echoreply.observe.events import SharedLimitsFault
-from echoreply.observe.observer import Connection, ReplyObserver
+from echoreply.observe.observer import Connection
+from echoreply.server.limits import Limit
 
 try:
     import fcntl
@@ -27,7 +28,7 @@ except ImportError:  # pragma: no cover  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _ALL = "*"
-"""Stands for all hosts."""
+"""The row for all hosts together."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS held (
@@ -42,14 +43,14 @@ _TIDY = "DELETE FROM held WHERE host = ? AND worker = ? AND count = 0"
 
 class LimitsDatabase:
     """
-    How many connections each worker holds, in all and from each host.
+    Counts the connections of each worker, in all and from each host.
 
-    @param path: of a database, which is made if there is none. Nobody needs it after a power failure.
+    @param path: the path of the database, which is created if there is none. It need not survive a power failure.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        with self._turn():
+        with self._locked():
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = OFF")
@@ -57,10 +58,10 @@ class LimitsDatabase:
 
     def take(self, worker: int, host: str, most: int, most_per_host: int) -> RefusalReason | None:
         """
-        Note that a worker holds one more connection, if it may.
+        Count one more connection of a worker, unless it is over a limit.
 
-        @return: why it may not, if so.
-        @raise OSError: it can't be known, as by L{sqlite3.Error}.
+        @return: the reason if it is over a limit.
+        @raise OSError: the counts can't be read; so does L{sqlite3.Error}.
         """
         with self._transaction() as database:
             if most and self._held(_ALL) >= most:
@@ -71,27 +72,27 @@ class LimitsDatabase:
         return None
 
     def give_back(self, worker: int, host: str) -> None:
-        """Note that a worker holds one less."""
+        """Count one connection less."""
         places = [(_ALL, worker), (host, worker)]
         with self._transaction() as database:
             database.executemany(_GIVE_BACK, places)
             database.executemany(_TIDY, places)
 
     def forget(self, worker: int) -> None:
-        """Note that a worker holds nothing: it has ended."""
+        """Count no connection for a worker: it has ended."""
         with self._transaction() as database:
             database.execute("DELETE FROM held WHERE worker = ?", [worker])
 
     def close(self) -> None:
         """Close the database."""
-        with self._turn():
+        with self._locked():
             self._database.close()
         os.close(self._lock)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        # SQLite's own way to wait for its turn is to try again later, and later still, and in the end to fail.
-        # Not os.lockf, which a signal interrupts: PEP 475.
+    def _locked(self) -> Iterator[None]:
+        # SQLite itself waits for a lock by retrying at growing intervals, and fails in the end. os.lockf would be
+        # interrupted by a signal: PEP 475.
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
         try:
             yield
@@ -100,7 +101,7 @@ class LimitsDatabase:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._turn(), self._database as database:
+        with self._locked(), self._database as database:
             database.execute("BEGIN IMMEDIATE")
             yield database
 
@@ -109,11 +110,11 @@ class LimitsDatabase:
         return float(count)
 
 
-class SharedLimits(ReplyObserver):
+class SharedLimits(Limit):
     """
-    Bounds how many connections there are at once, in several processes together.
+    Limits the connections of all workers together.
 
-    @param worker: the number of this process.
+    @param worker: the number of this worker.
     @param most: connections in all, at most; 0 is no limit.
     @param most_per_host: connections from one IP address, at most; 0 is no limit.
     """
@@ -126,9 +127,9 @@ class SharedLimits(ReplyObserver):
 
     def refusal(self, peer: IAddress) -> RefusalReason | None:
         """
-        Give the reason to refuse a client that connects now, if there is one.
+        Return the reason to refuse a client that connects now, if there is one.
 
-        If there is none, its place is taken already: another process may ask the same at the same time.
+        If there is none, the client is counted at once: another worker may ask at the same time.
         """
         try:
             return self._shared_limits.take(self._worker, host_of(peer), self._most, self._most_per_host)
@@ -137,5 +138,4 @@ class SharedLimits(ReplyObserver):
             return RefusalReason.TOO_MANY
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
-        """Give its place back."""
         self._shared_limits.give_back(self._worker, host_of(connection.peer))

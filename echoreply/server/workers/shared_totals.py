@@ -1,8 +1,8 @@
 """
-What a worker process has counted, in memory that it shares with its supervisor.
+The counts of a worker process, in memory that it shares with its supervisor.
 
-The supervisor looks at it whenever it likes, and when the worker has ended. So it is known what a worker did that was
-killed, but for a reply that it was just sending.
+The supervisor reads them at any time, also after the worker was killed: at most the reply that was just being sent is
+missing then.
 """
 
 from __future__ import annotations
@@ -12,121 +12,186 @@ import os
 import tempfile
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any
 
 from twisted.internet.interfaces import IAddress
 
 from echoreply.core.framing import Block
-from echoreply.core.reasons import EndReason, RefusalReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.observer import Connection, ReplyObserver
+from echoreply.observe.observer import Connection, Peer, ReplyObserver
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 
-_END_REASONS = list(EndReason)
-_REFUSAL_REASONS = list(RefusalReason)
-_LAYERS = [Layer.PROXY, Layer.TLS]
-
-# The cells of a histogram: its nanoseconds, then its buckets.
-_HISTOGRAM = 1 + len(BOUNDS) + 1
-
-# The cells of a listener. They are read in this order while they are written, so what has ended is read before what was
-# accepted: otherwise, more could seem to have ended.
-_ENDED = 0
-_ACCEPTED, _MESSAGES, _RECEIVED, _SENT, _REFUSED = range(len(_END_REASONS), len(_END_REASONS) + 5)
-_FAILED = _REFUSED + len(_REFUSAL_REASONS)
-_SERVICE = _FAILED + len(_LAYERS)
-_LISTENER = _SERVICE + _HISTOGRAM
+CELL_BYTES = 8
 
 
-def _cells(listeners: int) -> int:
-    """Give how many cells a board has: those of the process, which are a histogram, then those of its listeners."""
-    return _HISTOGRAM + listeners * _LISTENER
+class Layout:
+    """
+    Names the cells of a record: each cell is a number of 64 bits.
+
+    @param fields: the record's fields in their order. C{int} has one cell, an enum one for each member, to count
+        something by reason, and L{Histogram} one for its nanoseconds and one for each bucket.
+    @ivar size: the number of cells.
+    @ivar cells: the index of each cell, by its field and, for an enum, the member.
+    """
+
+    def __init__(self, **fields: type[int | Enum | Histogram]) -> None:
+        self.cells: dict[tuple[str, Enum | None], int] = {}
+        self.size = 0
+        self._fields = fields
+        for name, kind in fields.items():
+            if issubclass(kind, Enum):
+                self.cells |= {(name, member): self.size + index for index, member in enumerate(kind)}
+                self.size += len(kind)
+            else:
+                self.cells[name, None] = self.size
+                self.size += 1 if kind is int else 1 + len(BOUNDS) + 1
+
+    def read(self, cells: Sequence[int]) -> dict[str, Any]:
+        """
+        Return the fields of a record.
+
+        @param cells: the record's cells.
+        """
+        return {name: self._read_field(name, kind, cells) for name, kind in self._fields.items()}
+
+    def _read_field(self, name: str, kind: type[int | Enum | Histogram], cells: Sequence[int]) -> object:
+        if issubclass(kind, Enum):
+            return +Counter({member: cells[self.cells[name, member]] for member in kind})
+        first = self.cells[name, None]
+        if kind is int:
+            return cells[first]
+        histogram = Histogram()
+        histogram.seconds = cells[first] / 1e9
+        histogram.buckets = list(cells[first + 1 : first + 1 + len(BOUNDS) + 1])
+        return histogram
+
+
+# Cells are read in this order while a worker writes. Ends are read before what was accepted: otherwise more connections
+# could seem to have ended than were accepted.
+LISTENER = Layout(
+    endings=EndReason,
+    accepted=int,
+    messages=int,
+    received=int,
+    sent=int,
+    refusals=RefusalReason,
+    failures=Layer,
+    drops=DropReason,
+    service=Histogram,
+)
+"""The counts of a listener: the fields of L{Totals}."""
+
+PROCESS = Layout(lag=Histogram)
+"""The counts of a process, which come before those of its listeners."""
+
+# Looked up once: they are counted for each message.
+_MESSAGES, _RECEIVED, _SENT = (LISTENER.cells[name, None] for name in ("messages", "received", "sent"))
+_SERVICE = LISTENER.cells["service", None]
+_LAG = PROCESS.cells["lag", None]
+
+
+def _cell_count(listeners: int) -> int:
+    return PROCESS.size + listeners * LISTENER.size
 
 
 def new_shared_totals(listeners: int) -> int:
     """
-    Give the descriptor of memory for a scoreboard, to be passed to a process.
+    Return the descriptor of memory for a L{SharedTotals}, to be inherited by a process.
 
-    @param listeners: how many there are.
+    @param listeners: the number of listeners.
     """
     with tempfile.TemporaryFile() as file:
-        file.truncate(8 * _cells(listeners))
+        file.truncate(CELL_BYTES * _cell_count(listeners))
         return os.dup(file.fileno())
 
 
 class SharedTotals(ReplyObserver):
     """
-    Counts by listener, as a L{TotalsObserver <echoreply.observe.totals_observer.TotalsObserver>}, for another process.
+    Counts by listener, as L{TotalsObserver <echoreply.observe.statistics.TotalsObserver>} does, in shared memory.
 
-    @param descriptor: what L{new_shared_totals} gave.
-    @param listeners: the worker's; the same, in the same order, on both sides.
+    @param descriptor: as from L{new_shared_totals}.
+    @param listeners: the worker's listeners; the same, in the same order, on both sides.
     """
 
     def __init__(self, descriptor: int, listeners: Sequence[Listener]) -> None:
-        self._size = _cells(len(listeners))
-        self._cells = memoryview(mmap.mmap(descriptor, 8 * self._size)).cast("q")
-        self._first = {listener: _HISTOGRAM + _LISTENER * index for index, listener in enumerate(listeners)}
-        self._seen: dict[Connection, tuple[int, int, int]] = {}
+        self._size = _cell_count(len(listeners))
+        self._cells = memoryview(mmap.mmap(descriptor, CELL_BYTES * self._size)).cast("q")
+        self._first = {listener: PROCESS.size + LISTENER.size * index for index, listener in enumerate(listeners)}
+        self._counted: dict[Connection, tuple[int, int, int]] = {}
 
-    # The worker's side.
+    # Called in the worker.
 
     def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
-        """Count it."""
-        self._cells[self._first[listener] + _REFUSED + _REFUSAL_REASONS.index(reason)] += 1
+        self._count(listener, "refusals", reason)
 
     def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
-        """Count it."""
-        self._cells[self._first[listener] + _FAILED + _LAYERS.index(layer)] += 1
+        self._count(listener, "failures", layer)
 
     def opened(self, connection: Connection) -> None:
-        """Count it."""
-        self._cells[self._first[connection.listener] + _ACCEPTED] += 1
-        self._seen[connection] = (0, 0, 0)
+        self._count(connection.listener, "accepted")
+        self._counted[connection] = (0, 0, 0)
 
     def answered(self, connection: Connection, messages: Block) -> None:
-        """Count what is new."""
-        self._look(connection)
+        self._count_new(connection)
 
     def timed(self, listener: Listener, messages: int, seconds: float) -> None:
-        """Count it."""
         self._observe(self._first[listener] + _SERVICE, seconds, messages)
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
-        """Count it, and what is new."""
-        self._look(connection)
-        del self._seen[connection]
-        self._cells[self._first[connection.listener] + _ENDED + _END_REASONS.index(reason)] += 1
+        self._count_new(connection)
+        del self._counted[connection]
+        self._count(connection.listener, "endings", reason)
+
+    def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
+        self._add(self._first[listener], 1, len(message), sent)
+
+    def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
+        self._add(self._first[listener], 0, len(message), 0)
+        self._count(listener, "drops", reason)
 
     def lagged(self, seconds: float) -> None:
-        """Count by how much the event loop was late."""
-        self._observe(0, seconds, 1)
+        """Count the seconds by which the event loop was late."""
+        self._observe(_LAG, seconds, 1)
 
-    def _look(self, connection: Connection) -> None:
+    def _count(self, listener: Listener, field: str, member: Enum | None = None) -> None:
+        self._cells[self._first[listener] + LISTENER.cells[field, member]] += 1
+
+    def _count_new(self, connection: Connection) -> None:
+        """Count what has been added to a connection's totals since the last time."""
+        before = self._counted[connection]
+        now = self._counted[connection] = (connection.messages, connection.received, connection.sent)
+        self._add(self._first[connection.listener], now[0] - before[0], now[1] - before[1], now[2] - before[2])
+
+    def _add(self, first: int, messages: int, received: int, sent: int) -> None:
         cells = self._cells
-        first = self._first[connection.listener]
-        were = self._seen[connection]
-        now = self._seen[connection] = (connection.messages, connection.received, connection.sent)
-        cells[first + _MESSAGES] += now[0] - were[0]
-        cells[first + _RECEIVED] += now[1] - were[1]
-        cells[first + _SENT] += now[2] - were[2]
+        cells[first + _MESSAGES] += messages
+        cells[first + _RECEIVED] += received
+        cells[first + _SENT] += sent
 
     def _observe(self, histogram: int, seconds: float, times: int) -> None:
         self._cells[histogram] += int(seconds * 1e9) * times
         self._cells[histogram + 1 + bisect_left(BOUNDS, seconds)] += times
 
-    # The supervisor's side.
+    # Called in the supervisor.
 
     def totals(self) -> dict[Listener, Totals]:
-        """Give what the worker has counted until now."""
+        """Return the counts so far."""
         cells = self._cells.tolist()
-        return {listener: _totals(cells[first : first + _LISTENER]) for listener, first in self._first.items()}
+        return {
+            listener: Totals(**LISTENER.read(cells[first : first + LISTENER.size]))
+            for listener, first in self._first.items()
+        }
 
     def lag(self) -> Histogram:
-        """Give by how much the worker's event loop was late."""
-        return _histogram(self._cells[:_HISTOGRAM].tolist())
+        """Return the delays of the worker's event loop."""
+        lag: Histogram = PROCESS.read(self._cells[: PROCESS.size].tolist())["lag"]
+        return lag
 
     def take(self) -> dict[Listener, Totals]:
-        """Give what the worker had counted that has ended, and with it the connections that were open; begin anew."""
+        """Return the counts of a worker that has ended, with its open connections as ended too, and reset them."""
         totals = self.totals()
         for counted in totals.values():
             counted.endings[EndReason.WORKER] += counted.open
@@ -135,55 +200,38 @@ class SharedTotals(ReplyObserver):
         return totals
 
 
-def _totals(cells: list[int]) -> Totals:
-    return Totals(
-        accepted=cells[_ACCEPTED],
-        refusals=+Counter(dict(zip(_REFUSAL_REASONS, cells[_REFUSED:_FAILED], strict=True))),
-        endings=+Counter(dict(zip(_END_REASONS, cells[_ENDED:_ACCEPTED], strict=True))),
-        failures=+Counter(dict(zip(_LAYERS, cells[_FAILED:_SERVICE], strict=True))),
-        messages=cells[_MESSAGES],
-        received=cells[_RECEIVED],
-        sent=cells[_SENT],
-        service=_histogram(cells[_SERVICE:]),
-    )
-
-
-def _histogram(cells: list[int]) -> Histogram:
-    histogram = Histogram()
-    histogram.seconds = cells[0] / 1e9
-    histogram.buckets = cells[1:_HISTOGRAM]
-    return histogram
-
-
 class WorkersTotals:
     """
-    What all workers together have counted, those included that are no more. The supervisor has it.
+    The counts of all workers together, those included that have ended. The supervisor has it.
 
-    @param listeners: where clients come in, at each worker.
-    @param workers: how many there are; they have numbers from 1.
+    @param listeners: the listeners of each worker.
+    @param workers: the number of workers; they are numbered from 1.
+    @ivar descriptors: the descriptor of each worker's L{SharedTotals}.
     """
 
-    def __init__(self, listeners: Sequence[Listener], workers: int) -> None:
-        self.descriptors = {number: new_shared_totals(len(listeners)) for number in range(1, workers + 1)}
-        self._boards = {number: SharedTotals(board, listeners) for number, board in self.descriptors.items()}
+    def __init__(self, listeners: Iterable[Listener], workers: int) -> None:
         self._past = {listener: Totals() for listener in listeners}
+        self.descriptors = {number: new_shared_totals(len(self._past)) for number in range(1, workers + 1)}
+        self._present = {
+            number: SharedTotals(descriptor, list(self._past)) for number, descriptor in self.descriptors.items()
+        }
 
     def totals(self) -> dict[Listener, Totals]:
-        """Give what there has been until now."""
-        boards = [self._past, *(board.totals() for board in self._boards.values())]
-        return {listener: sum((board[listener] for board in boards), Totals()) for listener in self._past}
+        """Return the counts so far."""
+        counts = [self._past, *(present.totals() for present in self._present.values())]
+        return {listener: sum((each[listener] for each in counts), Totals()) for listener in self._past}
 
     def lags(self) -> dict[int, Histogram]:
-        """Give by how much the event loop of each worker was late, since that has started."""
-        return {number: board.lag() for number, board in self._boards.items()}
+        """Return the delays of each worker's event loop, since that worker has started."""
+        return {number: present.lag() for number, present in self._present.items()}
 
-    def ended(self, worker: int) -> None:
-        """Take note that a worker has ended."""
-        for listener, totals in self._boards[worker].take().items():
+    def worker_ended(self, worker: int) -> None:
+        """Keep the counts of a worker that has ended, and reset them for the next one."""
+        for listener, totals in self._present[worker].take().items():
             self._past[listener] += totals
 
     def close(self) -> None:
-        """Let go of the memory. Nothing is counted any more, but what was is still known."""
+        """Release the shared memory. The counts stay."""
         for worker, descriptor in self.descriptors.items():
-            self.ended(worker)
+            self.worker_ended(worker)
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What the supervisor of worker processes knows of them: the statistics of a server in several processes."""
+"""The statistics of a server in several processes, for metrics, the page and health checks."""
 
 from __future__ import annotations
 
@@ -7,38 +7,35 @@ import os
 from echoreply.net.listener import Listener
 from echoreply.observe.statistics import Process, ServerState
 from echoreply.observe.totals import Histogram, Totals
-from echoreply.server.workers.supervisor import Workers
+from echoreply.server.workers.supervisor import Supervisor
 
 
 class WorkersStatistics:
     """
     The L{Statistics <echoreply.observe.statistics.Statistics>} of a server with workers, once it has started.
 
-    @param most: connections that all workers together may have; 0 is no limit.
-    @ivar lag: by how much our own event loop was late; for a L{LoopLag <echoreply.observe.loop_lag.LoopLag>} to tell.
+    @param most: connections of all workers together, at most; 0 is no limit.
+    @ivar lag: the delays of the supervisor's event loop, for a L{LoopLag <echoreply.observe.loop_lag.LoopLag>}.
     """
 
-    def __init__(self, workers: Workers, most: int) -> None:
-        self._workers = workers
+    def __init__(self, supervisor: Supervisor, most: int) -> None:
+        self._supervisor = supervisor
         self._most = most
         self.lag = Histogram()
 
     def state(self) -> ServerState:
-        """Tell what awaits a client."""
-        if not self._workers.running:
+        if not self._supervisor.running:
             return ServerState.DRAINING
-        if not any(protocol.serves for protocol in self._workers.protocols.values()):
+        if not any(worker.serving for worker in self._supervisor.protocols.values()):
             return ServerState.STARTING
         full = 0 < self._most <= sum(totals.open for totals in self.totals_by_listener().values())
         return ServerState.FULL if full else ServerState.ACCEPTING
 
     def totals_by_listener(self) -> dict[Listener, Totals]:
-        """Give what there has been until now, by where clients come in."""
-        return self._workers.boards.totals()
+        return self._supervisor.totals.totals()
 
     def processes(self) -> list[Process]:
-        """Give our own process, and those of the workers."""
-        lags = self._workers.boards.lags()
-        pids = {protocol.number: protocol.transport.pid for protocol in self._workers.protocols.values()}
+        lags = self._supervisor.totals.lags()
+        pids = {worker.number: worker.transport.pid for worker in self._supervisor.protocols.values()}
         workers = [Process(number, pid, lags[number]) for number, pid in sorted(pids.items()) if pid]
         return [Process(0, os.getpid(), self.lag), *workers]

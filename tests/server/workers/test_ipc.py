@@ -1,36 +1,40 @@
 """What a worker process has to say, on its way to the log of its supervisor."""
 
 import io
-from typing import cast
+import os
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.net.listener import Listener
 from echoreply.observe.connection_table import Changes
 from echoreply.observe.event import log_event, name_and_fields
 from echoreply.observe.events import EventsNotLogged, MessageAnswered, SharedLimitsFault
-from echoreply.server.workers.ipc import Lines, Receiver, Sender
+from echoreply.server.workers.ipc import Command, CommandReader, Lines, ReportReader, ReportWriter
 
 
 class RelayTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.pipe = io.BytesIO()
-        self.sender = Sender(self.pipe)
-        self.log = Logger("echoreply", observer=self.sender)
+        self.writer = ReportWriter(self.pipe)
+        self.log = Logger("echoreply", observer=self.writer)
         self.serving: list[bool] = []
         self.changes: list[Changes] = []
-        self.receiver = Receiver(2, lambda: self.serving.append(True), self.changes.append)
+        self.reader = ReportReader(2, lambda: self.serving.append(True), self.changes.append)
         self.events: list[LogEvent] = []
         observer = cast(ILogObserver, self.events.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def received(self) -> list[str]:
-        self.receiver.sent(self.pipe.getvalue())
+        self.reader.received(self.pipe.getvalue())
         return [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in self.events]
 
     def test_a_line_keeps_its_words_its_level_and_where_it_is_from(self) -> None:
@@ -50,14 +54,14 @@ class RelayTests(SynchronousTestCase):
         try:
             raise ValueError("what was wrong\nin two lines")
         except ValueError:
-            Logger("twisted", observer=self.sender).failure("a fault")
+            Logger("twisted", observer=self.writer).failure("a fault")
         (text,) = self.received()
         self.assertTrue(text.startswith("worker 2: a fault\nTraceback"))
         self.assertIn("in two lines", text)
         self.assertIs(self.events[0]["log_level"], LogLevel.critical)
 
     def test_of_twisteds_own_mere_information_is_not_sent(self) -> None:
-        Logger("twisted.internet.base", observer=self.sender).info("Main loop terminated.")
+        Logger("twisted.internet.base", observer=self.writer).info("Main loop terminated.")
         self.assertEqual(self.received(), [])
 
     def test_an_event_keeps_its_name_and_fields_and_gains_the_worker(self) -> None:
@@ -89,25 +93,53 @@ class RelayTests(SynchronousTestCase):
         self.assertIn("ValueError: what was wrong", fields["traceback"])
 
     def test_what_was_written_elsewhere_is_an_event(self) -> None:
-        self.receiver.stray(b"Fatal\n")
+        self.reader.received_output(b"Fatal\n")
         self.assertEqual(name_and_fields(self.events[0]), ("worker_output", {"worker": 2, "text": "Fatal"}))
 
     def test_that_it_serves_is_told(self) -> None:
-        self.sender.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))
+        self.writer.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))
         self.assertEqual((self.received(), self.serving), ([], [True]))
 
     def test_what_was_written_elsewhere_is_logged_too(self) -> None:
-        self.receiver.stray(b"Fatal Python error: \xff\nand no mo")
-        self.receiver.stray(b"re")
-        self.receiver.end()
+        self.reader.received_output(b"Fatal Python error: \xff\nand no mo")
+        self.reader.received_output(b"re")
+        self.reader.end()
         self.assertEqual(self.received(), [r"worker 2: Fatal Python error: \xff", "worker 2: and no more"])
 
     def test_what_a_kill_cut_off_is_dropped(self) -> None:
         self.log.info("whole")
-        self.pipe.write(b'["info", "echore')
+        self.pipe.write(b'{"report": "log", "lev')
         self.assertEqual(self.received(), ["worker 2: whole"])
-        self.receiver.end()
+        self.reader.end()
         self.assertEqual(len(self.events), 1)
+
+
+class CommandTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.descriptor, self.supervisor = os.pipe()
+        self.addCleanup(os.close, self.descriptor)
+        self.done: list[str] = []
+        commands = {
+            Command.SKIP_DRAIN: lambda: self.done.append("skip"),
+            Command.SEND_CONNECTIONS: lambda: self.done.append("send"),
+        }
+        reactor: Any = MemoryReactorClock()
+        self.reader = CommandReader(reactor, self.descriptor, commands, lambda: self.done.append("ended"))
+
+    def test_each_command_is_done_in_its_turn(self) -> None:
+        for command in (Command.SEND_CONNECTIONS, Command.SKIP_DRAIN, Command.SEND_CONNECTIONS):
+            os.write(self.supervisor, command.value)
+        for _ in range(3):
+            self.assertIsNone(self.reader.doRead())
+        self.assertEqual(self.done, ["send", "skip", "send"])
+        os.close(self.supervisor)
+
+    def test_the_end_of_the_supervisor_ends_the_worker(self) -> None:
+        os.close(self.supervisor)
+        reason = self.reader.doRead()
+        self.assertIsInstance(reason, ConnectionDone)
+        self.reader.connectionLost(Failure(reason))
+        self.assertEqual(self.done, ["ended"])
 
 
 class LinesTests(SynchronousTestCase):

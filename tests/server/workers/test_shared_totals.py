@@ -3,26 +3,55 @@
 import os
 from collections import Counter
 
+from attrs import fields
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.framing import Block
-from echoreply.core.reasons import EndReason, RefusalReason
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.observer import Connection
 from echoreply.observe.totals import BOUNDS, Totals
-from echoreply.server.workers.shared_totals import SharedTotals, WorkersTotals
+from echoreply.server.workers.shared_totals import LISTENER, Layout, SharedTotals, WorkersTotals
 
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
 
 
-class ScoreboardsTests(SynchronousTestCase):
+class LayoutTests(SynchronousTestCase):
+    def test_every_count_of_a_listener_has_cells(self) -> None:
+        zeros = [0] * LISTENER.size
+        self.assertEqual(set(LISTENER.read(zeros)), {field.name for field in fields(Totals)})
+
+    def test_every_reason_has_a_cell_of_its_own(self) -> None:
+        cells = list(range(1, LISTENER.size + 1))
+        read = LISTENER.read(cells)
+        for name, reasons in (
+            ("endings", EndReason),
+            ("refusals", RefusalReason),
+            ("failures", Layer),
+            ("drops", DropReason),
+        ):
+            self.assertEqual(set(read[name]), set(reasons))
+        numbers = [read[name] for name in ("accepted", "messages", "received", "sent")]
+        counted = [count for name in ("endings", "refusals", "failures", "drops") for count in read[name].values()]
+        service = [round(read["service"].seconds * 1e9), *read["service"].buckets]
+        self.assertEqual(sorted([*numbers, *counted, *service]), cells)
+
+    def test_cells_are_found_by_name(self) -> None:
+        layout = Layout(one=int, drops=DropReason, two=int)
+        cells = [0] * layout.size
+        cells[layout.cells["two", None]] = 2
+        cells[layout.cells["drops", DropReason.RATE]] = 3
+        self.assertEqual(layout.read(cells), {"one": 0, "drops": Counter({DropReason.RATE: 3}), "two": 2})
+
+
+class SharedTotalsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.plain, self.secure = self.listeners = [Listener(), Listener((Layer.TLS,))]
-        self.boards = WorkersTotals(self.listeners, 2)
-        self.addCleanup(self.boards.close)
+        self.totals = WorkersTotals(self.listeners, 2)
+        self.addCleanup(self.totals.close)
         self.one, self.two = (
-            SharedTotals(descriptor, self.listeners) for descriptor in self.boards.descriptors.values()
+            SharedTotals(descriptor, self.listeners) for descriptor in self.totals.descriptors.values()
         )
 
     def opened(self, worker: SharedTotals, listener: Listener) -> Connection:
@@ -49,7 +78,7 @@ class ScoreboardsTests(SynchronousTestCase):
             self.opened(worker, self.plain)
             worker.refused(self.plain, ADDRESS, RefusalReason.TOO_MANY)
             worker.failed(self.plain, ADDRESS, Layer.TLS, "for a reason")
-        totals = self.boards.totals()[self.plain]
+        totals = self.totals.totals()[self.plain]
         self.assertEqual((totals.accepted, totals.open), (4, 2))
         self.assertEqual(totals.endings, Counter({EndReason.FAREWELL: 2}))
         self.assertEqual(totals.refusals, Counter({RefusalReason.TOO_MANY: 2}))
@@ -58,16 +87,25 @@ class ScoreboardsTests(SynchronousTestCase):
 
     def test_listeners_are_told_apart(self) -> None:
         self.answer(self.one, self.opened(self.one, self.secure))
-        totals = self.boards.totals()
+        totals = self.totals.totals()
         self.assertEqual((totals[self.plain].accepted, totals[self.secure].accepted), (0, 1))
         self.assert_counted(totals[self.plain], 0, 0, 0)
         self.assert_counted(totals[self.secure], 2, 4, 10)
+
+    def test_datagrams_are_counted_and_so_are_those_that_are_dropped(self) -> None:
+        for worker in (self.one, self.two):
+            worker.answered_datagram(self.plain, ("192.0.2.1", 4000), b"abc", 16)
+            worker.dropped(self.plain, ("192.0.2.1", 4000), b"exit", DropReason.FAREWELL)
+        self.totals.worker_ended(1)
+        totals = self.totals.totals()[self.plain]
+        self.assert_counted(totals, 2, 14, 32)
+        self.assertEqual(totals.drops, Counter({DropReason.FAREWELL: 2}))
 
     def test_how_long_messages_took_is_counted_for_each_of_them(self) -> None:
         self.one.timed(self.plain, 2, 0.5)
         self.one.timed(self.plain, 2, 20)
         self.one.timed(self.secure, 1, 0.5)
-        service = self.boards.totals()[self.plain].service
+        service = self.totals.totals()[self.plain].service
         self.assertAlmostEqual(service.seconds, 41)
         self.assertEqual({BOUNDS.index(0.5): 2, len(BOUNDS): 2}, {i: n for i, n in enumerate(service.buckets) if n})
 
@@ -75,24 +113,24 @@ class ScoreboardsTests(SynchronousTestCase):
         self.answer(self.one, self.opened(self.one, self.plain))
         self.one.closed(self.opened(self.one, self.plain), EndReason.CLIENT)
         self.opened(self.two, self.plain)
-        self.boards.ended(1)
-        totals = self.boards.totals()[self.plain]
+        self.totals.worker_ended(1)
+        totals = self.totals.totals()[self.plain]
         self.assertEqual((totals.accepted, totals.open), (3, 1))
         self.assertEqual(totals.endings, Counter({EndReason.WORKER: 1, EndReason.CLIENT: 1}))
         self.assert_counted(totals, 2, 4, 10)
 
     def test_what_is_counted_never_goes_down_when_one_worker_follows_another(self) -> None:
         self.opened(self.one, self.plain)
-        self.boards.ended(1)
-        self.boards.ended(1)
-        self.assertEqual(self.boards.totals()[self.plain].accepted, 1)
-        next_one = SharedTotals(self.boards.descriptors[1], self.listeners)
+        self.totals.worker_ended(1)
+        self.totals.worker_ended(1)
+        self.assertEqual(self.totals.totals()[self.plain].accepted, 1)
+        next_one = SharedTotals(self.totals.descriptors[1], self.listeners)
         self.answer(next_one, self.opened(next_one, self.plain))
-        totals = self.boards.totals()[self.plain]
+        totals = self.totals.totals()[self.plain]
         self.assertEqual((totals.accepted, totals.open, totals.messages), (2, 1, 2))
 
     def test_no_fewer_than_none_are_open_whenever_it_is_looked(self) -> None:
-        descriptor = self.boards.descriptors[1]
+        descriptor = self.totals.descriptors[1]
         size = os.fstat(descriptor).st_size
         before = os.pread(descriptor, size, 0)
         self.one.closed(self.opened(self.one, self.plain), EndReason.CLIENT)
@@ -100,13 +138,13 @@ class ScoreboardsTests(SynchronousTestCase):
         # It is read from the first cell to the last, and the worker does not wait.
         for read in range(0, size + 1, 8):
             os.pwrite(descriptor, before[:read] + after[read:], 0)
-            self.assertGreaterEqual(self.boards.totals()[self.plain].open, 0)
+            self.assertGreaterEqual(self.totals.totals()[self.plain].open, 0)
 
     def test_by_how_much_an_event_loop_was_late_is_each_workers_own(self) -> None:
         self.one.lagged(0.002)
         self.one.lagged(3)
-        lags = self.boards.lags()
+        lags = self.totals.lags()
         self.assertEqual((sum(lags[1].buckets), sum(lags[2].buckets)), (2, 0))
         self.assertAlmostEqual(lags[1].seconds, 3.002)
-        self.boards.ended(1)
-        self.assertEqual(sum(self.boards.lags()[1].buckets), 0)
+        self.totals.worker_ended(1)
+        self.assertEqual(sum(self.totals.lags()[1].buckets), 0)

@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.net.errors import CannotListen
 from echoreply.net.listener import Listener
 from echoreply.server.settings import Engine, Settings
-from echoreply.server.workers.ipc import HURRY, LIFELINE, REPORTS, Sender
-from echoreply.server.workers.supervisor import KILL_SECONDS, LONGEST_DELAY, Workers
+from echoreply.server.workers.ipc import Command, Descriptor, ReportWriter
+from echoreply.server.workers.supervisor import KILL_SECONDS, LONGEST_DELAY, Supervisor
 
 
 @define
@@ -42,11 +42,11 @@ class FakeProcess:
         self.protocol.processEnded(Failure(reason or ProcessDone(0)))
 
     def serve(self) -> None:
-        sender = Sender(self)  # type: ignore[arg-type]
-        sender.listening(Listener())
+        writer = ReportWriter(self)  # type: ignore[arg-type]
+        writer.listening(Listener())
 
     def write(self, data: bytes) -> None:
-        self.protocol.childDataReceived(REPORTS, data)
+        self.protocol.childDataReceived(Descriptor.REPORTS, data)
 
     def flush(self) -> None:
         pass
@@ -81,15 +81,15 @@ class WorkersTests(SynchronousTestCase):
     def log(self) -> list[str]:
         return [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in self.events]
 
-    def start(self, **options: Any) -> Workers:  # noqa: ANN401
-        service = Workers(
+    def start(self, **options: Any) -> Supervisor:  # noqa: ANN401
+        service = Supervisor(
             self.reactor, Settings(port=0, interface="127.0.0.1", workers=2, drain=10, **options), Engine.TWISTED
         )
         service.startService()
         self.addCleanup(self.stop, service)
         return service
 
-    def stop(self, service: Workers) -> None:
+    def stop(self, service: Supervisor) -> None:
         if service.running:
             service.stopService()
         for process in self.reactor.processes:
@@ -193,22 +193,22 @@ class WorkersTests(SynchronousTestCase):
         self.assertIn("worker 2 was killed by SIGKILL", self.log)
         self.successResultOf(stopped)
 
-    def test_when_it_is_to_hurry_all_are_told_and_soon_killed(self) -> None:
+    def test_when_the_drain_is_skipped_all_are_told_and_soon_killed(self) -> None:
         service = self.start()
         service.stopService()
-        service.hurry()
+        service.skip_drain()
         for process in self.reactor.processes:
-            self.assertEqual(process.written, [(LIFELINE, HURRY)])
+            self.assertEqual(process.written, [(Descriptor.COMMANDS, Command.SKIP_DRAIN.value)])
         self.reactor.advance(KILL_SECONDS)
         for process in self.reactor.processes:
             self.assertEqual(process.signals, ["TERM", "KILL"])
 
     def test_it_can_be_told_so_before_it_stops(self) -> None:
         service = self.start()
-        service.hurry()
+        service.skip_drain()
         self.assertEqual(self.reactor.processes[0].written, [])
         service.stopService()
-        self.assertEqual(self.reactor.processes[0].written, [(LIFELINE, HURRY)])
+        self.assertEqual(self.reactor.processes[0].written, [(Descriptor.COMMANDS, Command.SKIP_DRAIN.value)])
 
     def test_what_they_hold_together_is_gone_in_the_end(self) -> None:
         service = self.start(max_connections=5)

@@ -1,0 +1,234 @@
+"""The addresses that the settings say to listen on, and the bindings that serve them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING, cast
+
+from attrs import frozen
+from twisted.internet.defer import execute
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorFDSet,
+    IStreamServerEndpoint,
+)
+
+from echoreply.core.access import within
+from echoreply.core.reasons import RefusalReason
+from echoreply.net.addresses import host_and_port, host_of
+from echoreply.net.binding import Binding, SocketOwner, finish_at_once, report_listen_errors
+from echoreply.net.endpoints import IServerReactor, server_endpoint, stream_endpoint
+from echoreply.net.listener import Layer, Listener
+from echoreply.net.shared_sockets import SharedSockets, open_endpoint
+from echoreply.net.sockets import AdoptedServerEndpoint, datagram_sockets, listening_sockets
+from echoreply.net.udp_port import DatagramPort
+from echoreply.observe.observer import ReplyObserver
+from echoreply.protocol import ListenerFactory, ReplyFactory
+from echoreply.proxy.factory import ProxyFactory
+from echoreply.server.datagrams import ReplyDatagrams
+from echoreply.server.settings import Settings
+
+if TYPE_CHECKING:
+    from echoreply.server.certificates import ReadContext
+
+HAPROXY = "haproxy:"
+
+
+@frozen(kw_only=True)
+class ListeningAddress:
+    """
+    An address that the settings say to listen on. Nothing is opened yet.
+
+    @ivar where: the address as the user wrote it.
+    @ivar listener: describes it to observers.
+    @ivar endpoint: returns its endpoint on a reactor; nothing for UDP.
+    @ivar open_sockets: opens sockets for so many other processes.
+    @ivar owner: the process that opens the socket if no supervisor does.
+    @ivar read_context: reads the files for TLS, if TLS is spoken there.
+    """
+
+    where: str
+    listener: Listener
+    endpoint: Callable[[IServerReactor], IStreamServerEndpoint] | None = None
+    open_sockets: Callable[[int], SharedSockets]
+    owner: SocketOwner = SocketOwner.PROCESS
+    read_context: ReadContext | None = None
+
+
+def listening_addresses(
+    settings: Settings, certificate: Callable[[], bytes] | None = None
+) -> Iterator[ListeningAddress]:
+    """
+    Make the addresses to listen on. Their order is the same in every process.
+
+    @param certificate: returns the certificate and its key, in PEM, if the settings name none; by default, it
+        generates one.
+    @raise CannotListen: an endpoint's description is wrong.
+    """
+    interface = settings.interface
+    if settings.tcp is not None:
+        yield _port(host_and_port(interface or "*", settings.tcp), interface, settings.tcp)
+    if settings.tls is not None:
+        # Lazily: it takes ten megabytes.
+        from echoreply.server.certificates import context_reader, generate_certificate
+
+        where = host_and_port(interface or "*", settings.tls)
+        with report_listen_errors(where):
+            generated = certificate or partial(generate_certificate, interface)
+            read = context_reader(settings.cert, settings.key, settings.client_ca, settings.alpn, generated)
+        yield _port(where, interface, settings.tls, (Layer.TLS,), read)
+    if settings.udp is not None:
+        port = settings.udp
+        yield ListeningAddress(
+            where=f"{host_and_port(interface or '*', port)} for UDP",
+            listener=Listener((Layer.UDP,)),
+            open_sockets=lambda count: SharedSockets(datagram_sockets(interface, port, count)),
+        )
+    for description in settings.listen:
+        with report_listen_errors(description):
+            address = _described_address(description)
+        yield address
+
+
+def _port(
+    where: str, interface: str, port: int, layers: tuple[Layer, ...] = (), read_context: ReadContext | None = None
+) -> ListeningAddress:
+    return ListeningAddress(
+        where=where,
+        listener=Listener(layers),
+        endpoint=partial(server_endpoint, interface=interface, port=port),
+        open_sockets=lambda count: SharedSockets(listening_sockets(interface, port, count)),
+        read_context=read_context,
+    )
+
+
+def _described_address(description: str) -> ListeningAddress:
+    """
+    Return the address of an endpoint that is described as for L{twisted.internet.endpoints.serverFromString}.
+
+    Our own C{ssl:} needs no pyOpenSSL. Our own C{haproxy:} takes a header that arrives in pieces, and supports
+    half-close, as Twisted's does not; the header comes before TLS, as proxies send it.
+
+    @raise ValueError: the description is wrong.
+    """
+    inner = description.removeprefix(HAPROXY)
+    layers = (Layer.PROXY,) if inner != description else ()
+    if inner.startswith(HAPROXY):
+        # Clients could send the second header.
+        raise ValueError("haproxy takes an endpoint without it")
+    if inner.startswith("ssl:"):
+        from echoreply.server.certificates import parse_ssl_endpoint
+
+        read_context, interface, port = parse_ssl_endpoint(inner)
+        return _port(description, interface, port, (*layers, Layer.TLS), read_context)
+    return ListeningAddress(
+        where=description,
+        listener=Listener(layers),
+        endpoint=partial(stream_endpoint, description=inner),
+        open_sockets=partial(open_endpoint, inner),
+        owner=SocketOwner.SERVICE_MANAGER if inner.startswith("systemd:") else SocketOwner.PROCESS,
+    )
+
+
+def bind(
+    reactor: IServerReactor,
+    settings: Settings,
+    factory: ReplyFactory,
+    addresses: Iterable[ListeningAddress],
+    inherited: Sequence[socket.socket] = (),
+) -> Iterator[Binding]:
+    """
+    Make the bindings of a factory to addresses.
+
+    @param inherited: the sockets that the supervisor has opened, one for each address; none if there is no supervisor.
+    @raise CannotListen: an address can't be bound.
+    """
+    for index, address in enumerate(addresses):
+        opened = inherited[index] if inherited else None
+        owner = address.owner
+        if opened and owner is SocketOwner.PROCESS:
+            owner = SocketOwner.SUPERVISOR
+        make = _bind_stream if address.endpoint else _bind_datagrams
+        yield make(reactor, settings, factory, address, opened, owner)
+
+
+def _bind_stream(
+    reactor: IServerReactor,
+    settings: Settings,
+    factory: ReplyFactory,
+    address: ListeningAddress,
+    inherited: socket.socket | None,
+    owner: SocketOwner,
+) -> Binding:
+    listener, observer = address.listener, factory.observer
+    front: IProtocolFactory = ListenerFactory(factory, listener)
+    reload = None
+    with report_listen_errors(address.where):
+        if address.read_context:
+            from echoreply.server.certificates import add_tls
+
+            front, reload = add_tls(address.where, front, address.read_context, partial(observer.failed, listener))
+        if inherited:
+            endpoint: IStreamServerEndpoint = AdoptedServerEndpoint(reactor, inherited)
+        else:
+            assert address.endpoint
+            endpoint = address.endpoint(reactor)
+    finish_accepting = finish_at_once
+    if Layer.PROXY in listener.layers:
+        front = proxied = ProxyFactory(
+            front,
+            reactor,
+            partial(_trusts, settings, observer, listener),
+            lambda peer, why: observer.failed(listener, peer, Layer.PROXY, why),
+        )
+        finish_accepting = proxied.drain
+    return Binding(
+        address.where,
+        partial(endpoint.listen, front),
+        listener,
+        owner,
+        finish_accepting,
+        reload.attempt if reload else None,
+    )
+
+
+def _trusts(settings: Settings, observer: ReplyObserver, listener: Listener, peer: IAddress) -> bool:
+    """Return whether a peer is a trusted proxy. The file of a UNIX socket says itself who may connect to it."""
+    host = host_of(peer)
+    if not host or within(host, settings.trust_proxy):
+        return True
+    observer.refused(listener, peer, RefusalReason.UNTRUSTED)
+    return False
+
+
+def _bind_datagrams(
+    reactor: IServerReactor,
+    settings: Settings,
+    factory: ReplyFactory,
+    address: ListeningAddress,
+    inherited: socket.socket | None,
+    owner: SocketOwner,
+) -> Binding:
+    replies = ReplyDatagrams(
+        reactor,
+        lambda: factory.rules,
+        factory.observer,
+        address.listener,
+        # A host's datagrams go to the worker that their source port chooses, so the limit is divided.
+        rate=ceil(settings.udp_rate / settings.workers),
+        permits=settings.access.permits,
+        sampling_clock=factory.sampling_clock,
+    )
+
+    def listen() -> IListeningPort:
+        bound = inherited or address.open_sockets(1).sockets[0]
+        port = DatagramPort(cast(IReactorFDSet, reactor), replies, bound)
+        port.startListening()  # type: ignore[no-untyped-call]
+        return port
+
+    return Binding(address.where, lambda: execute(listen), address.listener, owner)
