@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from errno import ECONNREFUSED
 from pathlib import Path
 from random import Random
@@ -13,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -23,6 +25,7 @@ from echoreply.client.editor_link import SentLines
 from echoreply.client.interactive import Interactive, InteractiveOptions
 from echoreply.client.outcome import Outcome
 from echoreply.client.transcript import Transcript
+from echoreply.connect.datagram_transport import LONGEST_DATAGRAM, DatagramTransport
 from echoreply.connect.target import ConnectTarget
 from echoreply.core.input_lines import Eol
 from tests.support.fake_transports import TCPStringTransport
@@ -54,6 +57,15 @@ class Endpoint:
         client.makeConnection(socket)
         connecting.callback(client)
         return socket
+
+    def accept_datagrams(self, transport: DatagramTransport) -> None:
+        """Connect over UDP."""
+        connecting, self.connecting = self.connecting, None
+        assert connecting
+        client = self._factory.buildProtocol(transport.getPeer())
+        assert client
+        transport.begin(client)
+        connecting.callback(client)
 
     def refuse(self) -> None:
         connecting, self.connecting = self.connecting, None
@@ -97,6 +109,7 @@ class InteractiveTestCase(SynchronousTestCase):
     """Has an interactive client that is connecting."""
 
     retry = False
+    datagrams = False
     eol = Eol.LF
     options: ClassVar[dict[str, bool]] = {}
 
@@ -114,9 +127,9 @@ class InteractiveTestCase(SynchronousTestCase):
         transcript = Transcript(str(self.path), self.fail)
         self.addCleanup(transcript.close)
         options = InteractiveOptions(
-            lines=lambda: SentLines(self.eol),
+            lines=lambda: SentLines(self.eol, exit_is_last=self.datagrams),
             eol=self.eol,
-            datagrams=False,
+            datagrams=self.datagrams,
             wait=0.5,
             connect_timeout=10,
             backoff=Backoff(Most()) if self.retry else None,
@@ -404,3 +417,54 @@ class EolNoneTests(InteractiveTestCase):
         self.assertEqual([row for row in rows if row.endswith("ms]")], ["0.00 ms]"] * 2)
         kept = [line.split(" ", 1)[1] for line in self.path.read_text().splitlines()]
         self.assertEqual(kept, ['> "a"', '< "A"', '> "b"', '< "B"'])
+
+
+class DatagramTests(InteractiveTestCase):
+    datagrams = True
+    TOO_LONG = f"not sent: a line of more than {LONGEST_DATAGRAM} bytes does not fit in a datagram"
+
+    def setUp(self) -> None:
+        super().setUp()
+        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(peer.close)
+        peer.bind(("127.0.0.1", 0))
+        self.reactor = MemoryReactorClock()
+        self.transport = DatagramTransport(self.reactor, IPv4Address("UDP", *peer.getsockname()), Eol.LF)
+        self.addCleanup(self.transport.abortConnection)
+        self.endpoint.accept_datagrams(self.transport)
+        self.clock.advance(0)
+        self.editor.take()
+
+    def send_all(self) -> None:
+        """Do what the reactor does while the transport has something to send."""
+        while self.transport in self.reactor.getWriters():
+            self.transport.doWrite()
+
+    def test_a_line_that_fits_in_no_datagram_is_reported_and_the_status_is_1(self) -> None:
+        self.type("x" * (LONGEST_DATAGRAM + 1))
+        self.assertEqual(self.editor.take()[-1], f"client: {self.TOO_LONG}")
+        self.type("a", "quit")
+        self.send_all()
+        self.clock.advance(0.5)
+        self.assert_ended(1, self.TOO_LONG)
+        kept = [line.split(" ", 1)[1] for line in self.path.read_text().splitlines()]
+        self.assertEqual(kept, ['> "a\\n"'])
+
+    def test_exit_ends_the_input(self) -> None:
+        self.type("exit", "a")
+        self.assertTrue(self.editor.over)
+        self.send_all()
+        self.clock.advance(0.5)
+        self.assert_ended(0, "no more replies")
+
+
+class FaultTests(InteractiveTestCase):
+    def test_an_internal_error_is_logged_and_the_status_is_1(self) -> None:
+        def connect(_factory: IProtocolFactory) -> Deferred[IProtocol]:
+            raise LookupError("a bug")
+
+        self.prepare()
+        self.patch(self.endpoint, "connect", connect)
+        self.interactive.start()
+        self.assert_ended(1)
+        self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -382,20 +382,28 @@ class TestTerminal:
         terminal.screen.wait_for(b"the server closed the connection\r\n")
 
     def test_ctrl_c_while_it_connects_leaves_with_130(self) -> None:
-        with deaf_listener() as port:
-            others = connecting_to(port)
-            with Terminal(CLIENT, "--plain", "--connect-timeout=60", "127.0.0.1", str(port)) as terminal:
-                deadline = time.monotonic() + PATIENCE
-                while connecting_to(port) == others:
-                    assert time.monotonic() < deadline, "the client did not connect"
-                    time.sleep(0.01)
-                terminal.type(b"\x03")
-                assert terminal.wait() == 130
+        with (
+            deaf_listener() as port,
+            Terminal(CLIENT, "--plain", "--connect-timeout=60", "127.0.0.1", str(port)) as terminal,
+        ):
+            deadline = time.monotonic() + PATIENCE
+            while not is_connecting(terminal.process.pid, port):
+                assert time.monotonic() < deadline, "the client did not connect"
+                time.sleep(0.01)
+            terminal.type(b"\x03")
+            assert terminal.wait() == 130
 
 
-def connecting_to(port: int) -> int:
-    """Count the connections to a port that have sent a SYN and wait for the answer, as the kernel shows them."""
-    table = Path("/proc/net/tcp")
+def is_connecting(process: int, port: int) -> bool:
+    """Return whether a process has sent a SYN to a port and waits for the answer, as the kernel shows it."""
+    table, descriptors = Path("/proc/net/tcp"), Path(f"/proc/{process}/fd")
     if not table.exists():
         pytest.skip("connections in progress are seen in Linux's /proc/net/tcp only")
-    return table.read_text().count(f":{port:04X} 02 ")
+    sockets = set()
+    for descriptor in descriptors.iterdir():
+        with suppress(FileNotFoundError):
+            sockets.add(os.readlink(descriptor))
+    rows = [row.split() for row in table.read_text().splitlines()]
+    return any(
+        row[2].endswith(f":{port:04X}") and row[3] == "02" and f"socket:[{row[9]}]" in sockets for row in rows[1:]
+    )
