@@ -18,7 +18,6 @@ from zope.interface.verify import verifyObject
 
 from echoreply.tls.client import HandshakeError, TLSClientEndpoint, TLSClientTransport, client_context
 from echoreply.tls.context import server_context
-from echoreply.tls.verification import rejection_reason
 from tests.support.fake_transports import TCPStringTransport
 from tests.support.tls_peers import make_certificate
 
@@ -168,14 +167,6 @@ def test_of_what_is_not_known_nothing_is_said(code: int, words: str, pair: Pair)
     error = ssl.SSLCertVerificationError()
     error.verify_code, error.verify_message = code, "invalid CA certificate"
     assert pair.tls._describe_error(error) == words
-
-
-def test_the_addresses_that_a_certificate_is_for_are_told_as_people_write_them() -> None:
-    error = ssl.SSLCertVerificationError()
-    error.verify_code = 64
-    names = [("DNS", "a.example"), ("IP Address", "0:0:0:0:0:0:0:1"), ("IP Address", "<invalid>"), ("URI", "x:y")]
-    words = rejection_reason(error, "192.0.2.1", [{"subjectAltName": names}])
-    assert words == 'the server\'s certificate is not for 192.0.2.1, but for "a.example, ::1, <invalid>"'
 
 
 @pytest.mark.parametrize(
