@@ -16,7 +16,7 @@ def reason(code: int, *chain: dict[str, Any]) -> str:
     return rejection_reason(error, "a.example", list(chain))
 
 
-def test_the_addresses_that_a_certificate_is_for_are_told_as_people_write_them() -> None:
+def test_the_addresses_of_a_certificate_are_shown_in_their_usual_form() -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code = 64
     names = [("DNS", "a.example"), ("IP Address", "0:0:0:0:0:0:0:1"), ("IP Address", "<invalid>"), ("URI", "x:y")]
@@ -35,14 +35,14 @@ NEW = {"notBefore": "Jan  1 00:00:00 2040 GMT", "notAfter": "Jan  1 00:00:00 204
         (9, "is not valid yet, but from Jan  1 00:00:00 2040 GMT"),
     ],
 )
-def test_of_several_dates_the_one_that_matters_is_told(code: int, words: str) -> None:
+def test_the_date_that_matters_is_shown(code: int, words: str) -> None:
     assert reason(code, OLD, NEW) == reason(code, NEW, OLD) == f"the server's certificate {words}"
 
 
-def test_an_issuer_that_is_not_trusted_is_the_last_of_the_chain() -> None:
+def test_the_untrusted_issuer_is_that_of_the_last_certificate() -> None:
     server, authority = {"issuer": ((("commonName", "Sub"),),)}, {"issuer": ((("commonName", "Root"),),)}
     assert reason(20, server, authority) == 'the server\'s certificate has an issuer that is not trusted, "Root"'
 
 
-def test_a_self_signed_certificate_can_be_trusted_by_an_option() -> None:
+def test_the_option_that_trusts_a_self_signed_certificate_is_named() -> None:
     assert reason(18) == "the server's certificate is self-signed and not trusted; use --ca FILE"
