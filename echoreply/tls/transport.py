@@ -198,7 +198,7 @@ class TLSTransport(ForwardingTransport):
     def _describe_error(self, error: SSLError) -> str:
         """Return OpenSSL's reason in a form for people."""
         if isinstance(error, SSLCertVerificationError):
-            return f"certificate verify failed: {error.verify_message}"
+            return f"certificate verification failed: {error.verify_message}"
         return (error.reason or "unknown error").replace("_", " ").lower()
 
     def _advance_handshake(self) -> None:

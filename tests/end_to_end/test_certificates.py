@@ -180,8 +180,8 @@ class TestClients:
         ("whose", "said"),
         [
             ("nobody's", rb"peer did not return a certificate"),
-            ("another's", rb"certificate verify failed: (unable to get local issuer|self-signed) certificate"),
-            ("an old one", rb"certificate verify failed: certificate has expired"),
+            ("another's", rb"certificate verification failed: (unable to get local issuer|self-signed) certificate"),
+            ("an old one", rb"certificate verification failed: certificate has expired"),
         ],
     )
     def test_a_wrong_one_gets_no_reply_and_is_logged(

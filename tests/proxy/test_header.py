@@ -82,25 +82,25 @@ BAD = {
 
 
 @pytest.mark.parametrize(("header", "addresses"), GOOD.items())
-def test_a_header_is_read(header: bytes, addresses: Any) -> None:  # noqa: ANN401
+def test_a_valid_header_is_parsed(header: bytes, addresses: Any) -> None:  # noqa: ANN401
     assert parse_header(header) == Header(len(header), *addresses)
     assert parse_header(header + b"hello\r\n") == Header(len(header), *addresses)
 
 
 @pytest.mark.parametrize("header", GOOD)
-def test_a_header_goes_on_until_its_last_byte(header: bytes) -> None:
+def test_a_header_is_incomplete_until_its_last_byte(header: bytes) -> None:
     for end in range(len(header)):
         assert parse_header(header[:end]) is None
 
 
 @pytest.mark.parametrize(("header", "why"), BAD.items())
-def test_what_is_no_right_header_is_told_why(header: bytes, why: str) -> None:
+def test_an_invalid_header_has_a_reason(header: bytes, why: str) -> None:
     with pytest.raises(InvalidHeader, match=why):
         parse_header(header)
 
 
 @given(st.one_of(st.binary(), st.binary().map(V2.__add__), st.binary().map(b"PROXY TCP4 ".__add__)))
-def test_no_bytes_are_anything_else(data: bytes) -> None:
+def test_arbitrary_bytes_are_a_header_or_incomplete_or_invalid(data: bytes) -> None:
     try:
         header = parse_header(data)
     except InvalidHeader:

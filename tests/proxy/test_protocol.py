@@ -105,20 +105,20 @@ def test_the_clients_protocol_takes_over_after_the_header(header: bytes, cut: in
     assert not setting.clock.getDelayedCalls()
 
 
-def test_a_client_of_ipv6_is_one_of_ipv6() -> None:
+def test_an_ipv6_client_has_an_ipv6_address() -> None:
     setting = Setting()
     receive(setting.connect(), V1_TCP6)
     assert setting.server.built[0].peer == IPv6Address("TCP", "2001:db8::7", 65535)
 
 
-def test_a_proxy_that_speaks_for_itself_is_the_client() -> None:
+def test_a_proxy_that_connects_for_itself_is_the_client() -> None:
     setting = Setting()
     transport = setting.connect()
     receive(transport, v2(0, 0, b""))
     assert setting.server.built[0].told == [("made", PROXY, transport.getHost())]
 
 
-def test_the_transport_is_what_it_was_but_for_its_addresses() -> None:
+def test_the_transport_is_the_same_but_for_its_addresses() -> None:
     setting = Setting()
     lower = setting.connect()
     receive(lower, V1_TCP4)
@@ -132,7 +132,7 @@ def test_the_transport_is_what_it_was_but_for_its_addresses() -> None:
     assert lower.disconnecting
 
 
-def test_a_client_that_is_not_wanted_is_closed() -> None:
+def test_a_client_that_the_factory_refuses_is_closed() -> None:
     setting = Setting()
     setting.server.unwanted = IPv4Address("TCP", "192.0.2.7", 5555)
     transport = setting.connect()
@@ -143,7 +143,7 @@ def test_a_client_that_is_not_wanted_is_closed() -> None:
     assert not setting.failures
 
 
-def test_a_bad_header_closes_the_connection_and_what_follows_is_ignored() -> None:
+def test_an_invalid_header_closes_the_connection_and_more_data_is_dropped() -> None:
     setting = Setting()
     transport = setting.connect()
     receive(transport, b"hello\n")
@@ -153,7 +153,7 @@ def test_a_bad_header_closes_the_connection_and_what_follows_is_ignored() -> Non
     assert setting.failures == ["invalid header: no PROXY signature"]
 
 
-def test_a_header_that_does_not_come_is_not_waited_for() -> None:
+def test_a_missing_header_times_out() -> None:
     setting = Setting()
     transport = setting.connect()
     receive(transport, V2_TCP4[:-1])
@@ -162,7 +162,7 @@ def test_a_header_that_does_not_come_is_not_waited_for() -> None:
     assert setting.failures == ["no header in time"]
 
 
-def test_who_closes_before_its_header_is_told() -> None:
+def test_a_proxy_that_closes_before_the_header_is_a_failure() -> None:
     setting = Setting()
     transport = setting.connect()
     cast(HeaderProtocol, transport.protocol).connectionLost(Failure(ConnectionDone()))
@@ -170,7 +170,7 @@ def test_who_closes_before_its_header_is_told() -> None:
     assert not setting.clock.getDelayedCalls()
 
 
-def test_who_is_no_proxy_that_is_trusted_is_not_served() -> None:
+def test_a_peer_that_is_not_a_trusted_proxy_is_not_served() -> None:
     setting = Setting()
     assert setting.factory.buildProtocol(IPv4Address("TCP", "192.0.2.253", 40000)) is None
     assert setting.failures == []
@@ -179,12 +179,12 @@ def test_who_is_no_proxy_that_is_trusted_is_not_served() -> None:
 class TestDraining:
     """When the server stops, headers that are on their way are waited for."""
 
-    def test_there_is_nothing_to_wait_for_without_them(self) -> None:
+    def test_without_pending_headers_there_is_nothing_to_wait_for(self) -> None:
         setting = Setting()
         receive(setting.connect(), V1_TCP4)
         assert setting.factory.drain().called
 
-    def test_they_are_waited_for_a_moment(self) -> None:
+    def test_pending_headers_are_waited_for_a_moment(self) -> None:
         setting = Setting()
         first, second = setting.connect(), setting.connect()
         drained = setting.factory.drain()

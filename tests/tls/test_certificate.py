@@ -1,4 +1,4 @@
-"""Certificates that are made, and that are looked at."""
+"""Self-signed certificates, and checks of certificates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.tls_peers import Authority, Session
 from tests.support.tls_peers import make_certificate as make_with_openssl
 
 
-def test_its_own_client_finds_nothing_wrong_with_one_that_was_made() -> None:
+def test_a_client_that_trusts_a_self_signed_certificate_verifies_it() -> None:
     pem = make_certificate(["192.0.2.7"])
     for name in ("localhost", "127.0.0.1", "::1", "192.0.2.7"):
         context = ssl.create_default_context(cadata=pem.decode())
@@ -49,7 +49,9 @@ def test_no_two_are_the_same() -> None:
     ("begins", "ends", "said"),
     [(-20, -10, "has expired, on"), (10, 20, "is not valid before")],
 )
-def test_one_that_is_not_valid_now_is_told_with_the_day(begins: int, ends: int, said: str, tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_valid_now_is_rejected_with_its_date(
+    begins: int, ends: int, said: str, tmp_path: Path
+) -> None:
     now = datetime.now(UTC)
     certificate, key = Authority(tmp_path, "ca").sign("other", days=(begins, ends))
     day = (now + timedelta(days=ends if ends < 0 else begins)).strftime("%Y-%m-%d")
@@ -57,7 +59,7 @@ def test_one_that_is_not_valid_now_is_told_with_the_day(begins: int, ends: int, 
         server_context(certificate, key)
 
 
-def test_one_that_can_not_be_read_is_told() -> None:
+def test_a_certificate_that_can_not_be_read_is_rejected() -> None:
     with pytest.raises(ValueError, match="x holds a certificate that can't be read"):
         check_dates(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "x")
 
@@ -68,7 +70,7 @@ def test_a_subject_is_written_as_rfc_4514_has_it(tmp_path: Path) -> None:
     assert subject_of(der) == "CN=alice\\, bob"
 
 
-def test_a_file_of_cas_may_hold_words_of_any_alphabet(tmp_path: Path) -> None:
+def test_a_file_of_authorities_may_have_comments_in_any_alphabet(tmp_path: Path) -> None:
     certificate, key = make_with_openssl(tmp_path)
     (tmp_path / "ca").write_text("# Főtanúsítvány\n" + Path(certificate).read_text())
     assert server_context(certificate, key, client_ca=str(tmp_path / "ca")).cert_store_stats()["x509"] == 1
@@ -79,7 +81,7 @@ def test_a_file_of_cas_may_hold_words_of_any_alphabet(tmp_path: Path) -> None:
     [(b"\x0c\x05alice", b"\x03\x05\x00lice"), (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")],
     ids=["a name of bits", "another version"],
 )
-def test_a_subject_that_can_not_be_read_is_known_by_the_fingerprint(
+def test_a_subject_that_can_not_be_read_is_replaced_by_the_fingerprint(
     there: bytes, instead: bytes, tmp_path: Path
 ) -> None:
     certificate, _ = make_with_openssl(tmp_path, "alice")
@@ -89,7 +91,7 @@ def test_a_subject_that_can_not_be_read_is_known_by_the_fingerprint(
     assert subject_of(odd).replace(":", "").lower() == sha256(odd).hexdigest()
 
 
-def test_a_version_that_is_not_known_is_told(tmp_path: Path) -> None:
+def test_a_certificate_of_an_unknown_version_is_rejected(tmp_path: Path) -> None:
     certificate, _ = make_with_openssl(tmp_path)
     der = ssl.PEM_cert_to_DER_cert(Path(certificate).read_text())
     odd = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")
@@ -98,13 +100,13 @@ def test_a_version_that_is_not_known_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "b\u00fccher", "\udcff"])
-def test_a_machine_whose_name_fits_no_certificate_is_localhost(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_name_that_fits_no_certificate_becomes_localhost(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: name)
     pem = make_certificate().decode().split("-----BEGIN PRIVATE KEY")[0]
     assert subject_of(ssl.PEM_cert_to_DER_cert(pem)) == "CN=localhost"
 
 
-def test_a_file_of_cas_without_a_certificate_is_told(tmp_path: Path) -> None:
+def test_a_file_of_authorities_without_a_certificate_is_rejected(tmp_path: Path) -> None:
     certificate, key = make_with_openssl(tmp_path)
     for text in ("", "nothing", "-----BEGIN CERTIFICATE-----\n"):
         (tmp_path / "ca").write_text(text)

@@ -17,15 +17,14 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from echoreply.core.reasons import RefusalReason
-from echoreply.net.transport import IDuplexTransport, IRecordTransport, ISecureTransport, taken
+from echoreply.net.transport import IDuplexTransport, IRecordTransport, taken
 from echoreply.protocol import ReplyFactory
 from echoreply.tls.context import server_context
-from echoreply.tls.details import suite_name
 from echoreply.tls.factory import TLSFactory
 from tests.support.memory_observer import Memory
 from tests.support.sample_scripts import rules_of_toml
 from tests.support.tls_pair import Lines, Pair, Upper, any_server_context
-from tests.support.tls_peers import Authority, Session, client_context, make_certificate
+from tests.support.tls_peers import Session, client_context, make_certificate
 
 
 def test_the_interfaces_are_there() -> None:
@@ -36,7 +35,7 @@ def test_the_interfaces_are_there() -> None:
     verifyObject(IHalfCloseableProtocol, pair.tls)
 
 
-def test_what_is_asked_of_the_socket_is_asked_of_the_transport() -> None:
+def test_socket_options_and_addresses_are_forwarded() -> None:
     pair = Pair()
     pair.tls.setTcpNoDelay(True)
     pair.tls.setTcpKeepAlive(True)
@@ -50,7 +49,7 @@ def test_what_is_asked_of_the_socket_is_asked_of_the_transport() -> None:
     assert pair.tls.logPrefix() == "Upper (TLS)"
 
 
-def test_a_conversation_cut_at_every_byte() -> None:
+def test_a_conversation_that_is_cut_at_every_byte() -> None:
     pair = Pair(Lines())
     while not pair.client.shake_hands(pair.lower.take()):
         for byte in pair.client.take():
@@ -70,7 +69,7 @@ def test_several_records_in_a_read_are_passed_on_as_one() -> None:
     assert taken(pair.tls, 0) > len(records)
 
 
-def test_data_and_goodbye_may_come_with_the_end_of_the_handshake() -> None:
+def test_data_and_close_notify_may_come_with_the_end_of_the_handshake() -> None:
     pair = Pair(upper := Upper())
     assert not pair.client.shake_hands()
     pair.tls.dataReceived(pair.client.take())
@@ -100,7 +99,7 @@ def test_any_segments_give_the_same(messages: list[bytes], cuts: list[int]) -> N
     assert pair.take() == b"".join(messages).upper()
 
 
-def test_a_protocol_that_fails_at_the_end_of_the_handshake_leaves_nothing_to_the_next_one() -> None:
+def test_a_protocol_that_raises_at_the_end_of_the_handshake_leaves_the_buffers_empty() -> None:
     @implementer(IHandshakeListener)
     class Failing(Upper):
         def handshakeCompleted(self) -> None:
@@ -131,7 +130,7 @@ def test_connections_that_share_buffers_do_not_mix() -> None:
     assert other.take() == b"C"
 
 
-def test_what_is_written_before_there_are_keys_waits_for_them() -> None:
+def test_bytes_that_are_written_before_there_are_keys_are_held() -> None:
     pair = Pair(upper := Upper())
     upper.transport.write(b"one ")
     upper.transport.writeSequence([b"too ", b"many"])
@@ -145,7 +144,7 @@ def test_what_is_written_before_there_are_keys_waits_for_them() -> None:
     assert upper.told == ["write"]
 
 
-def test_closing_waits_for_what_was_written_before_there_were_keys() -> None:
+def test_closing_waits_for_held_bytes() -> None:
     pair = Pair(upper := Upper())
     upper.transport.write(b"bye")
     upper.transport.loseConnection()
@@ -155,7 +154,7 @@ def test_closing_waits_for_what_was_written_before_there_were_keys() -> None:
     assert pair.lower.disconnecting
 
 
-def test_before_there_are_keys_nobody_is_told_goodbye() -> None:
+def test_without_keys_there_is_no_close_notify() -> None:
     pair = Pair(upper := Upper())
     upper.transport.loseConnection()
     assert pair.lower.disconnecting
@@ -177,7 +176,7 @@ def test_a_handshake_may_end_after_we_have_closed_our_side() -> None:
     assert (upper.told, pair.failures) == (["read"], [])
 
 
-def test_closing_says_goodbye_once() -> None:
+def test_closing_sends_one_close_notify() -> None:
     pair = Pair(upper := Upper())
     pair.shake_hands()
     upper.transport.write(b"last")
@@ -192,7 +191,7 @@ def test_closing_says_goodbye_once() -> None:
     assert pair.lower.disconnecting
 
 
-def test_after_our_goodbye_the_client_is_still_read_from() -> None:
+def test_after_our_close_notify_the_client_is_still_read_from() -> None:
     pair = Pair(upper := Upper())
     pair.shake_hands()
     upper.transport.loseWriteConnection()
@@ -203,7 +202,7 @@ def test_after_our_goodbye_the_client_is_still_read_from() -> None:
     assert pair.failures == []
 
 
-def test_after_the_clients_goodbye_it_is_still_written_to() -> None:
+def test_after_the_clients_close_notify_it_is_still_written_to() -> None:
     pair = Pair(upper := Upper())
     pair.shake_hands()
     pair.tls.dataReceived(pair.client.goodbye())
@@ -213,7 +212,7 @@ def test_after_the_clients_goodbye_it_is_still_written_to() -> None:
     assert pair.take() == b"x" * 100_000
 
 
-def test_a_protocol_that_knows_no_half_closing_is_closed() -> None:
+def test_a_protocol_without_half_close_is_closed() -> None:
     class Whole(Protocol):
         pass
 
@@ -225,7 +224,7 @@ def test_a_protocol_that_knows_no_half_closing_is_closed() -> None:
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_an_end_without_a_goodbye_is_a_failure(begun: bool) -> None:
+def test_an_end_without_a_close_notify_is_a_failure(begun: bool) -> None:
     pair = Pair(upper := Upper())
     if begun:
         pair.client.shake_hands()
@@ -239,7 +238,7 @@ def test_an_end_without_a_goodbye_is_a_failure(begun: bool) -> None:
     assert isinstance(upper.reason, ConnectionLost)
 
 
-def test_who_has_sent_nothing_has_just_gone() -> None:
+def test_a_client_that_closes_without_a_byte_is_no_failure() -> None:
     pair = Pair(upper := Upper())
     pair.tls.readConnectionLost()
     pair.lower.lose(ConnectionDone())
@@ -257,7 +256,7 @@ def test_garbage_is_a_failure_and_gets_an_alert() -> None:
     assert upper.data == b""
 
 
-def test_what_came_before_a_bad_record_is_passed_on() -> None:
+def test_data_before_a_bad_record_is_passed_on() -> None:
     pair = Pair(upper := Upper())
     upper.transport.registerProducer(upper, True)
     pair.shake_hands()
@@ -270,7 +269,7 @@ def test_what_came_before_a_bad_record_is_passed_on() -> None:
         pair.take()
 
 
-def test_aborting_is_passed_on() -> None:
+def test_aborting_is_forwarded() -> None:
     pair = Pair(upper := Upper())
     pair.shake_hands()
     upper.transport.abortConnection()
@@ -294,7 +293,7 @@ class TestProducers:
         upper.transport.unregisterProducer()
         assert pair.lower.producer is None
 
-    def test_what_is_held_is_bounded(self) -> None:
+    def test_held_bytes_are_bounded(self) -> None:
         pair = Pair(upper := Upper())
         upper.transport.registerProducer(upper, True)
         upper.transport.write(b"x" * 70_000)
@@ -336,53 +335,12 @@ class TestProducers:
         assert pair.lower.disconnecting
 
 
-def test_a_key_with_a_password_is_not_asked_for(tmp_path: Path) -> None:
+def test_nobody_is_asked_for_the_password_of_a_key(tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     locked = str(tmp_path / "locked")
     subprocess.run(["openssl", "ec", "-aes128", "-passout", "pass:x", "-in", key, "-out", locked], check=True)
     with pytest.raises(ValueError, match="the key has a password"):
         server_context(certificate, locked)
-
-
-class TestDetails:
-    """What is known of a client once the handshake is done."""
-
-    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda v: v.name)
-    def test_they_are_what_both_have_agreed_on(self, version: ssl.TLSVersion, tmp_path: Path) -> None:
-        authority = Authority(tmp_path, "authority")
-        server = server_context(*authority.sign("server"), client_ca=authority.path, alpn=["echo/2", "echo/1"])
-        context = client_context(authority.sign("client"))
-        context.minimum_version = context.maximum_version = version
-        context.set_alpn_protocols(["echo/1"])
-        pair = Pair(factory=TLSFactory(Factory.forProtocol(Upper), server, lambda *_: None))
-        pair.client = Session(context, "server.test")
-        pair.shake_hands()
-        details = pair.tls.tls
-        assert verifyObject(ISecureTransport, pair.tls)
-        assert (
-            details.version == pair.client.tls.version() == {"TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}[version.name]
-        )
-        assert details.cipher == suite_name((pair.client.tls.cipher() or ("",))[0])
-        assert details.cipher.startswith("TLS_")
-        assert (details.server_name, details.alpn, details.client) == ("server.test", "echo/1", "CN=client")
-
-    def test_what_a_client_has_not_said_is_empty(self) -> None:
-        pair = Pair()
-        pair.shake_hands()
-        details = pair.tls.tls
-        assert (details.server_name, details.alpn, details.client) == ("", "", "")
-
-    def test_the_clients_first_cipher_is_taken(self) -> None:
-        offered = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384"]
-        for _ in offered:
-            offered.append(offered.pop(0))
-            context = client_context()
-            context.maximum_version = ssl.TLSVersion.TLSv1_2
-            context.set_ciphers(":".join(offered))
-            pair = Pair()
-            pair.client = Session(context)
-            pair.shake_hands()
-            assert pair.tls.tls.cipher == suite_name(offered[0])
 
 
 class TestGreeting:
@@ -403,7 +361,7 @@ class TestGreeting:
         pair.tls.dataReceived(pair.client.send(b"a\n"))
         assert pair.take() == b">a\n"
 
-    def test_it_comes_before_the_reply_to_what_came_with_the_end_of_the_handshake(self) -> None:
+    def test_it_comes_before_the_reply_to_data_with_the_end_of_the_handshake(self) -> None:
         pair = self.pair(Memory())
         assert not pair.client.shake_hands()
         pair.tls.dataReceived(pair.client.take())
@@ -411,14 +369,14 @@ class TestGreeting:
         pair.tls.dataReceived(pair.client.take() + pair.client.send(b"a\n") + pair.client.goodbye())
         assert pair.take() == b"tls TLSv1.3 server.test\n>a\n"
 
-    def test_who_does_not_shake_hands_gets_none(self) -> None:
+    def test_a_client_without_a_handshake_gets_none(self) -> None:
         observer = Memory()
         pair = self.pair(observer)
         pair.tls.dataReceived(b"hello\n")
         assert b"server.test" not in pair.lower.value()
         assert [connection.sent for connection in observer.open] == [0]
 
-    def test_nor_does_one_too_many(self) -> None:
+    def test_a_client_over_the_limit_gets_none(self) -> None:
         observer = Memory()
         pair = self.pair(observer, RefusalReason.TOO_MANY)
         assert pair.shake_hands() == b"server error: too many connections\n"
