@@ -249,7 +249,7 @@ def contradiction(options: argparse.Namespace) -> str:
     elif elsewhere and not (options.servername or options.insecure):
         return f"--tls with {elsewhere} needs --servername, the name to verify, or --insecure"
     if options.insecure and options.ca:
-        return "--insecure and --ca are one or the other: nothing is verified, or this CA's certificates"
+        return "--insecure and --ca are one or the other: with --insecure no certificate is verified"
     if options.key and not options.cert:
         return "--key needs --cert, its certificate"
     return ""

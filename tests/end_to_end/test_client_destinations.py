@@ -263,7 +263,7 @@ class TestFamily:
         (["--tls", "--unix=x"], "--tls with --unix needs --servername, the name to verify, or --insecure"),
         (
             ["--tls", "--insecure", "--ca=x"],
-            "--insecure and --ca are one or the other: nothing is verified, or this CA's certificates",
+            "--insecure and --ca are one or the other: with --insecure no certificate is verified",
         ),
         (["--tls", "--key=x"], "--key needs --cert, its certificate"),
         *(
