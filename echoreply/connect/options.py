@@ -243,7 +243,7 @@ def contradiction(options: argparse.Namespace) -> str:
     if elsewhere and options.host:
         return f"{elsewhere} takes the place of HOST and PORT, not also {options.host!r}"
     if elsewhere and options.family:
-        return f"-{options.family} is about the addresses of HOST, which {elsewhere} takes the place of"
+        return f"-{options.family} does not go with {elsewhere}, which takes the place of HOST"
     if options.family and options.host and literal_family(options.host) not in (None, options.family):
         return f"-{options.family} takes a name or an IPv{options.family} address as HOST, not {options.host!r}"
     if not options.tls:
@@ -251,13 +251,13 @@ def contradiction(options: argparse.Namespace) -> str:
             if getattr(options, name):
                 return f"--{name} needs --tls"
     elif options.udp:
-        return "--tls needs a connection, which --udp has not"
+        return "--tls does not go with --udp, which has no connection"
     elif elsewhere and not (options.servername or options.insecure):
-        return f"--tls with {elsewhere} needs --servername, whose certificate it must be, or --insecure"
+        return f"--tls with {elsewhere} needs --servername, the name to verify, or --insecure"
     if options.insecure and options.ca:
-        return "--insecure takes any certificate, --ca only some; give one of them"
+        return "--insecure and --ca are one or the other: with --insecure no certificate is verified"
     if options.key and not options.cert:
-        return "--key needs --cert, the certificate that it is the key of"
+        return "--key needs --cert, its certificate"
     return ""
 
 

@@ -157,7 +157,7 @@ def contradiction(options: argparse.Namespace) -> str:
             return f"--compare measures nothing, so it does not go with {given_too[0]}"
     if options.interval is not None and options.load:
         name = next(name for name in LOAD_OPTIONS if getattr(options, name) is not None)
-        return f"-i is for a message at a time, --{name} for a load; give --rate in place of -i"
+        return f"-i is for a message at a time, --{name} for a load test; give --rate in place of -i"
     if options.duration is not None and options.count is not None:
         return "--duration and --count both say when to end; give one of them"
     if options.any and options.prefix is not None:

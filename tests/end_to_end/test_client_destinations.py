@@ -254,15 +254,18 @@ class TestFamily:
         (["-4", "-6"], "-6 does not go with -4"),
         (["--unix=x", "host"], "--unix takes the place of HOST and PORT, not also 'host'"),
         (["--connect=unix:x", "host"], "--connect takes the place of HOST and PORT, not also 'host'"),
-        (["--unix=x", "-6"], "-6 is about the addresses of HOST, which --unix takes the place of"),
+        (["--unix=x", "-6"], "-6 does not go with --unix, which takes the place of HOST"),
         (["-4", "::1"], "-4 takes a name or an IPv4 address as HOST, not '::1'"),
         (["-6", "127.0.0.1"], "-6 takes a name or an IPv6 address as HOST, not '127.0.0.1'"),
         ([""], "HOST takes a text that is not empty"),
         (["--unix="], "--unix takes a text that is not empty"),
-        (["--tls", "--udp"], "--tls needs a connection, which --udp has not"),
-        (["--tls", "--unix=x"], "--tls with --unix needs --servername, whose certificate it must be, or --insecure"),
-        (["--tls", "--insecure", "--ca=x"], "--insecure takes any certificate, --ca only some; give one of them"),
-        (["--tls", "--key=x"], "--key needs --cert, the certificate that it is the key of"),
+        (["--tls", "--udp"], "--tls does not go with --udp, which has no connection"),
+        (["--tls", "--unix=x"], "--tls with --unix needs --servername, the name to verify, or --insecure"),
+        (
+            ["--tls", "--insecure", "--ca=x"],
+            "--insecure and --ca are one or the other: with --insecure no certificate is verified",
+        ),
+        (["--tls", "--key=x"], "--key needs --cert, its certificate"),
         *(
             (
                 ["--tls", f"--servername={name}"],

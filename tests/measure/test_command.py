@@ -60,8 +60,8 @@ class OptionsTests(SynchronousTestCase):
             (["--compare", "a", "b", "--chart", "c.svg", "--rate", "1"], "does not go with --rate"),
             (["--compare", "a", "b", "--chart", "c.svg", "host"], "unrecognized|HOST"),
             (["--chart", "c.png"], "--chart takes the name of an .svg file, not 'c.png'"),
-            (["--tls", "--udp"], "--tls needs a connection"),
-            (["-4", "--unix", "x"], "-4 is about the addresses"),
+            (["--tls", "--udp"], "--tls does not go with --udp"),
+            (["-4", "--unix", "x"], "-4 does not go with --unix"),
         ):
             self.assertTrue(re.search(words, self.refused(*arguments)), arguments)
 

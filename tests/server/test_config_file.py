@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
@@ -102,10 +103,16 @@ class MistakeTests(ConfigTestCase):
             ('tls = 0\nkey = "x"', ", line 2: key takes the key of a certificate: give --cert, too"),
             ('listen = ["tcp:1"]\ninterface = "::1"', ", line 2: interface is for --port, --tls and --udp"),
             ('profile = "echo"\nscript = "x"', ", line 2: script and --profile are one or the other"),
-            ('engine = "uvloop"', ", line 1: engine uvloop is a reactor of its own"),
         ):
             found = self.mistake(text)
             self.assertTrue(found.startswith(said), (text, found))
+
+    def test_an_engine_that_there_is_not_is_one(self) -> None:
+        with patch("echoreply.server.engine.find_spec", lambda _: None):
+            self.assertEqual(
+                self.mistake('\nengine = "uvloop"'),
+                ", line 2: engine uvloop needs the package uvloop, which is not installed here",
+            )
 
     def test_a_contradiction_between_file_and_command_line_names_the_files_key(self) -> None:
         said = ": profile: --script and --profile are one or the other"
