@@ -43,18 +43,18 @@ HOSTILE = [
     b"\x7f\x80",
     bytes(range(1, 10)) + bytes(range(11, 256)),
 ]
-"""Messages, none of which is longer than what is shown."""
+"""Messages that are short enough to be logged whole."""
 
 
 @pytest.fixture(scope="session")
 def jq() -> str:
-    """Give the path of jq, or skip the test."""
+    """Return the path of jq, or skip the test."""
     return installed("jq")
 
 
 @pytest.fixture
 def serve(start: Start) -> Start:
-    """Give a function that starts a server whose log is JSON, on each engine."""
+    """Return a function that starts a server with a JSON log, on each engine."""
     return partial(start, "--log-format=json")
 
 
@@ -71,12 +71,12 @@ def address(connection: Wire) -> str:
 
 
 def own_fields(event: Told) -> Told:
-    """Give what there is but the time, the level and the name."""
+    """Return the fields but for the time, the level and the name."""
     return {name: value for name, value in event.items() if name not in ("time", "level", "event")}
 
 
 def the_end(jq: str, server: Server) -> tuple[list[Told], Told]:
-    """Stop a server; give all that it has logged, and the last count."""
+    """Stop a server; return its log, and the event C{stopped}."""
     assert server.stop() == -signal.SIGTERM
     everything = read(jq, server.log.all())
     (stopped,) = [event for event in everything if event["event"] == "stopped"]
@@ -338,13 +338,13 @@ class TestWorkers:
 
 
 class TestPlaces:
-    """Where the log goes is twistd's to say."""
+    """twistd's options decide where the log goes."""
 
     @contextmanager
     def logging_to(
         self, directory: Path, *command: str, log_format: str = "json"
     ) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-        """Run twistd, which says nothing on its output, on a port; wait until somebody listens there."""
+        """Run twistd without output on a port; wait until it listens."""
         port = free_port()
         arguments = [*command, "echoreply", f"--log-format={log_format}", f"--port={port}"]
         with subprocess.Popen(arguments, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -477,7 +477,7 @@ class Syslog(AbstractContextManager["Syslog"]):
         self._directory.cleanup()
 
     def entries(self) -> list[bytes]:
-        """Give what has come, now that nothing follows."""
+        """Return everything that was received."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
             last.sendto(b"", self._address)
         return self.received.all().splitlines()
@@ -511,7 +511,7 @@ class TestMistakes:
 
 
 def test_a_weeks_worth_of_lines_is_valid_and_complete(jq: str, tmp_path: Path) -> None:
-    """A hundred thousand messages of anything, through files that are rotated as they grow."""
+    """A hundred thousand random messages, through log files that are rotated as they grow."""
     choose = random.Random(9)
     hostile = [message for message in HOSTILE if b"\n" not in message and message == message.rstrip(b"\r")]
     garbage = [choose.randbytes(choose.randrange(40)).replace(b"\n", b"").rstrip(b"\r") for _ in range(1000)]

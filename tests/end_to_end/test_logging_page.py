@@ -1,4 +1,4 @@
-"""What the page on logging says is so."""
+"""docs/logging.md, held against the events, and its examples, run by jq."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ JSON_TYPES = {bool: "boolean", int: "number", float: "number", str: "string", by
 
 
 def declared(event: type[Any]) -> dict[str, type[Any]]:
-    """Give the fields that an event has, and their types, without that it may have none."""
+    """Return the fields of an event and their types, without C{None}."""
     hints = get_type_hints(event, vars(events))
     found = {}
     for field in fields(event):
@@ -110,7 +110,7 @@ EXAMPLES = PAGE.split("## With jq\n\n```sh\n")[1].split("```")[0].splitlines()
 
 @pytest.fixture(scope="module")
 def jq() -> str:
-    """Give the path of jq, or skip the test."""
+    """Return the path of jq, or skip the test."""
     return installed("jq")
 
 

@@ -38,7 +38,7 @@ def find_no_fault(server: Server) -> None:
 
 
 def visit(server: Server) -> None:
-    """Leave a message, in plain and by TLS."""
+    """Send a message over TCP, and one over TLS."""
     exchange(server.dial(), b"hello\n", PREFIX + b"hello\n")
     exchange(partial(TLSWire, "127.0.0.1", server.tls_port()), b"hello\n", PREFIX + b"hello\n")
 
@@ -75,7 +75,7 @@ COUNTERS = {
 
 
 class Client:
-    """Sends, and checks what comes."""
+    """Sends messages, and checks the replies."""
 
     def __init__(self, connection: Wire, counts: Counter[str]) -> None:
         self.connection = connection
@@ -83,7 +83,7 @@ class Client:
         counts["connections"] += 1
 
     def converse(self, messages: int) -> bool:
-        """Send so many messages; tell whether they were answered, or else the connection is lost."""
+        """Send a number of messages; return whether they were answered. If not, the connection is lost."""
         lines = b"".join(b"%d\n" % (10**n) for n in range(messages))
         replies = b"".join(PREFIX + line for line in lines.splitlines(keepends=True))
         try:

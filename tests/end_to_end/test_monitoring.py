@@ -1,4 +1,4 @@
-"""The rules for Prometheus and the dashboard for Grafana that we ship, and the page that tells of them."""
+"""The rules and the dashboard in deploy/, and docs/metrics.md, held against the metrics and run by Prometheus."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ITS_OWN = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "ins
 
 
 def known() -> dict[str, set[str]]:
-    """Give the metrics that Prometheus has of a server with workers, and their labels."""
+    """Return the metrics that Prometheus has of a server with workers, and their labels."""
     there = labels_of(served(workers=2))
     return ITS_OWN | {name: labels | FROM_PROMETHEUS for name, labels in there.items()}
 
 
 def filled_in(expression: str) -> str:
-    """Give an expression with what Grafana puts in place of its variables."""
+    """Return an expression with Grafana's variables filled in."""
     for name, value in {"__rate_interval": "15s", **dict.fromkeys(VARIABLES, ".*")}.items():
         expression = expression.replace(f"${name}", value)
     assert "$" not in expression
@@ -47,14 +47,14 @@ def filled_in(expression: str) -> str:
 
 
 def drawn() -> Iterator[tuple[str, str]]:
-    """Give all that panels draw: their title, and the expression."""
+    """Return the expressions of all panels, each with the panel's title."""
     for panel in PANELS:
         for target in panel["targets"]:
             yield panel["title"], filled_in(target["expr"])
 
 
 def expressions_of_rules() -> list[str]:
-    """Give the expressions of the rules: one line, or what is indented below a C{>-}."""
+    """Return the expressions of the rules: one line, or the lines indented below C{>-}."""
     found = re.findall(r"^ +expr: (?:>-\n((?: {10,}.*\n)+)|(.*)\n)", RULES, re.MULTILINE)
     return [folded or plain for folded, plain in found]
 

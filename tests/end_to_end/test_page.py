@@ -27,7 +27,7 @@ QUIET = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-"""The browser's options, so that it asks nobody but the server for anything."""
+"""Options of the browser that keep it from requests to anything but the server."""
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 360, "height": 740}
@@ -41,7 +41,7 @@ addEventListener("securitypolicyviolation", (event) => console.error("violation"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Give Debian's browser. If it is not installed, the test is skipped."""
+    """Return Debian's Chromium, or skip the test."""
     path = shutil.which("chromium")
     if not path:
         pytest.skip("chromium is not installed")
@@ -53,9 +53,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def look(browser: Browser) -> Iterator[Look]:
     """
-    Give a function that opens a server's page.
+    Return a function that opens a server's page.
 
-    In the end it is checked that no page ran what it should not, nor asked anybody but its server for anything.
+    After the test, fail if a page ran a script that it should not, or sent a request to anything but its server.
     """
     faults: list[str] = []
     with ExitStack() as stack:
@@ -84,7 +84,7 @@ def here(url: str, origin: str) -> bool:
 
 @pytest.fixture
 def serve(start_as_told: Start) -> Start:
-    """Give a function that starts a server with a page and some options."""
+    """Return a function that starts a server with a page and some options."""
     return partial(start_as_told, WEB)
 
 
@@ -110,7 +110,7 @@ def header(page: Page, name: str) -> Locator:
 
 
 def name_of(client: Wire) -> str:
-    """How the page names a client."""
+    """Return a client's address as the page shows it."""
     host, port = client.socket.getsockname()
     return f"{host}:{port}"
 
@@ -179,9 +179,9 @@ def test_a_connection_is_shown_while_it_is_open(serve: Start, look: Look) -> Non
 @pytest.fixture
 def three(serve: Start, look: Look) -> Iterator[tuple[Page, list[str]]]:
     """
-    Give a page that shows three clients, and their names.
+    Return a page that shows three clients, and their names.
 
-    The first is the oldest and longest idle, and sent the least; the second is there over TLS.
+    The first is the oldest, has been idle for longest, and has sent the least. The second uses TLS.
     """
     server = serve("--tls=0")
     page = look(server)
@@ -290,7 +290,7 @@ def test_all_works_by_keyboard(three: tuple[Page, list[str]]) -> None:
 
 
 class TestTheServer:
-    """The page when its server goes, comes, hangs or has no time."""
+    """The page when its server stops, restarts, hangs or refuses it."""
 
     def test_comes_back_by_another_process(self, start_as_told: Start, look: Look) -> None:
         port, web = free_port(), free_port()

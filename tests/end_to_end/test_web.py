@@ -29,7 +29,7 @@ PATHS = ["/", "/page.css", "/page.js", "/feed.js", "/uplot.css", "/uplot.js", "/
 
 
 def stays_deaf(server: Server) -> Wire:
-    """Connect, and have the server owe more than the kernel takes."""
+    """Connect, read nothing, and send until the server owes more than the kernel buffers."""
     deaf = server.dial()()
     deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.socket.setblocking(False)

@@ -1,4 +1,4 @@
-"""What whoever can reach the web site can do to it, and to the server: nothing but look."""
+"""Attacks on the monitoring site: hostile requests, floods and slow readers harm neither it nor the server."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REQUESTS = {
     "no path": b"GET  HTTP/1.1\r\n\r\n",
     "a header that is none": b"GET / HTTP/1.1\r\nX\0 y\r\n\r\n",
 }
-"""What is no request that can be answered."""
+"""Requests that cannot be answered."""
 
 ANSWERED = {
     b"GET /healthz HTTP/1.0\r\n\r\n": 200,
@@ -81,7 +81,7 @@ ANSWERED = {
         )
     },
 }
-"""What is one, and with which status."""
+"""Unusual requests that are answered, with the status of the response."""
 
 
 def dial(server: Server) -> Wire:
@@ -90,13 +90,13 @@ def dial(server: Server) -> Wire:
 
 
 def is_answered(server: Server) -> None:
-    """See that the server does what it is for."""
+    """Check that the server answers a message."""
     wire.exchange(server.dial(), b"hello\n", b"server reply:hello\n")
 
 
 @contextmanager
 def watched(server: Server, count: int = 10) -> Iterator[list[Viewer]]:
-    """Have so many viewers look."""
+    """Yield a number of viewers."""
     with ExitStack() as stack:
         yield [stack.enter_context(viewer(server)) for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""What happens, told in a log."""
+"""The observer that logs."""
 
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ UDP = Listener((Layer.UDP,), IPv4Address("UDP", "192.0.2.9", 8088))
 
 
 class LogTestCase(SynchronousTestCase):
-    """Has a log that keeps its lines."""
+    """Has a log whose entries are kept."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -42,7 +42,7 @@ class LogTestCase(SynchronousTestCase):
 
 
 class PartTests(LogTestCase):
-    """Several observers, in as many processes, share what is logged a second."""
+    """Several observers, in as many processes, share the rate limits."""
 
     def test_together_they_log_what_one_would(self) -> None:
         for number in (1, 2, 3, 10):
@@ -107,7 +107,7 @@ class ConnectionTests(LogTestCase):
 
 
 class FieldsTests(LogTestCase):
-    """What there is for machines."""
+    """The fields for machines."""
 
     def fields(self) -> list[tuple[str, dict[str, Any]]]:
         return [name_and_fields(event) for event in self.events]

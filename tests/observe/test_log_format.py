@@ -1,4 +1,4 @@
-"""The log as JSON."""
+"""The log's format."""
 
 import json
 import re
@@ -27,7 +27,7 @@ from tests.server.test_options import parsed
 
 @frozen
 class Anything(Event):
-    """An event with a field that may have anything."""
+    """An event with a field of any value."""
 
     field: Any
     name = "anything"
@@ -38,7 +38,7 @@ def _no_constant(name: str) -> object:
 
 
 def strictly(line: str) -> dict[str, Any]:
-    """Read a line as a strict parser does."""
+    """Parse a line as a strict parser does."""
     assert line.isascii()
     assert line.endswith("\n")
     assert line.count("\n") == 1
@@ -123,7 +123,7 @@ class LineTests(SynchronousTestCase):
 
 
 class TwistdTests(SynchronousTestCase):
-    """The options of a server below those of twistd."""
+    """The server's options together with twistd's."""
 
     def below(self, twistd_options: dict[str, Any], *arguments: str) -> Options:
         options = Options()
@@ -134,7 +134,7 @@ class TwistdTests(SynchronousTestCase):
         return options
 
     def observer(self, *arguments: str) -> object:
-        """Give what the application tells twistd to log with."""
+        """Return the log observer that the application has twistd use."""
         service = makeService(self.below({"nodaemon": True, "logfile": "-"}, "--port=0", *arguments), self.reactor)
         application: Any = Application("echoreply")
         service.setServiceParent(application)

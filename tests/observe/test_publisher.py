@@ -43,7 +43,7 @@ def calls(function: Callable[[], object]) -> int:
 
 
 class Fault(Exception):
-    """A disk is full, say."""
+    """An exception of an observer."""
 
 
 class Faulty(ReplyObserver):
@@ -110,7 +110,7 @@ class PublisherTests(SynchronousTestCase):
 
     def test_another_method_in_the_interface_needs_no_other_change(self) -> None:
         def renamed(self: ReplyObserver, connection: Connection, name: str, /) -> None:
-            """Handle an event that there is not."""
+            """Handle an event of a new kind."""
 
         class Listening(ReplyObserver):
             def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How long messages take, as far as it is looked at."""
+"""The sampling clock, and the service times that a server reports with it."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,7 +10,7 @@ from tests.support.fake_transports import TCPStringTransport
 from tests.support.memory_observer import Memory
 
 
-class StopwatchTests(SynchronousTestCase):
+class SamplingClockTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.now = 50.0
@@ -31,7 +31,7 @@ class StopwatchTests(SynchronousTestCase):
 
 
 class TimedTests(SynchronousTestCase):
-    """What a server tells of how long messages take."""
+    """The service times that a server reports."""
 
     def setUp(self) -> None:
         self.clock = Clock()

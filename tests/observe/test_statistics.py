@@ -1,35 +1,18 @@
-"""What a server in one process knows of itself."""
+"""The statistics of a server in one process."""
 
 import os
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.loop_lag import INTERVAL, LoopLag
 from echoreply.observe.observer import Connection
 from echoreply.observe.statistics import Process, ProcessStatistics, ServerState
-from echoreply.observe.totals import BOUNDS, Histogram
+from tests.observe.test_totals import counted
 from tests.support.memory_observer import verify_observer
 
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 4000)
-
-
-def counted(histogram: Histogram) -> dict[float | None, int]:
-    """Give how often it was at most so long; C{None} is longer than all."""
-    return {bound: times for bound, times in zip([*BOUNDS, None], histogram.buckets, strict=True) if times}
-
-
-class HistogramTests(SynchronousTestCase):
-    def test_a_bound_belongs_to_its_bucket_and_what_is_longer_to_the_next(self) -> None:
-        histogram = Histogram()
-        for seconds in (0.0, 0.001, 0.0011, 10.0, 10.1):
-            histogram.observe(seconds)
-        histogram.observe(0.5, 3)
-        self.assertEqual(counted(histogram), {0.000_01: 1, 0.001: 1, 0.0025: 1, 0.5: 3, 10.0: 1, None: 1})
-        self.assertAlmostEqual(histogram.seconds, 21.6021)
 
 
 class ProcessStatisticsTests(SynchronousTestCase):
@@ -84,22 +67,3 @@ class ProcessStatisticsTests(SynchronousTestCase):
 
     def test_there_is_one_process(self) -> None:
         self.assertEqual(self.statistics.processes(), [Process(0, os.getpid(), self.statistics.lag)])
-
-
-class LoopLagTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.lags: list[float] = []
-        self.service = LoopLag(self.clock, self.clock.seconds, self.lags.append)
-
-    def test_it_tells_by_how_much_it_was_called_too_late(self) -> None:
-        self.service.startService()
-        for late in (0.0, 0.25, 0.0):
-            self.clock.advance(INTERVAL + late)
-        self.assertEqual([round(lag, 6) for lag in self.lags], [0.0, 0.25, 0.0])
-        self.service.stopService()
-
-    def test_when_it_has_stopped_nothing_is_left(self) -> None:
-        self.service.startService()
-        self.service.stopService()
-        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,4 +1,4 @@
-"""What is served for Prometheus to read."""
+"""The metrics, in the formats that Prometheus reads."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ class ProcessTests(SynchronousTestCase):
 
 
 class ExpressionTests(SynchronousTestCase):
-    """What other tests read expressions with."""
+    """The helpers that read PromQL expressions."""
 
     def test_what_an_expression_asks_for_is_found(self) -> None:
         expression = (

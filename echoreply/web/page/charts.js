@@ -4,10 +4,10 @@ import { element, setAttribute, setText } from "./document.js";
 import { bytes, compact, count, seconds, timeOfDay } from "./words.js";
 
 const HISTORY = 600; // seconds that the charts show
-const GAP = 3; // seconds between two samples of the history that no line bridges
+const GAP = 3; // seconds between two samples, from which on the line has a gap
 const DESCRIBE = 5; // seconds between two descriptions of a chart
 
-/** Samples of the last ten minutes. Where there was nobody to tell, there are nulls, and the charts have gaps. */
+/** Samples of the last ten minutes. Nulls stand for times without a connection to the server: the charts have gaps. */
 export class History {
   #server = "";
   #last = null;
@@ -21,7 +21,7 @@ export class History {
     Object.assign(this, { time: [], replies: [], received: [], sent: [], open: [] });
   }
 
-  /** Take a server's own history. What was drawn of the server before it stays. */
+  /** Take the history that a server sends. That of another server before it stays. */
   replace(server, history) {
     if (server === this.#server) this.#clear();
     this.#server = server;
@@ -111,7 +111,7 @@ export class Chart {
     this.#uplot.redraw();
   }
 
-  /** Write the values under the pointer; without one, those of now. */
+  /** Show the values under the pointer, or the last ones. */
   #showValues() {
     if (!this.#uplot) return; // uPlot calls before its constructor has returned
     const [times, ...columns] = this.#uplot.data;

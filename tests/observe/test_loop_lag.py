@@ -1,0 +1,25 @@
+"""The lag of an event loop."""
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from echoreply.observe.loop_lag import INTERVAL, LoopLag
+
+
+class LoopLagTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.lags: list[float] = []
+        self.service = LoopLag(self.clock, self.clock.seconds, self.lags.append)
+
+    def test_it_tells_by_how_much_it_was_called_too_late(self) -> None:
+        self.service.startService()
+        for late in (0.0, 0.25, 0.0):
+            self.clock.advance(INTERVAL + late)
+        self.assertEqual([round(lag, 6) for lag in self.lags], [0.0, 0.25, 0.0])
+        self.service.stopService()
+
+    def test_when_it_has_stopped_nothing_is_left(self) -> None:
+        self.service.startService()
+        self.service.stopService()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
