@@ -50,6 +50,6 @@ UvloopReactor = _reactor_on(uvloop_loop)
 AsyncioConnectingReactor = _reactor_on(asyncio_loop, ConnectingReactor)
 UvloopConnectingReactor = _reactor_on(uvloop_loop, ConnectingReactor)
 REACTORS = [f"{__name__}.AsyncioReactor", f"{__name__}.UvloopReactor"]
-"""The reactors for which Twisted's L{ReactorBuilder <twisted.internet.test.reactormixins.ReactorBuilder>} makes cases."""
+"""The reactors that a L{ReactorBuilder <twisted.internet.test.reactormixins.ReactorBuilder>} makes test cases for."""
 CONNECTING = [f"{__name__}.AsyncioConnectingReactor", f"{__name__}.UvloopConnectingReactor"]
 """The reactors whose outgoing connections are native, too."""
