@@ -1,4 +1,4 @@
-"""The producer that is registered with a L{NativeTransport <echoreply.native.transport.NativeTransport>}."""
+"""The push or pull producer registered with a L{NativeTransport <echoreply.native.transport.NativeTransport>}."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 
 from echoreply.native.states import Pull, Push
 
-# Reading an Enum's attribute takes longer, and every connection may have a producer.
+# Looking a member up in its Enum takes longer, and every connection may have a producer.
 _FLOWING, _PAUSED, _IDLE = Push.FLOWING, Push.PAUSED, Pull.IDLE
 
 
@@ -18,7 +18,7 @@ class PushProducer:
     """
     A producer that writes until it is paused.
 
-    @ivar pull: tells it from a L{PullProducer}. It is no class attribute, which takes longer to read at every write.
+    @ivar pull: distinguishes it from a L{PullProducer}. It is read at every write; a class attribute is slower.
     """
 
     __slots__ = ("producer", "pull", "state")
@@ -36,7 +36,7 @@ class PushProducer:
         return self.state is _PAUSED
 
     def pause(self) -> None:
-        """Pause the producer, also one that writes in spite of having been paused."""
+        """Pause the producer, again if it has written although it was paused."""
         self.state = self.state.after["full"]
         self.producer.pauseProducing()
 
@@ -50,7 +50,7 @@ class PullProducer:
     """
     A producer that writes once each time that it is asked.
 
-    @ivar pull: tells it from a L{PushProducer}.
+    @ivar pull: distinguishes it from a L{PushProducer}.
     @param loop: the event loop of the transport.
     @param ask: is called with this object in the event loop's next turn after L{ask_soon}.
     """

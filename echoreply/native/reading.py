@@ -12,7 +12,7 @@ from asyncio import BufferedProtocol, Protocol, Transport
 
 from echoreply.native.states import Reading
 
-# Reading an Enum's attribute takes longer, and these are compared for every connection or pause.
+# Looking a member up in its Enum takes longer, and these are compared for every connection or pause.
 _OPEN, _PAUSED, _HOLDING, _HOLDING_END, _ENDED = (
     Reading.OPEN,
     Reading.PAUSED,

@@ -1,4 +1,4 @@
-"""A Twisted transport on an asyncio event loop's own: the loop reads and writes the socket of a Twisted protocol."""
+"""A Twisted transport whose socket an asyncio event loop reads and writes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _DONE, _LOST = Failure(ConnectionDone()), Failure(ConnectionLost())
 
-# Reading an Enum's attribute takes longer, and these are compared for every connection or message.
+# Looking a member up in its Enum takes longer, and these are compared for every connection or message.
 _ATTACHING, _LIFE_LOST = Life.ATTACHING, Life.LOST
 _NOT_CLOSING, _ABORTED = Closing.NOT_CLOSING, Closing.ABORTED
 _READING_OPEN = Reading.OPEN
@@ -63,12 +63,12 @@ class EarlyRequests:
 @implementer(ITCPTransport, IConsumer, IPushProducer, ISystemHandle, ILoggingContext)
 class NativeTransport(SocketTransport, Reader):
     """
-    The transport of an accepted socket, in place of Twisted's L{twisted.internet.tcp.Server}.
+    The transport of an accepted connection, which replaces Twisted's L{twisted.internet.tcp.Server}.
 
     The event loop attaches the socket in its next turn. What the protocol asks for before that, as in its
     C{connectionMade}, is done then. C{docs/states.md} has the states of a transport and their transitions.
 
-    It differs from a reactor's transport in this:
+    It differs from a reactor's own transport as follows:
 
     - Bytes that are written go to the kernel at once, as far as there is room, and a producer is paused as soon as
       there is none.
@@ -295,7 +295,7 @@ class NativeTransport(SocketTransport, Reader):
     def stopProducing(self) -> None:
         self.loseConnection()
 
-    # A reactor's transports have these two names for pausing and resuming as well.
+    # Names that a reactor's own transports have for the same as well.
 
     def stopReading(self) -> None:
         """Pause reading."""

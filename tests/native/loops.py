@@ -1,4 +1,4 @@
-"""The event loops that native transports are tried on, and a reactor on each."""
+"""The event loops that native transports are tested on, and a reactor on each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def uvloop_loop() -> AbstractEventLoop:
 
 
 def close(loop: AbstractEventLoop) -> None:
-    """Close a loop once it has done what was left to do, as closing connections."""
+    """Close a loop after a last turn, in which it closes connections."""
     loop.call_soon(loop.stop)
     loop.run_forever()
     loop.close()
@@ -50,6 +50,6 @@ UvloopReactor = _reactor_on(uvloop_loop)
 AsyncioConnectingReactor = _reactor_on(asyncio_loop, ConnectingReactor)
 UvloopConnectingReactor = _reactor_on(uvloop_loop, ConnectingReactor)
 REACTORS = [f"{__name__}.AsyncioReactor", f"{__name__}.UvloopReactor"]
-"""What Twisted's L{ReactorBuilder <twisted.internet.test.reactormixins.ReactorBuilder>} makes test cases for."""
+"""The reactors that a L{ReactorBuilder <twisted.internet.test.reactormixins.ReactorBuilder>} makes test cases for."""
 CONNECTING = [f"{__name__}.AsyncioConnectingReactor", f"{__name__}.UvloopConnectingReactor"]
-"""Likewise, those on which the client's connections are native, too."""
+"""The reactors whose outgoing connections are native, too."""

@@ -1,4 +1,4 @@
-"""What a program on a native reactor is told by the system: its children's ends, and signals to stop."""
+"""A program on a native reactor: its child processes, signals that stop it, and a fork before it runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHILD = """
         def processEnded(self, reason):
             print("ended", reason.value.status, flush=True)
             reactor.stop()
-    # Without pipes, whose ends would tell, too.
+    # Without pipes, whose end of file would reveal that the child has ended.
     descriptors = dict.fromkeys([0, 1, 2], 1)
     child = [sys.executable, "-c", ""]
     reactor.callWhenRunning(reactor.spawnProcess, Child(), child[0], child, childFDs=descriptors)

@@ -1,4 +1,4 @@
-"""What Twisted's own tests don't reach of a native transport, over real sockets on either event loop."""
+"""Native transports over real sockets, on either event loop, as far as Twisted's own tests do not cover them."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from echoreply.native.transport import NativeTransport
 from tests.native.loops import asyncio_loop, close, uvloop_loop
 
 LONG = bytes(range(256)) * 200_000
-"""More than the kernel's buffers hold, and no two stretches of it alike by chance."""
+"""More bytes than the kernel's buffers hold, in an order that shows a lost or repeated piece."""
 
 
 @implementer(IPushProducer)
 class Recorder(Protocol):
-    """Keeps what it is told, and lets a test wait for it."""
+    """Records the calls of its methods, and lets a test wait for one."""
 
     transport: NativeTransport
     greet: Callable[[Recorder], object] = staticmethod(lambda _: None)
@@ -82,7 +82,7 @@ class Recorder(Protocol):
         self.reason = reason.value
         self.note("lost")
 
-    # A producer, too.
+    # IPushProducer.
 
     def pauseProducing(self) -> None:
         self.note("pause")
@@ -104,7 +104,7 @@ class HalfCloseable(Recorder):
 
 
 class Stage:
-    """A port whose protocols are kept, and clients for it, on one event loop."""
+    """Ports, the protocols of their connections, and clients, on one event loop."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.loop = loop
@@ -138,7 +138,7 @@ class Stage:
         kind: Callable[[], Recorder] = HalfCloseable,
         interface: str = "127.0.0.1",
     ) -> tuple[Any, socket.socket]:
-        """Connect a client to a protocol that has done something in its C{connectionMade}."""
+        """Connect a client to a protocol that calls C{greet} in its C{connectionMade}. Return both."""
 
         def make() -> Recorder:
             protocol = kind()
@@ -152,7 +152,7 @@ class Stage:
         return self.protocols[0], client
 
     async def read(self, client: socket.socket, size: int = -1) -> bytes:
-        """Read so much, or to the end."""
+        """Read C{size} bytes, or up to the end of input."""
         data = bytearray()
         while most := 1 << 18 if size < 0 else min(size - len(data), 1 << 18):
             more = await self.loop.sock_recv(client, most)
@@ -162,7 +162,7 @@ class Stage:
         return bytes(data)
 
     async def turn(self, times: int = 5) -> None:
-        """Let the event loop do what it has to do now."""
+        """Let the event loop take several turns, each with a look for ready sockets."""
         for _ in range(times):
             await asyncio.sleep(0)
             done = self.loop.create_future()
@@ -196,7 +196,7 @@ def reset(client: socket.socket) -> None:
 
 
 def staged(test: Callable[[Any, Stage], Awaitable[None]]) -> Callable[[Any], None]:
-    """Run a test on an event loop of its own, which must have nothing to complain of."""
+    """Run a test on an event loop of its own. The test fails if the loop reports an error."""
 
     @wraps(test)
     def run(case: Any) -> None:  # noqa: ANN401
@@ -253,7 +253,7 @@ class Behaviour:
         self.assertEqual(transport.fileno(), -1)
         self.assertEqual(transport.logPrefix(), "-,0,127.0.0.1")
 
-    # Before the event loop has taken the socket over.
+    # Before the event loop has attached the socket.
 
     @staged
     async def test_a_pause_at_once_holds_back_data_and_end_until_it_is_over(self, stage: Stage) -> None:
@@ -417,7 +417,7 @@ class Behaviour:
         await stage.loop.sock_sendall(client, b"still here")
         await protocol.until("data")
 
-    # Ends.
+    # Closing.
 
     @staged
     async def test_each_side_can_be_closed_with_much_on_its_way(self, stage: Stage) -> None:
@@ -609,17 +609,17 @@ class Behaviour:
             ):
                 self.assertEqual((address.host, address.port), name[:2])
 
-    # What is left behind.
+    # Resources.
 
     @staged
     async def test_a_thousand_resets_leave_nothing_behind(self, stage: Stage) -> None:
         if not os.path.exists("/proc/self/fd"):
             raise SkipTest("descriptors can't be counted")
         address = stage.listen(Recorder)
-        # Event loops open descriptors of their own with the first connection.
+        # An event loop opens descriptors of its own with the first connection.
         (await stage.dial(address)).close()
         await stage.turn()
-        gc.collect()  # What other tests left, whose end would be counted.
+        gc.collect()  # Closes descriptors that other tests have left.
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(10):
             clients = [socket.create_connection(address) for _ in range(100)]
@@ -648,7 +648,7 @@ class Behaviour:
             await protocol.until("lost")
             await stage.turn()
             stage.protocols.clear()
-            # The protocol's own reference to its transport.
+            # The protocol refers to its transport.
             del protocol.transport, protocol
             await stage.turn()
             self.assertEqual([reference() for reference in kept], [None, None])

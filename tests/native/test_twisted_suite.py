@@ -1,8 +1,8 @@
 """
 Twisted's own tests of its reactors' TCP, on L{NativeReactor <echoreply.native.reactor.NativeReactor>}.
 
-Most of them are about a client's transport, so there are three more suites in which both change places: the transport
-that is tried is that of the connection that was accepted.
+Most of them test the transport of a client. Three more suites swap the two ends, so that they test the transport of the
+accepted connection.
 """
 
 # ruff: noqa: ANN401  # Twisted's tests have no types.
@@ -22,7 +22,7 @@ from tests.native.loops import CONNECTING, REACTORS
 
 
 class AcceptedTransportTestsBuilder(test_tcp.WriteSequenceTestsMixin, ReactorBuilder):
-    """Twisted's tests of writing, by the accepted connection."""
+    """Twisted's tests of writing, on the transport of the accepted connection."""
 
     def getConnectedClientAndServer(self, reactor: Any, interface: str, family: int) -> Deferred[Any]:
         builder: Any = test_tcp.TCPTransportTestsBuilder
@@ -32,7 +32,7 @@ class AcceptedTransportTestsBuilder(test_tcp.WriteSequenceTestsMixin, ReactorBui
 
 
 class AcceptedStreamTestsBuilder(ReactorBuilder, StreamClientTestsMixin):
-    """Twisted's tests of a client's producers, by the accepted connection."""
+    """Twisted's tests of a client's producers, on the transport of the accepted connection."""
 
     requiredInterfaces = (IReactorTCP,)
 
@@ -47,7 +47,7 @@ class AcceptedStreamTestsBuilder(ReactorBuilder, StreamClientTestsMixin):
 
 
 class AcceptedAbortTestsBuilder(ReactorBuilder, test_tcp.AbortConnectionMixin):
-    """Twisted's tests of C{abortConnection}, by the accepted connection."""
+    """Twisted's tests of C{abortConnection}, on the transport of the accepted connection."""
 
     requiredInterfaces = (IReactorTCP,)
     endpoints = test_tcp.TCPCreator()
@@ -75,17 +75,17 @@ DIFFERENT = {
     "test_interface": "is about connectors",
     "test_clientConnectionFailedStopsReactor": "is about connectors",
 }
-"""Tests that native transports don't pass, and why. Those about connectors are run where the client is Twisted's."""
+"""Tests that native transports don't pass, and why. Those about connectors run where the client is Twisted's own."""
 DIFFERENT_WHEN_CONNECTING = {
     **{name: reason for name, reason in DIFFERENT.items() if "connectors" not in reason},
     "test_addresses": "reads addr, which is no interface's",
     "test_nonStreamingProducer": "a pull producer may be asked for more once more than a reactor's transport does",
 }
-"""Likewise, those that only a client's native transport does not pass."""
+"""Tests that native transports of outgoing connections don't pass, and why."""
 
 
 def add_cases(builder: Any, reactors: list[str], *, different: dict[str, str], name: str = "") -> None:
-    """Add Twisted's test cases of one builder for some reactors."""
+    """Add to this module the test cases of one of Twisted's builders, for each of the reactors."""
     attributes = {"_reactors": reactors, "__module__": __name__, "timeout": 20}
     native: Any = type(name or builder.__name__, (builder,), attributes)
     for case_name, case in native.makeTestCaseClasses().items():
