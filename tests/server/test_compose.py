@@ -1,4 +1,4 @@
-"""A server in one process, as its settings have it."""
+"""The server that is composed from settings."""
 
 from __future__ import annotations
 
