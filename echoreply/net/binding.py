@@ -17,6 +17,8 @@ from echoreply.net.listener import Listener
 
 T = TypeVar("T")
 
+NO_PORT = "this kind of endpoint gives no port, or not at once"
+
 
 @contextmanager
 def report_listen_errors(where: str) -> Iterator[None]:
@@ -37,6 +39,22 @@ def report_listen_errors(where: str) -> Iterator[None]:
     # An OSError that Python raises by itself has a text only.
     reason = (isinstance(cause, OSError) and cause.strerror) or cause
     raise CannotListen(f"cannot listen on {where}: {reason}") from None
+
+
+def result_now(deferred: Deferred[T]) -> T:
+    """
+    Return the result of a Deferred that has fired, or raise its error.
+
+    @raise ValueError: it has not fired.
+    """
+    results: list[T] = []
+    failures: list[Exception] = []
+    deferred.addCallbacks(results.append, lambda failure: failures.append(failure.value))
+    for failure in failures:
+        raise failure
+    if not results:
+        raise ValueError(NO_PORT)
+    return results[0]
 
 
 def finish_at_once() -> Deferred[None]:
@@ -91,22 +109,3 @@ class Binding:
                 raise ValueError(NO_PORT)
         self.listener.host = port.getHost()
         return port
-
-
-NO_PORT = "this kind of endpoint gives no port, or not at once"
-
-
-def result_now(deferred: Deferred[T]) -> T:
-    """
-    Return the result of a Deferred that has fired, or raise its error.
-
-    @raise ValueError: it has not fired.
-    """
-    results: list[T] = []
-    failures: list[Exception] = []
-    deferred.addCallbacks(results.append, lambda failure: failures.append(failure.value))
-    for failure in failures:
-        raise failure
-    if not results:
-        raise ValueError(NO_PORT)
-    return results[0]

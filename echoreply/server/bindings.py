@@ -198,7 +198,7 @@ def _bind_stream(
 
 
 def _trusts(settings: Settings, observer: ReplyObserver, listener: Listener, peer: IAddress) -> bool:
-    """Return whether a peer is a trusted proxy. The file of a UNIX socket says itself who may connect to it."""
+    """Return whether a peer is a trusted proxy. UNIX sockets have the permissions of their files."""
     host = host_of(peer)
     if not host or within(host, settings.trust_proxy):
         return True

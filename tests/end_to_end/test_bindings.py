@@ -1,4 +1,4 @@
-"""The bindings in, beside a TCP port: what is promised holds on each of them."""
+"""Listening endpoints beside TCP ports, the PROXY protocol, and access lists."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def proxied(start: Start, header: bytes, *options: str) -> tuple[Server, Dial]:
 
 
 class TestPorts:
-    """Several at once."""
+    """Several endpoints at once, and descriptions that are wrong."""
 
     def test_every_endpoint_is_listened_on(self, start: Start, tmp_path: Path) -> None:
         path = tmp_path / "socket"
@@ -115,7 +115,7 @@ class TestPorts:
             ("stdio:", "this kind of endpoint gives no port, or not at once"),
         ],
     )
-    def test_what_is_no_way_in_ends_it_with_a_line_that_says_why(self, listen: str, why: str, tmp_path: Path) -> None:
+    def test_a_wrong_endpoint_ends_it_with_a_line_that_says_why(self, listen: str, why: str, tmp_path: Path) -> None:
         result = twistd(tmp_path, "-n", "--pidfile=", "echoreply", f"--listen={listen}")
         assert result.returncode == 1
         output = result.stdout + result.stderr
@@ -123,14 +123,14 @@ class TestPorts:
         assert output.splitlines()[-1].endswith(f"cannot listen on {listen}: {why}")
 
     @pytest.mark.parametrize("option", ["--tls", "--udp", "--listen"])
-    def test_the_default_port_is_for_who_names_nothing(self, option: str, start_as_told: Start) -> None:
+    def test_the_default_port_is_listened_on_only_if_none_is_named(self, option: str, start_as_told: Start) -> None:
         server = start_as_told(f"{option}=0" if option != "--listen" else "--listen=tcp:0", listen="tcp:0")
         assert b":8088" not in server.log.so_far()
 
 
 @pytest.fixture(params=["unix", "v1", "v2", "tls"])
 def binding(request: pytest.FixtureRequest, start: Start, tmp_path: Path) -> Callable[..., tuple[Server, Dial]]:
-    """Give a function that starts a server with some options, and gives it and what dials it on one of the bindings."""
+    """Return a function that starts a server with some options, and returns it and what dials one of its endpoints."""
 
     def serve(*options: str) -> tuple[Server, Dial]:
         if request.param == "unix":
@@ -145,9 +145,9 @@ def binding(request: pytest.FixtureRequest, start: Start, tmp_path: Path) -> Cal
 
 
 class TestEveryBinding:
-    """What holds on all of them, beside the contract."""
+    """Promises besides the wire contract that hold on all endpoints."""
 
-    def test_who_is_idle_is_left(self, binding: Callable[..., tuple[Server, Dial]]) -> None:
+    def test_an_idle_client_is_disconnected(self, binding: Callable[..., tuple[Server, Dial]]) -> None:
         server, dial = binding("--idle-timeout=0.3")
         with dial() as client:
             client.send(b"hello\n")
@@ -163,7 +163,7 @@ class TestEveryBinding:
             client.send(b"short\nlonger\n")
             assert client.read_all() == b"server reply:short\nserver error: message longer than 5 bytes\n"
 
-    def test_who_does_not_read_is_not_read_from_and_is_aborted_after_the_drain(
+    def test_a_client_that_does_not_read_is_not_read_from_and_is_aborted_after_the_drain(
         self, binding: Callable[..., tuple[Server, Dial]]
     ) -> None:
         server, dial = binding(LONG_PREFIX, "--drain=0.2")
@@ -258,7 +258,7 @@ class TestUNIX:
 
 @pytest.mark.parametrize("header", [V1, V2], ids=["v1", "v2"])
 class TestPROXY:
-    """Clients that come by a proxy."""
+    """Clients behind a proxy."""
 
     def test_the_contract_holds(self, header: bytes, start: Start) -> None:
         _, dial = proxied(start, header, f"--pause={wire.PAUSE}")
@@ -333,7 +333,7 @@ def test_curl_is_served_with_its_header(start: Start) -> None:
 
 
 def hostile_headers(chance: random.Random, count: int) -> list[bytes]:
-    """Give bytes that are no right header, most of them nearly one."""
+    """Return headers that are wrong, most of them nearly right."""
 
     def with_byte(header: bytes, place: int, byte: int) -> bytes:
         return header[:place] + bytes([byte]) + header[place + 1 :]
@@ -385,7 +385,7 @@ def test_ten_thousand_hostile_headers_are_each_closed_without_a_reply(start: Sta
 
 
 class TestLists:
-    """Who may come, by address."""
+    """Access lists."""
 
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have one address of loopback")
     @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ class TestLists:
             (["--deny=::/0"], "127.0.0.1", "::1"),
         ],
     )
-    def test_who_may_not_come_is_closed_at_once(
+    def test_a_denied_client_is_closed_at_once(
         self, options: list[str], served: str, denied: str, start: Start
     ) -> None:
         server = start(*options)

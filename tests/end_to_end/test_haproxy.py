@@ -1,4 +1,4 @@
-"""HAProxy before several servers, with the configuration that is shipped."""
+"""HAProxy in front of several servers, with the configuration that is shipped."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def ask(connection: Wire) -> str:
-    """Send a message, check its reply, and tell who replies."""
+    """Send a message, check its reply, and return the name of the node that replies."""
     connection.send(b"hello\n")
     reply = connection.read(len(b"n1 server reply:hello\n"))
     assert reply[2:] == b" server reply:hello\n"
@@ -114,7 +114,7 @@ def connect_to(node: str, cluster: Cluster, stack: ExitStack, count: int) -> lis
 
 
 def received(server: Server) -> list[int]:
-    """Give how many bytes wait to be read on each connection to a node: /proc/net/tcp, in proc(5)."""
+    """Return the unread bytes of each connection to a node: /proc/net/tcp, in proc(5)."""
     lines = Path(f"/proc/{server.process.pid}/net/tcp").read_text().splitlines()[1:]
     fields = [line.split() for line in lines]
     return [int(field[4].split(":")[1], 16) for field in fields if field[1].endswith(f":{server.port:04X}")]
@@ -281,11 +281,11 @@ class TestThreeNodes:
 
 
 class TestOneServer:
-    """Whatever HAProxy speaks to it, the contract holds, and the server knows its client."""
+    """The contract holds behind HAProxy, and the server knows its client."""
 
     @pytest.fixture
     def behind(self) -> Iterator[Callable[..., int]]:
-        """Give a function that starts HAProxy before a server's port, and gives the port of its own."""
+        """Return a function that starts HAProxy in front of a server's port, and returns HAProxy's port."""
         with ExitStack() as stack:
 
             def start(port: int, options: str = "check send-proxy-v2") -> int:

@@ -1,4 +1,4 @@
-"""C{twistd echoreply}, started as a person would."""
+"""C{twistd echoreply} as users start it."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_what_the_terminal_cannot_show_is_not_lost_from_the_log(start: Start, mo
 
 
 class TestMistakes:
-    """A person's mistakes get a line that says what was wrong and what would be right."""
+    """A mistake is answered with one line that says what is wrong and what would be right."""
 
     @pytest.mark.parametrize(
         ("option", "value", "takes"),
@@ -184,7 +184,7 @@ class TestMistakes:
 
 
 class TestStopping:
-    """What happens to clients when the server stops."""
+    """Connections while the server stops."""
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_it_ends_by_the_signal_as_twistd_does(self, number: int, start: Start) -> None:

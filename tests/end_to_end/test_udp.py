@@ -1,4 +1,4 @@
-"""Datagrams, by sockets and by programs that nobody here wrote."""
+"""UDP, by plain sockets and by other programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.wire_contract import PATIENCE, PREFIX
 
 @contextmanager
 def if_permitted() -> Iterator[None]:
-    """Skip the test where it may not do what it takes root or a capability to do."""
+    """Skip the test if the process lacks the permission."""
     try:
         yield
     except PermissionError as error:
@@ -200,10 +200,10 @@ class TestDrops:
 
 
 class TestLoops:
-    """Two servers that somebody sets talking to each other."""
+    """Loops of replies between two servers."""
 
     def relay(self, first: Server, second: Server) -> None:
-        """Tell each what the other says, until one of them says nothing; a message begins it."""
+        """Pass each server's reply to the other one, until one of them is silent."""
         ports = [udp_port(server.log) for server in (first, second)]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(PATIENCE)
@@ -261,7 +261,7 @@ class TestLoops:
 
 
 def spoof(source: tuple[str, int], destination: tuple[str, int], message: bytes = b"hello") -> None:
-    """Send a datagram in somebody else's name: with a header of our own, RFC 768, that has no checksum."""
+    """Send a datagram with a forged source: with a header of our own, RFC 768, that has no checksum."""
     header = struct.pack("!HHHH", source[1], destination[1], 8 + len(message), 0)
     with if_permitted(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw:
         raw.bind((source[0], 0))

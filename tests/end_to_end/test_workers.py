@@ -1,4 +1,4 @@
-"""C{twistd echoreply --workers}: several processes on one port."""
+"""C{twistd echoreply --workers}: several processes on one port; restarts, limits, counts and stopping."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def wait_until(so: Callable[[], bool], otherwise: str) -> None:
 
 
 def processes(server: Server) -> dict[int, int]:
-    """Give the workers' process ids by their numbers."""
+    """Return the workers' process ids by their numbers."""
     found = re.findall(rb"worker (\d+) started, process (\d+)\n", server.log.so_far())
     return {int(number): int(pid) for number, pid in found}
 
 
 def state(pid: int) -> str:
-    """Give a process's state, as Linux writes it; Z is for one that has ended, too, when nobody has asked for it."""
+    """Return a process's state in Linux's letters; Z also for one that is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(") ")[1][0]
     except (FileNotFoundError, ProcessLookupError):
@@ -67,13 +67,13 @@ def wait_until_gone(pids: dict[int, int]) -> None:
 
 
 def freeze(pid: int) -> None:
-    """Stop a process as Ctrl-Z does."""
+    """Suspend a process."""
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: state(pid) == "T", "it does not stop")
 
 
 def kill(server: Server, number: int) -> None:
-    """Kill a worker, and wait until the next one is started."""
+    """Kill a worker, and wait until it is restarted."""
     started = rb"worker %d started, process \d+\n" % number
     count = len(re.findall(started, server.log.so_far()))
     os.kill(processes(server)[number], signal.SIGKILL)
@@ -87,13 +87,13 @@ def ping(connection: Wire) -> None:
 
 
 def worker_of(server: Server, connection: Wire) -> int:
-    """Tell which worker serves a connection."""
+    """Return the number of the worker that serves a connection."""
     peer = b"127.0.0.1:%d" % connection.socket.getsockname()[1]
     return int(server.log.wait_for(rb"worker (\d+): %s connected\n" % peer)[1])
 
 
 def connect_to_each(server: Server, stack: ExitStack, number: int = 2) -> dict[int, Wire]:
-    """Connect until there is a connection to each of so many workers; close the others."""
+    """Connect until each of so many workers has a connection; close further ones."""
     connections: dict[int, Wire] = {}
     for _ in range(1000):
         connection = server.dial()()
@@ -109,7 +109,7 @@ def connect_to_each(server: Server, stack: ExitStack, number: int = 2) -> dict[i
 
 
 def connect_at_once(server: Server, stack: ExitStack, count: int, host: str = "127.0.0.1") -> list[Wire]:
-    """Connect many clients as nearly at once as can be; give those who are served, when all others were refused."""
+    """Connect many clients at the same time; return those that are served. All others are refused."""
     begin = threading.Barrier(count)
 
     def connect() -> tuple[Wire, bytes]:
@@ -206,7 +206,7 @@ class TestDying:
         begun = threading.Semaphore(0)
 
         def talk(connection: Wire) -> None:
-            """Talk until a worker is killed, and a while longer."""
+            """Exchange messages until a worker is killed, and for a while longer."""
             try:
                 for number in range(1_000_000):
                     if number == 10:
@@ -319,7 +319,7 @@ class TestLimits:
         stop_and_count(server)
 
     def wait_until_all_have_ended(self, server: Server) -> None:
-        """Wait until there have been as many ends as beginnings, those of killed workers aside."""
+        """Wait until every connection has ended, or its worker was killed."""
 
         def all_have() -> bool:
             open_connections: dict[bytes, set[bytes]] = {}
@@ -388,7 +388,7 @@ class TestTLS:
         return Authority(tmp_path, "authority")
 
     def shown(self, server: Server) -> set[bytes]:
-        """Give the certificates that many clients are shown."""
+        """Return the certificates that many clients are shown."""
         port = server.tls_port()
         shown = set()
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""Addresses, as people write them."""
+"""Socket addresses as text."""
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase

@@ -9,7 +9,7 @@ from echoreply.net.file_limits import RESERVE, max_connections_for, set_limit
 
 
 class LimitTests(SynchronousTestCase):
-    """The process's own limit, put back in the end."""
+    """Change the limit of this process, and restore it."""
 
     def setUp(self) -> None:
         super().setUp()

@@ -1,4 +1,4 @@
-"""A timer that is started over and over."""
+"""A timer that can be restarted and stopped."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase

@@ -1,4 +1,4 @@
-"""What the kernel knows of a transport."""
+"""Socket options of connections, and the kernel's queues."""
 
 import socket
 import sys

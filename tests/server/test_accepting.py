@@ -1,4 +1,4 @@
-"""How many connections are accepted, and what happens when there are no descriptors for them."""
+"""The limit on connections, and accepting while no descriptor is free."""
 
 import errno
 import resource
@@ -36,7 +36,7 @@ class LogTestCase(SynchronousTestCase):
 
 
 class LimitTests(LogTestCase):
-    """The process's own limit, put back in the end."""
+    """Change the limit of this process, and restore it."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -69,7 +69,7 @@ class LimitTests(LogTestCase):
 
 
 class ListeningSocket:
-    """A socket whose accept gives, or raises, one thing after the other."""
+    """A socket whose accept returns or raises each outcome in turn."""
 
     def __init__(self, *outcomes: object) -> None:
         self._outcomes: Iterator[object] = iter(outcomes)
@@ -85,7 +85,7 @@ class ListeningSocket:
 
 
 class ListeningPort:
-    """A port that says whether it is reading."""
+    """A port that can be paused."""
 
     reading = True
 
@@ -100,45 +100,45 @@ class ListeningPort:
 
 
 class RetryingSocketTests(LogTestCase):
-    def patient(self, *outcomes: object) -> RetryingSocket:
+    def retrying(self, *outcomes: object) -> RetryingSocket:
         self.clock = Clock()
         self.port = ListeningPort(ListeningSocket(*outcomes))
         return RetryingSocket(cast(Any, self.port), self.clock)
 
     def test_it_accepts(self) -> None:
         accepted = (object(), ("192.0.2.1", 4000))
-        self.assertEqual(self.patient(accepted).accept(), accepted)
+        self.assertEqual(self.retrying(accepted).accept(), accepted)
 
     def test_it_is_otherwise_the_socket_that_it_was(self) -> None:
-        self.assertEqual(self.patient().fileno(), 17)
+        self.assertEqual(self.retrying().fileno(), 17)
 
     def test_without_descriptors_the_port_pauses_and_tries_again(self) -> None:
         for number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-            patient = self.patient(OSError(number, "none left"), ("client", "address"))
+            retrying = self.retrying(OSError(number, "none left"), ("client", "address"))
             with self.assertRaises(BlockingIOError):
-                patient.accept()
+                retrying.accept()
             self.assertFalse(self.port.reading)
             self.clock.advance(RETRY_SECONDS)
             self.assertTrue(self.port.reading)
-            self.assertEqual(patient.accept(), ("client", "address"))
+            self.assertEqual(retrying.accept(), ("client", "address"))
 
     def test_that_is_logged_now_and_then(self) -> None:
-        patient = self.patient(*[OSError(errno.EMFILE, "none left")] * 4)
+        retrying = self.retrying(*[OSError(errno.EMFILE, "none left")] * 4)
         for wait in (1, LOG_SECONDS - 1.5, 1, 1):
             with self.assertRaises(BlockingIOError):
-                patient.accept()
+                retrying.accept()
             self.clock.advance(wait)
         self.assertEqual([event["event"] for event in self.log], [NoDescriptors(why="none left")] * 2)
 
     def test_other_errors_are_the_ports(self) -> None:
         with self.assertRaises(OSError) as caught:
-            self.patient(OSError(errno.ECONNABORTED, "aborted")).accept()
+            self.retrying(OSError(errno.ECONNABORTED, "aborted")).accept()
         self.assertEqual(caught.exception.errno, errno.ECONNABORTED)
         self.assertTrue(self.port.reading)
 
 
 class PortTests(SynchronousTestCase):
-    def test_a_reactors_port_becomes_patient(self) -> None:
+    def test_a_reactors_port_gets_one(self) -> None:
         reactor: Any = MemoryReactorClock()
         port = Port(0, ServerFactory(), reactor=reactor)
         with socket.socket() as listener:

@@ -1,4 +1,4 @@
-"""A server in one process, as its settings have it."""
+"""The server that is composed from settings."""
 
 from __future__ import annotations
 
@@ -13,17 +13,73 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.connection_info import PortNumbers
+from echoreply.core.reasons import RefusalReason
 from echoreply.net.errors import CannotStart
 from echoreply.net.listener import Layer, Listener
+from echoreply.observe.loop_lag import LoopLag
 from echoreply.protocol import ReplyFactory
-from echoreply.server.compose import PortNumbersObserver, reply_factory
+from echoreply.server.bindings import listening_addresses
+from echoreply.server.compose import (
+    PortNumbersObserver,
+    ProcessParts,
+    Server,
+    compose,
+    compose_process,
+    reply_factory,
+)
+from echoreply.server.limits import ConnectionLimits
 from echoreply.server.reload import Reload
-from echoreply.server.settings import Settings
-from tests.support.memory_observer import verify_observer
+from echoreply.server.service import ReplyService
+from echoreply.server.settings import Engine, Settings
+from echoreply.server.workers.supervisor import Supervisor
+from echoreply.web.service import WebService
+from tests.support.fake_transports import TCPStringTransport
+from tests.support.memory_observer import Memory, verify_observer
 from tests.support.sample_scripts import BY_TCP
 
 
-class PortsTests(SynchronousTestCase):
+class ComposeTests(SynchronousTestCase):
+    """The composition root."""
+
+    def compose(self, **options: Any) -> Server:  # noqa: ANN401
+        reactor: Any = MemoryReactorClock()
+        return compose(reactor, Settings(port=0, **options), Engine.TWISTED)
+
+    def test_one_process_serves_by_itself(self) -> None:
+        self.assertIsInstance(self.compose().service, ReplyService)
+
+    def test_several_are_supervised(self) -> None:
+        self.assertIsInstance(self.compose(workers=2).service, Supervisor)
+
+    def test_both_are_watched_if_there_is_a_web_site(self) -> None:
+        for workers in (1, 2):
+            self.assertEqual(self.compose(workers=workers).watchers, [])
+            watched = self.compose(workers=workers, web="tcp:0:interface=127.0.0.1")
+            self.assertEqual([type(watcher) for watcher in watched.watchers], [LoopLag, WebService])
+
+    def test_a_process_has_its_limits_and_observers(self) -> None:
+        reactor: Any = MemoryReactorClock()
+        settings = Settings(port=0)
+        observer, other = Memory(), Memory()
+        parts = ProcessParts(
+            limit=ConnectionLimits(2),
+            shared_limits=[ConnectionLimits(1)],
+            observers=[observer, other],
+            lagged=lambda _seconds: None,
+            addresses=listening_addresses(settings),
+        )
+        service = compose_process(reactor, settings, parts).service
+        assert isinstance(service, ReplyService)
+        service.startService()
+        factory = reactor.adoptedPorts[0][2]
+        for _ in range(2):
+            protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 4000))
+            protocol.makeConnection(TCPStringTransport(protocol))
+        for told in (observer, other):
+            self.assertEqual((len(told.open), told.refusals), (1, [RefusalReason.TOO_MANY]))
+
+
+class PortNumbersTests(SynchronousTestCase):
     def test_the_first_port_of_each_kind_is_kept(self) -> None:
         observer = PortNumbersObserver()
         verify_observer(observer)

@@ -1,4 +1,4 @@
-"""Datagrams: what is answered, and what is not."""
+"""Replies to datagrams, and the reasons to drop them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CLIENT = ("192.0.2.1", 4000)
 
 
 class Transport:
-    """Keeps what is sent, or raises what a system may raise."""
+    """A transport that stores what is sent, or raises an error of the system."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, Any]] = []
@@ -49,7 +49,7 @@ class Transport:
 
 
 class DatagramsTestCase(SynchronousTestCase):
-    """Has a protocol on a transport in memory."""
+    """A protocol on a transport in memory."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -71,7 +71,7 @@ class DatagramsTestCase(SynchronousTestCase):
         self.protocol.makeConnection(cast(Port, self.transport))
 
     def send(self, datagram: bytes, peer: Any = CLIENT) -> bytes | None:  # noqa: ANN401
-        """Give the reply, if there is one."""
+        """Return the reply, if there is one."""
         self.protocol.datagramReceived(datagram, peer)
         if not self.transport.sent:
             return None
@@ -250,7 +250,7 @@ class LinkLocalSocket:
 
 
 class FailingSocket:
-    """A socket of which the system says that something went wrong, once."""
+    """A socket whose first read fails."""
 
     def __init__(self, real: socket.socket) -> None:
         self._real = real
@@ -267,7 +267,7 @@ class FailingSocket:
 
 
 class PortTests(SynchronousTestCase):
-    """The port, on a socket of the system's."""
+    """The port on a real socket."""
 
     def setUp(self) -> None:
         self.observer = Memory()

@@ -1,4 +1,4 @@
-"""Who may have a connection."""
+"""Limits on the number of connections."""
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
@@ -21,7 +21,7 @@ def admit(limits: ConnectionLimits, address: IAddress) -> Connection:
     return connection
 
 
-class AdmissionTests(SynchronousTestCase):
+class ConnectionLimitsTests(SynchronousTestCase):
     def test_without_limits_everyone_may(self) -> None:
         limits = ConnectionLimits()
         for _ in range(1000):

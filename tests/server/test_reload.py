@@ -1,4 +1,4 @@
-"""Files that are read again."""
+"""Reloading files."""
 
 from __future__ import annotations
 

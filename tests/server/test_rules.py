@@ -1,4 +1,4 @@
-"""The rules that settings lead to."""
+"""The reply rules that settings ask for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from echoreply.server.settings import Settings
 from tests.support.sample_scripts import BY_TCP
 
 
-class RulebookTests(SynchronousTestCase):
+class RulesTests(SynchronousTestCase):
     def file(self, text: str) -> str:
         path = Path(tempfile.mkdtemp()) / "file"
         self.addCleanup(shutil.rmtree, path.parent)

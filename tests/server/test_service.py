@@ -1,4 +1,4 @@
-"""A server that starts and stops."""
+"""Starting, stopping and reloading the server's service."""
 
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ def binding(reactor: Any, port: int, factory: ServerFactory) -> Binding:  # noqa
 
 
 class ServiceTestCase(SynchronousTestCase):
-    """Has a service on a reactor in memory."""
+    """A service on a reactor in memory."""
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()

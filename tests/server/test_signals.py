@@ -1,4 +1,4 @@
-"""What twistd's process says if it can't start, and the signals that end it."""
+"""Start-up errors in one line, and the signals that end the server."""
 
 import os
 import signal
@@ -61,8 +61,8 @@ class Reactor(MemoryReactorClock):
         self.callLater(0, function)
 
 
-class DaemonTestCase(SynchronousTestCase):
-    """Has a service on a reactor in memory."""
+class TwistdServiceTestCase(SynchronousTestCase):
+    """A service on a reactor in memory."""
 
     def setUp(self) -> None:
         self.reactor: Any = Reactor()
@@ -77,7 +77,7 @@ class DaemonTestCase(SynchronousTestCase):
         return TwistdService(self.reactor, ReplyService(self.reactor, [binding], self.factory, drain=60))
 
 
-class StartTests(DaemonTestCase):
+class StartTests(TwistdServiceTestCase):
     def test_a_failure_to_listen_is_said_in_a_line(self) -> None:
         self.addCleanup(delattr, sys, "tracebacklimit")
         error = CannotListenError("", 4321, OSError(98, "Address already in use"))
@@ -85,8 +85,8 @@ class StartTests(DaemonTestCase):
             self.service(RaisingMemoryReactor(error)).privilegedStartService()
 
 
-class SignalTests(DaemonTestCase):
-    """The reactor's own handler stops the service, in its next turn, as a reactor does."""
+class SignalTests(TwistdServiceTestCase):
+    """The reactor's own handler stops the service in its next turn."""
 
     def setUp(self) -> None:
         super().setUp()

@@ -30,7 +30,7 @@ Serve = Callable[..., Awaitable[Dial]]
 
 @pytest_twisted.async_yield_fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Give a function that starts a server with some rules, and gives what dials it."""
+    """Return a function that starts a server with some rules, and returns what dials it."""
     services: list[ReplyService] = []
     observers: list[Memory] = []
 
@@ -54,7 +54,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 def in_thread(function: Callable[..., T], *arguments: object) -> Awaitable[T]:
-    """Run something that blocks while the reactor runs."""
+    """Run a function that blocks, in a thread."""
     return deferToThread(function, *arguments)
 
 

@@ -146,10 +146,13 @@ class SharedTotals(ReplyObserver):
         self._count(connection.listener, "endings", reason)
 
     def answered_datagram(self, listener: Listener, peer: Peer, message: bytes, sent: int) -> None:
-        self._add(self._first[listener], 1, len(message), sent)
+        cells, first = self._cells, self._first[listener]
+        cells[first + _MESSAGES] += 1
+        cells[first + _RECEIVED] += len(message)
+        cells[first + _SENT] += sent
 
     def dropped(self, listener: Listener, peer: Peer, message: bytes, reason: DropReason) -> None:
-        self._add(self._first[listener], 0, len(message), 0)
+        self._cells[self._first[listener] + _RECEIVED] += len(message)
         self._count(listener, "drops", reason)
 
     def lagged(self, seconds: float) -> None:
@@ -163,13 +166,10 @@ class SharedTotals(ReplyObserver):
         """Count what has been added to a connection's totals since the last time."""
         before = self._counted[connection]
         now = self._counted[connection] = (connection.messages, connection.received, connection.sent)
-        self._add(self._first[connection.listener], now[0] - before[0], now[1] - before[1], now[2] - before[2])
-
-    def _add(self, first: int, messages: int, received: int, sent: int) -> None:
-        cells = self._cells
-        cells[first + _MESSAGES] += messages
-        cells[first + _RECEIVED] += received
-        cells[first + _SENT] += sent
+        cells, first = self._cells, self._first[connection.listener]
+        cells[first + _MESSAGES] += now[0] - before[0]
+        cells[first + _RECEIVED] += now[1] - before[1]
+        cells[first + _SENT] += now[2] - before[2]
 
     def _observe(self, histogram: int, seconds: float, times: int) -> None:
         self._cells[histogram] += int(seconds * 1e9) * times

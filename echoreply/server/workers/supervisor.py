@@ -127,6 +127,7 @@ class Supervisor(ProcessMonitor):
         try:
             super().startService()
         except OSError as error:
+            self._inheritance.close_sockets()
             with report_listen_errors(" and ".join(address.where for address in self._inheritance.addresses)):
                 raise ValueError(f"a worker can't be started: {error.strerror}: {error.filename!r}") from None
         self._started = True

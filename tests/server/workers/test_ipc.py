@@ -1,4 +1,4 @@
-"""What a worker process has to say, on its way to the log of its supervisor."""
+"""The messages between the supervisor and a worker."""
 
 import io
 import os
@@ -20,7 +20,7 @@ from echoreply.observe.events import EventsNotLogged, MessageAnswered, SharedLim
 from echoreply.server.workers.ipc import Command, CommandReader, Lines, ReportReader, ReportWriter
 
 
-class RelayTests(SynchronousTestCase):
+class ReportTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.pipe = io.BytesIO()
         self.writer = ReportWriter(self.pipe)
@@ -92,7 +92,7 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual((name, list(fields)), ("shared_limits_fault", ["worker", "traceback"]))
         self.assertIn("ValueError: what was wrong", fields["traceback"])
 
-    def test_what_was_written_elsewhere_is_an_event(self) -> None:
+    def test_output_is_an_event(self) -> None:
         self.reader.received_output(b"Fatal\n")
         self.assertEqual(name_and_fields(self.events[0]), ("worker_output", {"worker": 2, "text": "Fatal"}))
 
@@ -100,7 +100,7 @@ class RelayTests(SynchronousTestCase):
         self.writer.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))
         self.assertEqual((self.received(), self.serving), ([], [True]))
 
-    def test_what_was_written_elsewhere_is_logged_too(self) -> None:
+    def test_output_is_logged_by_lines(self) -> None:
         self.reader.received_output(b"Fatal Python error: \xff\nand no mo")
         self.reader.received_output(b"re")
         self.reader.end()

@@ -1,4 +1,4 @@
-"""Who may have a connection, where several processes serve."""
+"""Limits on the connections of all workers together."""
 
 import signal
 import sqlite3
@@ -27,7 +27,7 @@ def connection_from(host: str) -> Connection:
     return Connection(1, peer, HOST)
 
 
-class SharedAdmissionTests(SynchronousTestCase):
+class SharedLimitsTests(SynchronousTestCase):
     def setUp(self) -> None:
         directory = TemporaryDirectory()
         self.addCleanup(directory.cleanup)
@@ -39,7 +39,7 @@ class SharedAdmissionTests(SynchronousTestCase):
         return shared_limits
 
     def workers(self, most: int = 0, most_per_host: int = 0) -> list[SharedLimits]:
-        """Give two, each with what it would have in a process of its own."""
+        """Return the limits of two workers, each with a database connection of its own."""
         return [SharedLimits(self.shared_limits(), worker, most, most_per_host) for worker in (1, 2)]
 
     def test_a_signal_does_not_end_the_wait_for_its_turn(self) -> None:

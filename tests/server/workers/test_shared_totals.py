@@ -1,4 +1,4 @@
-"""What worker processes have counted, in memory that they share."""
+"""The counts of workers in shared memory."""
 
 import os
 from collections import Counter

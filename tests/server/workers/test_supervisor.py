@@ -1,4 +1,4 @@
-"""The service that starts worker processes, again and again, and stops them."""
+"""The supervisor, which starts, restarts and stops workers."""
 
 import re
 import signal
@@ -53,7 +53,7 @@ class FakeProcess:
 
 
 class Reactor(MemoryReactorClock):
-    """Starts processes in mind only."""
+    """A reactor in memory that pretends to start processes."""
 
     def __init__(self) -> None:
         super().__init__()
