@@ -16,11 +16,11 @@ from echoreply.connect.options import (
     add_connect_options,
     add_information,
     add_tls_options,
+    argument_type,
     check_connect_options,
-    taken_by,
 )
 from echoreply.core.input_lines import Eol
-from echoreply.core.parsing import choice, given, seconds
+from echoreply.core.parsing import choice, nonempty, seconds
 
 if TYPE_CHECKING:
     from echoreply.client.outcome import Outcome
@@ -47,14 +47,14 @@ def make_parser() -> Parser:
     add(
         "--eol",
         default=Eol.LF,
-        type=taken_by(choice(Eol)),
+        type=argument_type(choice(Eol)),
         metavar="lf|crlf|none",
         help="line ending that is sent",
     )
     add("--lower", action="store_true", help="convert input to lower case")
     add(
         "--wait",
-        type=taken_by(seconds(zero=False)),
+        type=argument_type(seconds(zero=False)),
         metavar="SECONDS",
         help="after input ends: exit on silence",
         shown="5; if typed 0.5",
@@ -62,7 +62,12 @@ def make_parser() -> Parser:
     add = partial(parser.declare, EDITOR)
     add("--time", action="store_true", help="show the latency of each reply")
     add("--hex", action="store_true", help="show both directions as hex dumps")
-    add("--transcript", type=taken_by(given), metavar="FILE", help="append both directions to a file, with times")
+    add(
+        "--transcript",
+        type=argument_type(nonempty),
+        metavar="FILE",
+        help="append both directions to a file, with times",
+    )
     add("--retry", action="store_true", help="reconnect until it succeeds; lines wait")
     add("--no-history", action="store_true", help="do not load or save history")
     add = partial(parser.declare, "Terminal")

@@ -26,7 +26,7 @@ from echoreply.client.states import INTERACTIVE, InteractiveEvent, InteractiveSt
 from echoreply.client.transcript import RECEIVED, SENT, Transcript
 from echoreply.connect.failures import why_lost, why_not_connected
 from echoreply.connect.run import status_of_signal
-from echoreply.connect.target import ConnectTarget, connection_words
+from echoreply.connect.target import ConnectTarget, describe_connection
 from echoreply.core.input_lines import Eol, with_eol
 from echoreply.core.state_machine import StateMachine
 
@@ -264,9 +264,9 @@ class Interactive:
         except Exception as failure:
             why = why_not_connected(failure, options.connect_timeout)
             # An invalid name stays invalid.
-            return Outcome(1, f"cannot connect to {self._target.words}: {why}"), not isinstance(failure, ValueError)
+            return Outcome(1, f"cannot connect to {self._target.name}: {why}"), not isinstance(failure, ValueError)
         session_end = await factory.done
-        return self._disconnected(session_end, why_lost(factory.reason, self._target.words))
+        return self._disconnected(session_end, why_lost(factory.reason, self._target.name))
 
     def _connected(self, lines: SentLines, stdio: StdioProtocol) -> None:
         self._machine.process(InteractiveEvent.CONNECT)
@@ -283,7 +283,7 @@ class Interactive:
         )
         self._display.connected()
         self.say(
-            f"connected to {connection_words(stdio.client.transport)}"
+            f"connected to {describe_connection(stdio.client.transport)}"
             + (f"; sending {counted(len(self._queue), 'queued')}" if self._queue else "")
         )
         hint, self._hint = self._hint, ""

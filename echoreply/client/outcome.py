@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from echoreply.client.bridge import SessionEnd
-from echoreply.connect.datagram_transport import LONGEST_DATAGRAM
+from echoreply.connect.datagram_transport import MAX_DATAGRAM
 
-LINE_TOO_LONG = f"not sent: a line of more than {LONGEST_DATAGRAM} bytes does not fit in a datagram"
+LINE_TOO_LONG = f"not sent: a line of more than {MAX_DATAGRAM} bytes does not fit in a datagram"
 
 _FAILURES = (SessionEnd.CLOSED, SessionEnd.UNSENT, SessionEnd.OUTPUT_CLOSED)
 

@@ -21,7 +21,7 @@ from echoreply.client.outcome import LINE_TOO_LONG, Outcome, outcome_of
 from echoreply.connect.datagram_transport import DatagramTransport
 from echoreply.connect.failures import INSECURE, why_lost, why_not_connected
 from echoreply.connect.run import run_reactor
-from echoreply.connect.target import IClientReactor, connect_target, connection_words
+from echoreply.connect.target import IClientReactor, connect_target, describe_connection
 from echoreply.core.input_lines import Eol, InputLines
 from echoreply.core.quoting import TerminalText
 
@@ -58,7 +58,7 @@ async def converse(reactor: IClientReactor, options: argparse.Namespace, say: Sa
 
     def connect_stdio(stdio: StdioProtocol) -> None:
         if to_user:
-            say(f"connected to {connection_words(stdio.client.transport)}")
+            say(f"connected to {describe_connection(stdio.client.transport)}")
         if to_user and os.isatty(stdin):
             say("type lines to send them; quit or Ctrl-D exits")
         StandardIO(stdio, stdin=stdin, stdout=stdout, reactor=reactor)  # type: ignore[call-arg]
@@ -81,9 +81,9 @@ async def converse(reactor: IClientReactor, options: argparse.Namespace, say: Sa
     try:
         client = cast(ReplyClient, await connecting)
     except Exception as failure:
-        return Outcome(1, f"cannot connect to {target.words}: {why_not_connected(failure, timeout)}")
+        return Outcome(1, f"cannot connect to {target.name}: {why_not_connected(failure, timeout)}")
     session_end = await factory.done
-    lost = why_lost(factory.reason, target.words)
+    lost = why_lost(factory.reason, target.name)
     outcome = outcome_of(session_end, to_user=to_user, to_pipe=is_pipe(stdout), lost=lost)
     if isinstance(client.transport, DatagramTransport) and client.transport.too_long and not outcome.status:
         return Outcome(1, LINE_TOO_LONG)

@@ -30,7 +30,7 @@ from zope.interface import implementer
 from echoreply.core.input_lines import Eol, with_eol
 from echoreply.net.transport import IDuplexTransport
 
-LONGEST_DATAGRAM = 65507
+MAX_DATAGRAM = 65507
 """Most bytes in a datagram: 65,535 of an IPv4 packet, less its header of 20 and UDP's of 8. RFC 768, 791."""
 
 READS_AT_ONCE = 64
@@ -162,7 +162,7 @@ class DatagramTransport:
         for line in lines:
             self._send(line + b"\n")
         # A rest that is too long is still too long when it is cut here.
-        self._unfinished = rest[: LONGEST_DATAGRAM + 3]
+        self._unfinished = rest[: MAX_DATAGRAM + 3]
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         self.write(b"".join(data))
@@ -223,7 +223,7 @@ class DatagramTransport:
 
     def _send(self, line: bytes) -> None:
         datagram = with_eol(line, self._eol)
-        if len(datagram) > LONGEST_DATAGRAM:
+        if len(datagram) > MAX_DATAGRAM:
             self.too_long += 1
             return
         self._waiting.append(datagram)

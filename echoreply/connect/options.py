@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 
 from echoreply.core.defaults import DEFAULT_PORT
 from echoreply.core.option import Option, option_list
-from echoreply.core.parsing import given, printable, seconds, server_name, whole_number
+from echoreply.core.parsing import nonempty, printable, seconds, server_name, whole_number
 
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 
@@ -125,7 +125,7 @@ def _default(action: argparse.Action) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def taken_by(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
+def argument_type(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
     """Return argparse's kind of parser for a value, made of one of ours."""
 
     def parse_argument(text: str) -> Any:  # noqa: ANN401
@@ -155,10 +155,10 @@ def add_connect_options(parser: Parser) -> None:
         add(f"-{number}", action="store_const", const=number, dest="family", help=help_text, within=family)
     kind = parser.add_mutually_exclusive_group()
     add("--udp", action="store_true", help="send each line as a datagram", within=kind)
-    add("--unix", type=taken_by(given), metavar="PATH", help="a UNIX socket, in place of HOST", within=kind)
+    add("--unix", type=argument_type(nonempty), metavar="PATH", help="a UNIX socket, in place of HOST", within=kind)
     add(
         "--connect",
-        type=taken_by(given),
+        type=argument_type(nonempty),
         metavar="ENDPOINT",
         help="a Twisted client endpoint, in place of HOST",
         within=kind,
@@ -166,7 +166,7 @@ def add_connect_options(parser: Parser) -> None:
     add(
         "--connect-timeout",
         default=10.0,
-        type=taken_by(seconds(zero=False)),
+        type=argument_type(seconds(zero=False)),
         metavar="SECONDS",
         help="give up connecting after this time",
     )
@@ -178,7 +178,7 @@ def add_tls_options(parser: Parser) -> None:
     add("--tls", action="store_true", help="use TLS and verify the server's certificate")
     add(
         "--ca",
-        type=taken_by(given),
+        type=argument_type(nonempty),
         metavar="FILE",
         help="trust only these CAs, PEM",
         shown="the system's CAs",
@@ -186,13 +186,13 @@ def add_tls_options(parser: Parser) -> None:
     add("--insecure", action="store_true", help="do not verify the server's certificate")
     add(
         "--servername",
-        type=taken_by(server_name),
+        type=argument_type(server_name),
         metavar="NAME",
         help="name to verify, and to send (SNI)",
         shown="HOST",
     )
-    add("--cert", type=taken_by(given), metavar="FILE", help="client certificate (mutual TLS), PEM")
-    add("--key", type=taken_by(given), metavar="FILE", help="its private key, PEM", shown="in the --cert file")
+    add("--cert", type=argument_type(nonempty), metavar="FILE", help="client certificate (mutual TLS), PEM")
+    add("--key", type=argument_type(nonempty), metavar="FILE", help="its private key, PEM", shown="in the --cert file")
 
 
 def add_information(parser: Parser, version: str) -> None:

@@ -30,7 +30,7 @@ from echoreply.native.private_names import unix_path
 from echoreply.net.addresses import format_address, host_and_port
 from echoreply.tls.client import TLSClientEndpoint, TLSClientTransport, client_context
 
-LONGEST_PATH = 107 if sys.platform == "linux" else 103
+MAX_PATH = 107 if sys.platform == "linux" else 103
 """Bytes in the longest path of a UNIX socket, without the NUL that ends it."""
 
 
@@ -50,11 +50,11 @@ class ConnectTarget:
     A server to connect to.
 
     @ivar endpoint: connects to it.
-    @ivar words: names it for people.
+    @ivar name: its name, for people.
     """
 
     endpoint: IStreamClientEndpoint
-    words: str
+    name: str
 
 
 def connect_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget:
@@ -70,7 +70,7 @@ def connect_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget
     context = client_context(options.ca or "", options.cert or "", options.key or "", insecure=options.insecure)
     # Certificates name hosts without the dot of the root, and IPv6 addresses without a zone.
     name = (options.servername or options.host or "").removesuffix(".").partition("%")[0]
-    return ConnectTarget(TLSClientEndpoint(plain.endpoint, context, name or None), plain.words)
+    return ConnectTarget(TLSClientEndpoint(plain.endpoint, context, name or None), plain.name)
 
 
 def _plain_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget:
@@ -119,8 +119,8 @@ def _client_endpoint(reactor: IClientReactor, description: str) -> IStreamClient
 
 def _check_path(option: str, path: str) -> None:
     """Raise L{ValueError} if a path is too long for a socket (unix(7)), which Twisted does not check."""
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise ValueError(f"{option} takes a path of {LONGEST_PATH} bytes at most, not {path!r}")
+    if len(os.fsencode(path)) > MAX_PATH:
+        raise ValueError(f"{option} takes a path of {MAX_PATH} bytes at most, not {path!r}")
 
 
 @implementer(IHostnameResolver)
@@ -147,7 +147,7 @@ class OneFamily:
         return self._resolver.resolveHostName(resolutionReceiver, hostName, portNumber, [family], transportSemantics)
 
 
-def connection_words(transport: ITransport) -> str:
+def describe_connection(transport: ITransport) -> str:
     """Return the addresses of a connection, and its layer, for people."""
     peer, host = transport.getPeer(), transport.getHost()
     if isinstance(peer, UNIXAddress):

@@ -28,7 +28,7 @@ from attrs import define
 
 from echoreply.core.close_words import CloseWords
 
-LONGEST_TERMINATOR = 1024
+MAX_TERMINATOR = 1024
 """CR bytes before an LF that count as its terminator's, at most."""
 
 _CR = ord("\r")
@@ -156,12 +156,12 @@ def too_long(message: bytes | bytearray, limit: int, checked: int = 0) -> bool:
     """
     Return whether a line, without its LF, is longer than C{limit} bytes.
 
-    CR bytes at the end are its terminator's and do not count, up to C{LONGEST_TERMINATOR} of them.
+    CR bytes at the end are its terminator's and do not count, up to C{MAX_TERMINATOR} of them.
 
     @param checked: how many leading bytes are known to be no reason to say yes.
     """
     return len(message) > limit and (
-        len(message) > limit + LONGEST_TERMINATOR or bool(message[max(limit, checked) :].strip(b"\r"))
+        len(message) > limit + MAX_TERMINATOR or bool(message[max(limit, checked) :].strip(b"\r"))
     )
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 from math import isfinite
 from typing import Any, TypeVar
 
-LONGEST_SERVER_NAME = 255
+MAX_SERVER_NAME = 255
 """Bytes in the longest server name that OpenSSL lets a TLS client send."""
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def choice(choices: type[EnumT]) -> Callable[[Any], EnumT]:
     return parser(choices, f"{', '.join(others)} or {last}")
 
 
-def given(value: str) -> str:
+def nonempty(value: str) -> str:
     """Parse any text that is not empty."""
     if not value:
         raise ValueError("takes a text that is not empty")
@@ -83,7 +83,7 @@ def server_name(value: str) -> str:
         name = value.encode("idna")
     except UnicodeError:
         name = b""
-    if not 0 < len(name) <= LONGEST_SERVER_NAME:
+    if not 0 < len(name) <= MAX_SERVER_NAME:
         raise ValueError(f"takes the name or the IP address of a server, not {value!r}")
     return value
 

@@ -17,12 +17,12 @@ from echoreply.connect.options import (
     add_connect_options,
     add_information,
     add_tls_options,
+    argument_type,
     check_connect_options,
-    taken_by,
 )
 from echoreply.core.defaults import DEFAULT_PREFIX
 from echoreply.core.input_lines import Eol
-from echoreply.core.parsing import given, seconds, whole_number
+from echoreply.core.parsing import nonempty, seconds, whole_number
 
 PROGRAM = "echoreply-measure"
 
@@ -63,8 +63,8 @@ def make_parser() -> Parser:
     parser = Parser(PROGRAM, INTRODUCTION)
     add_connect_options(parser)
     add_tls_options(parser)
-    positive = taken_by(whole_number(1))
-    duration = taken_by(seconds(zero=False))
+    positive = argument_type(whole_number(1))
+    duration = argument_type(seconds(zero=False))
     add = partial(parser.declare, "Messages")
     add("-c", "--count", type=positive, metavar="N", help="end after this many messages", shown="no end")
     add(
@@ -75,17 +75,17 @@ def make_parser() -> Parser:
         help="time between messages, unless a load",
         shown=f"{INTERVAL:g}",
     )
-    # The bounds are SHORTEST and LONGEST of echoreply.measure.messages, which --help need not import.
+    # The bounds are MIN_SIZE and MAX_SIZE of echoreply.measure.messages, which --help need not import.
     add(
         "--size",
-        type=taken_by(whole_number(2, 65507)),
+        type=argument_type(whole_number(2, 65507)),
         metavar="BYTES",
         default=64,
         help="message size, with its newline",
     )
     add(
         "--prefix",
-        type=taken_by(prefix),
+        type=argument_type(prefix),
         metavar="TEXT",
         help="text before the message in a reply",
         shown=DEFAULT_PREFIX.decode(),
@@ -97,18 +97,18 @@ def make_parser() -> Parser:
     add("--duration", type=duration, metavar="S", help="seconds to send for", shown=f"{DURATION:g}, without --count")
     add(
         "--rate",
-        type=taken_by(seconds(zero=False)),
+        type=argument_type(seconds(zero=False)),
         metavar="N",
         help="messages per second, in all",
         shown="as fast as possible",
     )
     add = partial(parser.declare, "Results")
-    add("--json", type=taken_by(given), metavar="FILE", help="write the result; -: to standard output")
-    add("--chart", type=taken_by(picture), metavar="FILE.svg", help="draw latency percentiles and throughput")
+    add("--json", type=argument_type(nonempty), metavar="FILE", help="write the result; -: to standard output")
+    add("--chart", type=argument_type(picture), metavar="FILE.svg", help="draw latency percentiles and throughput")
     add(
         "--compare",
         nargs=2,
-        type=taken_by(given),
+        type=argument_type(nonempty),
         metavar=("A.json", "B.json"),
         help="draw two results of --json, in the --chart file",
     )

@@ -7,13 +7,13 @@ to another connection, is recognized as wrong.
 
 from __future__ import annotations
 
-NUMBER = 10
+MAX_DIGITS = 10
 """Digits of a message's number, if there is room for them."""
 
-SHORTEST_NUMBER = 4
+MIN_DIGITS = 4
 """If fewer digits of a message's number would fit, the connection's number is left out."""
 
-SHORTEST, LONGEST = 2, 65507
+MIN_SIZE, MAX_SIZE = 2, 65507
 """Bytes in a message: at least a digit and the LF, at most what a datagram can hold."""
 
 
@@ -25,7 +25,7 @@ class Messages:
     1,234 is C{b"234\n"}.
 
     @param connection: the number of the connection.
-    @param size: bytes in a message, including its LF; at least L{SHORTEST}.
+    @param size: bytes in a message, including its LF; at least L{MIN_SIZE}.
     @param prefix: what a reply has before the message; without LF.
     @ivar message_template: C{message_template % (number % modulus)} is a message, without the cost of a call.
     @ivar reply_template: makes the expected reply in the same way.
@@ -37,9 +37,9 @@ class Messages:
     def __init__(self, connection: int, size: int, prefix: bytes) -> None:
         room = size - 1
         head = b"%d:" % connection
-        if room - len(head) < SHORTEST_NUMBER:
+        if room - len(head) < MIN_DIGITS:
             head = b""
-        digits = min(NUMBER, room - len(head))
+        digits = min(MAX_DIGITS, room - len(head))
         rest = room - len(head) - digits
         tail = (b" " + b"x" * (rest - 1) if rest else b"") + b"\n"
         self.modulus: int = 10**digits

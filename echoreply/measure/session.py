@@ -142,7 +142,7 @@ class Session:
                 progress = stack.enter_context(ProgressBar(options.duration, options.count)).show
 
             def on_reply(number: int, seconds: float) -> None:
-                self._output.write(reply_line(number, seconds, target.words))
+                self._output.write(reply_line(number, seconds, target.name))
 
             def on_wrong_reply(reply: WrongReply) -> None:
                 if not options.load:
@@ -161,10 +161,10 @@ class Session:
                 await run.connect()
             except Exception as failure:
                 why = why_not_connected(failure, options.connect_timeout)
-                say(f"cannot connect to {target.words}: {why}")
+                say(f"cannot connect to {target.name}: {why}")
                 return 1
-            result = await run.measure(target.words, settings_of(options))
-        return self._report(result, why_lost(run.failure.value, target.words) if run.failure else None)
+            result = await run.measure(target.name, settings_of(options))
+        return self._report(result, why_lost(run.failure.value, target.name) if run.failure else None)
 
     def _report(self, result: Result, failure: str | None) -> int:
         options = self._options

@@ -81,6 +81,6 @@ class ClientTransport(NativeTransport):
 
     connector: NativeConnector
 
-    def _tell_lost(self, protocol: IProtocol, reason: Failure) -> None:
-        super()._tell_lost(protocol, reason)
+    def _notify_lost(self, protocol: IProtocol, reason: Failure) -> None:
+        super()._notify_lost(protocol, reason)
         self.connector.connectionLost(reason)

@@ -156,7 +156,7 @@ PRIVATE_NAMES = (
             name,
             "Tells whether bytes wait to be sent: if not, a reply is written at once, without asking the reactor.",
             "none",
-            "echoreply.net.transport.PromptServer",
+            "echoreply.net.transport.ImmediateServer",
         )
         for name in ("dataBuffer", "_tempDataBuffer", "_writeDisconnecting")
     ),

@@ -200,7 +200,7 @@ class NativeTransport(SocketTransport, Reader):
 
     def eof_received(self) -> bool:
         if self._reading.end():
-            self._tell_end()
+            self._notify_end()
         # The event loop keeps the connection, whose other half may still be needed.
         return True
 
@@ -237,7 +237,7 @@ class NativeTransport(SocketTransport, Reader):
                 registered.producer.stopProducing()
             except Exception:
                 _log.failure("unhandled error in {producer}.stopProducing", producer=type(registered.producer).__name__)
-        self._tell_lost(protocol, reason)
+        self._notify_lost(protocol, reason)
 
     # Called by the protocol: ITCPTransport.
 
@@ -378,9 +378,9 @@ class NativeTransport(SocketTransport, Reader):
             except Exception:
                 self._fail()
         if self._reading.delivered(self._native):
-            self._tell_end()
+            self._notify_end()
 
-    def _tell_end(self) -> None:
+    def _notify_end(self) -> None:
         half_closeable = IHalfCloseableProtocol(self.protocol, None)
         if half_closeable is None:
             self._cut("end")
@@ -441,7 +441,7 @@ class NativeTransport(SocketTransport, Reader):
         if self._native:
             self._native.abort()
 
-    def _tell_lost(self, protocol: IProtocol, reason: Failure) -> None:
+    def _notify_lost(self, protocol: IProtocol, reason: Failure) -> None:
         try:
             protocol.connectionLost(reason)
         except Exception:

@@ -59,7 +59,7 @@ number of probes. TCP_NOTSENT_LOWAT: unsent bytes in the kernel's buffer above w
 """
 
 
-def prepare(listener: socket.socket) -> None:
+def set_socket_options(listener: socket.socket) -> None:
     """
     Set the options of connections on their listening socket, from which they inherit them: tcp(7).
 
@@ -75,7 +75,7 @@ def prepare(listener: socket.socket) -> None:
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-class PromptServer(tcp.Server):
+class ImmediateServer(tcp.Server):
     """
     A reactor's connection that writes at once, as far as the kernel has room.
 

@@ -12,10 +12,10 @@ from twisted.internet.protocol import DatagramProtocol
 
 from echoreply.native.private_names import use_bound_socket
 
-AT_ONCE = 256
+DATAGRAMS_PER_TURN = 256
 """Datagrams that are received in one turn of the reactor, before other sockets get their turn."""
 
-_LONGEST = 65535
+_MAX_DATAGRAM = 65535
 
 # The socket option that tells the destination address of each datagram: RFC 3542, 6.1, and IP_PKTINFO of ip(7), which
 # Python has no name for. Other systems than Linux take no such address for an IPv4 peer of an IPv6 socket.
@@ -51,7 +51,7 @@ class DatagramPort(udp.Port):
 
     def doRead(self) -> None:
         """Answer the datagrams of one turn of the reactor."""
-        self.answer_waiting(AT_ONCE)
+        self.answer_waiting(DATAGRAMS_PER_TURN)
 
     @property
     def asked(self) -> str:
@@ -67,10 +67,10 @@ class DatagramPort(udp.Port):
         for _ in range(at_most):
             try:
                 if self._control_size:
-                    datagram, control, _, peer = self.socket.recvmsg(_LONGEST, self._control_size)
+                    datagram, control, _, peer = self.socket.recvmsg(_MAX_DATAGRAM, self._control_size)
                     self._asked = [_as_source(*item) for item in control]
                 else:
-                    datagram, peer = self.socket.recvfrom(_LONGEST)
+                    datagram, peer = self.socket.recvfrom(_MAX_DATAGRAM)
             except OSError:
                 # There are no more; or, on some systems, this reports that an earlier reply could not be delivered.
                 return

@@ -13,7 +13,7 @@ from echoreply.core.quoting import quote
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.observe.event import Event, Fault
 
-LONGEST_SHOWN = 256
+MAX_SHOWN = 256
 """Bytes of a message, or of a certificate's subject, that are logged."""
 
 
@@ -213,7 +213,7 @@ class HandshakeCompleted(ClientEvent):
     client: bytes | None = None
 
     def __str__(self) -> str:
-        return f"{self.peer} is {quote(self.client, LONGEST_SHOWN)}" if self.client else ""
+        return f"{self.peer} is {quote(self.client, MAX_SHOWN)}" if self.client else ""
 
 
 @frozen(kw_only=True)
@@ -221,7 +221,7 @@ class MessageAnswered(ClientEvent):
     """
     A message was answered. One that came as a datagram has no connection.
 
-    @ivar message: the first L{LONGEST_SHOWN} bytes, without the terminator.
+    @ivar message: the first L{MAX_SHOWN} bytes, without the terminator.
     @ivar bytes: the length of the whole message.
     """
 

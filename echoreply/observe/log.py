@@ -16,7 +16,7 @@ from echoreply.net.listener import Layer, Listener
 from echoreply.net.timer import Timer
 from echoreply.observe import events
 from echoreply.observe.event import Event, log_event
-from echoreply.observe.events import LONGEST_SHOWN
+from echoreply.observe.events import MAX_SHOWN
 from echoreply.observe.observer import Connection, Peer, ReplyObserver
 from echoreply.observe.totals import Totals
 
@@ -212,7 +212,7 @@ def _of_client(listener: Listener, peer: str) -> dict[str, Any]:
 
 
 def _message(client: dict[str, Any], body: bytes) -> events.MessageAnswered:
-    return events.MessageAnswered(**client, message=body[:LONGEST_SHOWN], bytes=len(body))
+    return events.MessageAnswered(**client, message=body[:MAX_SHOWN], bytes=len(body))
 
 
 def _part_of(number: int, part: tuple[int, int]) -> int:

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from attrs import frozen
 
 _V1 = b"PROXY "
-_V1_LONGEST = 107
+_V1_MAX_LENGTH = 107
 _V1_FAMILIES = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
 
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -82,10 +82,10 @@ def parse_header(data: bytes) -> Header | None:
 
 
 def _parse_v1(data: bytes) -> Header | None:
-    line, end, _ = data[:_V1_LONGEST].partition(b"\r\n")
+    line, end, _ = data[:_V1_MAX_LENGTH].partition(b"\r\n")
     if not end:
-        if len(data) >= _V1_LONGEST:
-            raise InvalidHeader(f"the line does not end within {_V1_LONGEST} bytes")
+        if len(data) >= _V1_MAX_LENGTH:
+            raise InvalidHeader(f"the line does not end within {_V1_MAX_LENGTH} bytes")
         return None
     length = len(line) + len(end)
     _, family, *words = line.split(b" ")

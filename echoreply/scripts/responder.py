@@ -13,7 +13,7 @@ from echoreply.scripts.conversation import Answer
 from echoreply.scripts.script import GREETING, REPLY, Script
 from echoreply.scripts.template import TemplateContext
 
-LONGEST_FAULT = 256
+MAX_FAULT = 256
 """Characters of a template's error that are shown, at most."""
 
 
@@ -81,7 +81,7 @@ class Responder:
     def _fault(self, name: str, error: Exception) -> str:
         """Return a rendering error as one line, and report it the first time that the rule has one."""
         # The error may quote the whole message.
-        why = " ".join(str(error)[:LONGEST_FAULT].split())
+        why = " ".join(str(error)[:MAX_FAULT].split())
         fault = f"{name}: {why or type(error).__name__}"
         if name not in self._reported:
             self._reported.add(name)

@@ -28,10 +28,10 @@ from echoreply.observe.sampling import SamplingClock
 ANSWERING_PORTS = frozenset({7, 13, 17, 19})
 """Ports of services that answer any datagram: echo, daytime, quote of the day, chargen; RFC 862, 867, 865, 864."""
 
-MOST_HOSTS = 65536
+MAX_HOSTS = 65536
 """Hosts whose replies are counted within a second, at most; they take about 8 MB."""
 
-AT_STOP = 16384
+DATAGRAMS_AT_STOP = 16384
 """Datagrams that are answered before the port closes, at most: new ones may arrive as fast as they are answered."""
 
 
@@ -61,7 +61,7 @@ class HostRate:
         times = self._times.get(host, 0)
         if times >= self._per_second:
             return DropReason.RATE
-        if not times and len(self._times) >= MOST_HOSTS:
+        if not times and len(self._times) >= MAX_HOSTS:
             return DropReason.TOO_MANY_HOSTS
         self._times[host] = times + 1
         return None

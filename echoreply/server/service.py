@@ -11,12 +11,12 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime
 
 from echoreply.net.binding import Binding, SocketOwner
 from echoreply.net.sockets import BACKLOG
-from echoreply.net.transport import PromptServer, prepare
+from echoreply.net.transport import ImmediateServer, set_socket_options
 from echoreply.net.udp_port import DatagramPort
 from echoreply.net.unix_sockets import remove_only_own_file
 from echoreply.protocol import ReplyFactory
 from echoreply.server.accepting import accept_queued, retry_accept
-from echoreply.server.datagrams import AT_STOP
+from echoreply.server.datagrams import DATAGRAMS_AT_STOP
 
 ABORT_SECONDS = 0.5
 """Seconds between the end of the drain, when connections are asked to close, and aborting those that are left."""
@@ -97,9 +97,9 @@ class ReplyService(Service):
             port = binding.listen()
             self._ports.append((binding, port))
             if isinstance(port, tcp.Port):
-                prepare(port.socket)
+                set_socket_options(port.socket)
                 if port.transport is tcp.Server:
-                    port.transport = PromptServer
+                    port.transport = ImmediateServer
                 retry_accept(port, self._clock)
             if isinstance(port, unix.Port):
                 remove_only_own_file(port, keep=binding.owner is not SocketOwner.PROCESS)
@@ -115,7 +115,7 @@ class ReplyService(Service):
                 # connected for themselves and may have sent messages; more than the queue holds are newcomers.
                 self._clock.callLater(0, accept_queued, port, BACKLOG)
             elif isinstance(port, DatagramPort):
-                port.answer_waiting(AT_STOP)
+                port.answer_waiting(DATAGRAMS_AT_STOP)
             closed.append(maybeDeferred(port.stopListening))
         self._ports.clear()
         for port_closed in closed:

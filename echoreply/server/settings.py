@@ -21,7 +21,7 @@ from echoreply.core.defaults import (
 )
 from echoreply.core.framing import Framing
 from echoreply.core.option import Option
-from echoreply.core.parsing import choice, given, parser, seconds, whole_number
+from echoreply.core.parsing import choice, nonempty, parser, seconds, whole_number
 from echoreply.core.replies import Transform
 from echoreply.scripts.profiles import text_of
 from echoreply.server.help import Group
@@ -78,7 +78,7 @@ def _address(value: str) -> str:
 
 def _path(value: str) -> str:
     # A daemon may have changed its directory before it reads the file again.
-    return os.path.abspath(given(value))
+    return os.path.abspath(nonempty(value))
 
 
 def _endpoint(of_port: Callable[[int], str], example: str) -> Callable[[Any], str]:

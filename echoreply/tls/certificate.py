@@ -18,7 +18,7 @@ from echoreply.net.addresses import is_ip_address
 VALID_DAYS = 397
 """Days for which a self-signed certificate is valid. Some clients reject certificates that are valid for longer."""
 
-_LONGEST_COMMON_NAME = 64
+_MAX_COMMON_NAME = 64
 
 
 def check_dates(pem: bytes, name: str) -> None:
@@ -67,7 +67,7 @@ def make_certificate(addresses: Iterable[str] = ()) -> bytes:
     @param addresses: more IP addresses that it is for.
     @return: the certificate and its key, in PEM.
     """
-    hostname = socket.gethostname()[:_LONGEST_COMMON_NAME]
+    hostname = socket.gethostname()[:_MAX_COMMON_NAME]
     if not hostname or not hostname.isascii():
         # A common name can't hold it.
         hostname = "localhost"

@@ -157,7 +157,7 @@ class TLSClientTransport(TLSTransport):
         suite = session.cipher()
         return f"{session.version()}, {suite[0] if suite else 'no cipher'}"
 
-    def _tell_complete(self) -> None:
+    def _notify_complete(self) -> None:
         self._protocol = self._upper
         self._protocol.makeConnection(self)
         self.handshake_done.callback(self._protocol)

@@ -233,7 +233,7 @@ class TLSTransport(ForwardingTransport):
             self._transport.registerProducer(self._producer, handshake.streaming)
             if len(held) > self.bufferSize and handshake.streaming:
                 cast(IPushProducer, self._producer).resumeProducing()
-        self._tell_complete()
+        self._notify_complete()
         if not self.connected:
             return
         if self.disconnecting and not self._producer:
@@ -241,7 +241,7 @@ class TLSTransport(ForwardingTransport):
         elif self._writing is Writing.ENDING:
             self._end_writing()
 
-    def _tell_complete(self) -> None:
+    def _notify_complete(self) -> None:
         """Tell the protocol that the handshake is complete."""
         if IHandshakeListener.providedBy(self._protocol):
             self._protocol.handshakeCompleted()

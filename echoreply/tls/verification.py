@@ -16,7 +16,7 @@ _EXPIRED = 10
 _SELF_SIGNED = 18
 _OTHER_NAME = {62, 64}
 
-LONGEST_SHOWN = 500
+MAX_SHOWN = 500
 """Bytes that are shown of the names in a certificate."""
 
 
@@ -56,4 +56,4 @@ def _plain(name: str) -> str:
 
 
 def _quoted(texts: Iterable[str]) -> str:
-    return quote(", ".join(texts).encode("utf-8", "surrogateescape"), LONGEST_SHOWN)
+    return quote(", ".join(texts).encode("utf-8", "surrogateescape"), MAX_SHOWN)

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IListeningPort
 from echoreply import __version__
 from echoreply.net.binding import Binding, report_listen_errors
 from echoreply.net.endpoints import IServerReactor, stream_endpoint
-from echoreply.net.transport import prepare
+from echoreply.net.transport import set_socket_options
 from echoreply.net.unix_sockets import remove_only_own_file
 from echoreply.observe.connection_table import Table
 from echoreply.observe.event import log_event
@@ -90,7 +90,7 @@ class WebService(MultiService):
     def _listen(self) -> None:
         self._port = self._binding.listen()
         if isinstance(self._port, tcp.Port):
-            prepare(self._port.socket)
+            set_socket_options(self._port.socket)
         if isinstance(self._port, unix.Port):
             remove_only_own_file(self._port, keep=self._passed_on)
         self._reactor.callLater(0, self._log)

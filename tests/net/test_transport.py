@@ -9,14 +9,14 @@ from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.net.transport import PromptServer, at_end, prepare, unread, unsent
+from echoreply.net.transport import ImmediateServer, at_end, set_socket_options, unread, unsent
 from tests.support.fake_transports import SocketStringTransport, TCPStringTransport, receive_queue
 
 
 class PrepareTests(SynchronousTestCase):
     def test_connections_inherit_what_is_set_for_their_listener(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            prepare(listener)
+            set_socket_options(listener)
             with socket.create_connection(listener.getsockname()), listener.accept()[0] as ours:
                 self.assertTrue(ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
                 self.assertTrue(ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
@@ -32,15 +32,15 @@ class PrepareTests(SynchronousTestCase):
 
     def test_other_sockets_keep_their_options(self) -> None:
         with receive_queue() as (ours, _):
-            prepare(ours)
+            set_socket_options(ours)
 
 
-class PromptServerTests(SynchronousTestCase):
+class ImmediateServerTests(SynchronousTestCase):
     def test_what_there_is_room_for_is_written_at_once_and_the_rest_in_order(self) -> None:
         reactor = MemoryReactorClock()
         with receive_queue() as (ours, theirs):
             ours.setblocking(False)
-            connection = PromptServer(ours, Protocol(), ("192.0.2.1", 4000), cast(Port, None), 0, reactor)
+            connection = ImmediateServer(ours, Protocol(), ("192.0.2.1", 4000), cast(Port, None), 0, reactor)
             connection.write(b"hello")
             self.assertNotIn(connection, reactor.getWriters())
             self.assertEqual(theirs.recv(16), b"hello")

@@ -12,7 +12,7 @@ from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.event import name_and_fields
-from echoreply.observe.events import LONGEST_SHOWN
+from echoreply.observe.events import MAX_SHOWN
 from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observe.observer import Connection
 from echoreply.observe.totals import Totals
@@ -128,7 +128,7 @@ class FieldsTests(LogTestCase):
             [
                 ("connected", self.ends),
                 ("message", {**self.ends, "message": "hello", "bytes": 5}),
-                ("message", {**self.ends, "message": "x" * LONGEST_SHOWN, "bytes": 300}),
+                ("message", {**self.ends, "message": "x" * MAX_SHOWN, "bytes": 300}),
                 ("ended", {**self.ends, "reason": "idle", "idle": 60.0, "messages": 2, "received": 308, "sent": 400}),
             ],
         )
@@ -235,7 +235,7 @@ class MessageTests(LogTestCase):
 
     def test_of_a_long_message_the_beginning_is_shown(self) -> None:
         self.observer(10).answered(self.client, Block(b"x" * 5000 + b"\n", 1))
-        self.assertEqual(self.lines, [f'192.0.2.1:4000 sent "{"x" * LONGEST_SHOWN}"... (5000 bytes)'])
+        self.assertEqual(self.lines, [f'192.0.2.1:4000 sent "{"x" * MAX_SHOWN}"... (5000 bytes)'])
 
 
 class RateTests(LogTestCase):

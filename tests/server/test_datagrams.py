@@ -216,7 +216,7 @@ class RateTests(DatagramsTestCase):
         self.assertIsNotNone(self.send(b"hello"))
 
     def test_only_so_many_hosts_are_known_and_those_who_are_go_on(self) -> None:
-        self.patch(datagrams, "MOST_HOSTS", 3)
+        self.patch(datagrams, "MAX_HOSTS", 3)
         for _ in range(2):
             for number in range(3):
                 self.assertIsNotNone(self.send(b"hello", (f"2001:db8::{number}", 4000, 0, 0)))

@@ -14,7 +14,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply import __version__
-from echoreply.core.parsing import given, seconds
+from echoreply.core.parsing import nonempty, seconds
 from echoreply.scripts import profiles
 from echoreply.server.help import Group
 from echoreply.server.options import Options, takes
@@ -125,7 +125,9 @@ class ScriptTests(SynchronousTestCase):
 class MoreSettings(Settings):
     reply_delay: float = option(Group.REPLIES, "SECONDS", seconds(zero=True), "wait before a reply", default=1.5)
     quiet: bool = option(Group.MONITORING, "", bool, "log nothing", short="q", default=False)
-    tag: tuple[str, ...] = option(Group.ACCESS, "TEXT", given, "any text", default=("a",), short="g", repeatable=True)
+    tag: tuple[str, ...] = option(
+        Group.ACCESS, "TEXT", nonempty, "any text", default=("a",), short="g", repeatable=True
+    )
 
 
 @takes([each for each in MoreSettings.declared() if each not in Settings.declared()])
