@@ -1,7 +1,7 @@
 """
-The client for pipes, files and plain terminals: connects standard input and output with one connection.
+The client for pipes, files and plain terminals: it bridges standard input and output with one connection.
 
-At a terminal, the line editor of L{echoreply.client.terminal} takes its place unless C{--plain} is given.
+At a terminal, L{echoreply.client.terminal} with the line editor replaces it, unless C{--plain} is given.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ async def converse(reactor: IClientReactor, options: argparse.Namespace, say: Sa
 
 def input_lines(options: argparse.Namespace, kind: type[LinesT]) -> LinesT:
     """
-    Return a new object that turns input into what is sent, as the options say.
+    Return a new object that converts input to what is sent, as the options say.
 
     @param kind: its class.
     """
@@ -114,7 +114,7 @@ def shared_descriptor(descriptor: int) -> Iterator[int]:
     Provide a descriptor that can be made non-blocking without effect on other processes that share the original.
 
     Processes share the flags of an open file: a program that makes its terminal non-blocking does so for the shell and
-    for the rest of a pipeline, even while it is suspended
+    the rest of a pipeline, even while it is suspended
     (U{Twisted #3442<https://github.com/twisted/twisted/issues/3442>}). So a terminal is opened a second time. Other
     files keep their descriptor, and get their flags back at the end.
     """

@@ -1,4 +1,4 @@
-"""The command line of a client: where to connect, and how, which C{echoreply-client} and C{echoreply-measure} share."""
+"""The command line options for connecting, which C{echoreply-client} and C{echoreply-measure} share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ARGPARSE_WORDS = {
     "not allowed with argument (?:-./)?": "does not go with ",
     "ignored explicit argument": "takes no value, not",
 }
-"""Patterns of what argparse says of a mistake, and the words that take their place."""
+"""Patterns of argparse's error messages, and the texts that replace them."""
 
 _port = whole_number(1, 65535)
 
@@ -44,14 +44,14 @@ class Parser(argparse.ArgumentParser):
     """
     An argparse parser whose help has a line for each option, and whose errors are one line without the usage.
 
-    @ivar options: all that has been declared, in order.
+    @ivar options: all options and arguments, in the order of their declarations.
     """
 
     def __init__(self, program: str, introduction: str) -> None:
         """
-        Make a parser without options.
+        Initialize a parser without options.
 
-        @param introduction: goes between the usage and the options in C{--help}.
+        @param introduction: the text between the usage and the options in C{--help}.
         """
         super().__init__(
             program, usage=f"{program} [options] [HOST [PORT] | HOST:PORT]", add_help=False, allow_abbrev=False
@@ -71,7 +71,7 @@ class Parser(argparse.ArgumentParser):
         """
         Add an option or an argument, as C{add_argument} does, and list it in the help.
 
-        @param shown: describes the default, where the value itself would not inform.
+        @param shown: describes the default in the help, if its value alone would not.
         @param within: the group of options that exclude each other, if this is one of them.
         """
         action = (within or self).add_argument(*flags, help=help, **keywords)
@@ -91,7 +91,7 @@ class Parser(argparse.ArgumentParser):
         """Parse a command line, and its HOST and PORT; exit with status 2 if it has a mistake."""
         options, rest = self.parse_known_intermixed_args(arguments)
         for argument in rest:
-            # argparse would have taken the value of an option that it does not know for HOST.
+            # argparse would treat the value of an unknown option as HOST.
             if argument.startswith("-"):
                 self.error(f"unknown option {printable(argument.partition('=')[0])}; see --help")
         if rest:
@@ -108,7 +108,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message on one line, and exit with status 2."""
         if match := re.match(r"argument (?:-\w/)?(\S+): (.*)", message, re.DOTALL):
-            # Our parsers of values write the rest of the sentence; where argparse did, it is put into the same words.
+            # The error of one of our parsers completes this sentence. Errors of argparse itself are reworded to do so.
             name, said = match.groups()
             for pattern, words in _ARGPARSE_WORDS.items():
                 said = re.sub(f"^{pattern}", words, said)
@@ -126,7 +126,7 @@ def _default(action: argparse.Action) -> str:
 
 
 def argument_type(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
-    """Return argparse's kind of parser for a value, made of one of ours."""
+    """Return a C{type} for C{add_argument}, made from a parser of L{echoreply.core.parsing}."""
 
     def parse_argument(text: str) -> Any:  # noqa: ANN401
         try:
@@ -138,7 +138,7 @@ def argument_type(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
 
 
 def add_connect_options(parser: Parser) -> None:
-    """Declare the arguments and options of L{connect_target <echoreply.connect.target.connect_target>}, but for TLS."""
+    """Declare the options of L{connect_target <echoreply.connect.target.connect_target>}, except for those of TLS."""
     add = partial(parser.declare, ARGUMENTS)
     add(
         "host",
@@ -262,7 +262,7 @@ def contradiction(options: argparse.Namespace) -> str:
 
 
 def literal_family(host: str) -> int | None:
-    """Return 4 or 6 for an IP address of that family, None for a name."""
+    """Return 4 or 6 for an IP address of that family, C{None} for a name."""
     try:
         return ip_address(host).version
     except ValueError:

@@ -45,14 +45,14 @@ INTERVAL = 1.0
 
 
 def prefix(text: str) -> bytes:
-    """Parse the text before a message in its reply."""
+    """Parse the prefix of replies."""
     if "\n" in text:
         raise ValueError(f"takes a text without newlines, not {text!r}")
     return text.encode("utf-8", "surrogateescape")
 
 
 def picture(text: str) -> str:
-    """Parse the name of a file for a chart."""
+    """Parse the path of a file for a chart."""
     if Path(text).suffix.lower() != ".svg":
         raise ValueError(f"takes the name of an .svg file, not {text!r}")
     return text
@@ -72,7 +72,7 @@ def make_parser() -> Parser:
         type=duration,
         metavar="SECONDS",
         dest="interval",
-        help="time between messages, unless a load",
+        help="time between messages, without a load test",
         shown=f"{INTERVAL:g}",
     )
     # The bounds are MIN_SIZE and MAX_SIZE of echoreply.measure.messages, which --help need not import.
@@ -119,14 +119,14 @@ def make_parser() -> Parser:
 
 
 LOAD_OPTIONS = tuple(option.key for option in make_parser().options if option.group == LOAD)
-"""The options that make it a load test."""
+"""The options any of which makes a run a load test."""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """
     Parse the command line; exit with status 2 if it has a mistake.
 
-    @return: the options, and C{load}, whether they ask for a load test.
+    @return: the options; also C{load}, whether to run a load test.
     """
     parser = make_parser()
     options = parser.parse(arguments)
@@ -176,7 +176,7 @@ def say(text: str) -> None:
 def main() -> NoReturn:
     """Run the program, and exit with its status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until there is something to sum up, Ctrl-C ends the process without a traceback.
+        # Until there is a result, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = parse_arguments()
     from echoreply.measure.session import compare, measure

@@ -1,20 +1,20 @@
 """
-The messages of a load test, and the replies that are expected.
+The messages of a load test, and the expected replies.
 
-A message contains the number of its connection and its own: C{12:0000000345 xxxx}. So a reply to another message, or
-to another connection, is recognized as wrong.
+A message contains the number of its connection and its own number, as in C{12:0000000345 xxxx}. So a reply to another
+message or another connection is recognized as wrong.
 """
 
 from __future__ import annotations
 
 MAX_DIGITS = 10
-"""Digits of a message's number, if there is room for them."""
+"""Digits of a message's number, if they fit."""
 
 MIN_DIGITS = 4
 """If fewer digits of a message's number would fit, the connection's number is left out."""
 
 MIN_SIZE, MAX_SIZE = 2, 65507
-"""Bytes in a message: at least a digit and the LF, at most what a datagram can hold."""
+"""Limits on the bytes in a message: a digit and the LF, and the longest datagram."""
 
 
 class Messages:
@@ -26,7 +26,7 @@ class Messages:
 
     @param connection: the number of the connection.
     @param size: bytes in a message, including its LF; at least L{MIN_SIZE}.
-    @param prefix: what a reply has before the message; without LF.
+    @param prefix: the prefix of replies, without LF.
     @ivar message_template: C{message_template % (number % modulus)} is a message, without the cost of a call.
     @ivar reply_template: makes the expected reply in the same way.
     @ivar modulus: numbers are used modulo this.
@@ -57,6 +57,6 @@ class Messages:
         return self.reply_template % (number % self.modulus)
 
     def number_of(self, reply: bytes) -> int | None:
-        """Return the number, modulo C{modulus}, of the message that a reply belongs to; None if it fits no message."""
+        """Return the number, modulo C{modulus}, of the message that a reply belongs to; C{None} if there is none."""
         digits = reply[self._digits]
         return int(digits) if digits.isdigit() and reply == self.reply(int(digits)) else None

@@ -1,4 +1,4 @@
-"""The reply rules that the settings ask for: a prefix, a reply script, or a profile."""
+"""The reply rules of the settings: from a prefix, a reply script, or a profile."""
 
 from __future__ import annotations
 

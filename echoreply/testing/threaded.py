@@ -35,7 +35,7 @@ class PrivateReactor(PlatformReactor):
     _registerAsIOThread = False
 
     def close(self) -> None:
-        """Close the descriptors that wake it, after it has stopped."""
+        """Close the descriptors that wake the reactor, after it has stopped."""
         close_wakers(self)
 
 
@@ -91,7 +91,7 @@ class ThreadedServer:
     """
     A L{Server} that can be used from any thread but its own.
 
-    A message whose reply the client has read is always recorded already. Properties return copies.
+    A message is recorded before the client can read its reply. Properties return copies.
 
     @ivar host: the IP address of the listener.
     @ivar port: the TCP port of the listener.

@@ -1,4 +1,4 @@
-"""The service that serves the monitoring site: from before the server accepts clients until after it has drained."""
+"""The service that runs the monitoring site: from before the server accepts clients until after it has drained."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class WebService(MultiService):
 
     @param description: the endpoint to serve it on, as Twisted's C{serverFromString} takes it.
     @param engine: the name of the I/O engine.
-    @param workers: worker processes.
-    @raise CannotListen: the description is not one of an endpoint.
+    @param workers: the number of processes that serve clients.
+    @raise CannotListen: the description of the endpoint is wrong.
     """
 
     _port: IListeningPort | None = None
@@ -67,7 +67,7 @@ class WebService(MultiService):
 
     def privilegedStartService(self) -> None:
         """
-        Listen, while the process may still take any port.
+        Listen, while the process may still bind any port.
 
         @raise CannotListen: the address is in use, or the process may not use it.
         """

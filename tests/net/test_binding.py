@@ -45,7 +45,7 @@ class BindingTests(SynchronousTestCase):
                 binding.listen()
             self.assertEqual(
                 str(caught.exception),
-                "cannot listen on strange:: this kind of endpoint gives no port, or not at once",
+                "cannot listen on strange:: this kind of endpoint returns no port, or not at once",
             )
 
     def test_every_client_is_known_at_once_unless_told_otherwise(self) -> None:

@@ -65,7 +65,7 @@ class ComposeTests(SynchronousTestCase):
             limit=ConnectionLimits(2),
             shared_limits=[ConnectionLimits(1)],
             observers=[observer, other],
-            lagged=lambda _seconds: None,
+            record_lag=lambda _seconds: None,
             addresses=listening_addresses(settings),
         )
         service = compose_process(reactor, settings, parts).service

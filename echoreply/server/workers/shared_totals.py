@@ -155,7 +155,7 @@ class SharedTotals(ReplyObserver):
         self._cells[self._first[listener] + _RECEIVED] += len(message)
         self._count(listener, "drops", reason)
 
-    def lagged(self, seconds: float) -> None:
+    def record_lag(self, seconds: float) -> None:
         """Count the seconds by which the event loop was late."""
         self._observe(_LAG, seconds, 1)
 

@@ -80,7 +80,7 @@ def _compose_worker(
         if database
         else [],
         observers=observers,
-        lagged=totals.lagged,
+        record_lag=totals.record_lag,
         addresses=addresses,
         inherited=inherited_sockets(len(addresses)),
         read_script=inherited_script,

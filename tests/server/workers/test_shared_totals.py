@@ -141,8 +141,8 @@ class SharedTotalsTests(SynchronousTestCase):
             self.assertGreaterEqual(self.totals.totals()[self.plain].open, 0)
 
     def test_by_how_much_an_event_loop_was_late_is_each_workers_own(self) -> None:
-        self.one.lagged(0.002)
-        self.one.lagged(3)
+        self.one.record_lag(0.002)
+        self.one.record_lag(3)
         lags = self.totals.lags()
         self.assertEqual((sum(lags[1].buckets), sum(lags[2].buckets)), (2, 0))
         self.assertAlmostEqual(lags[1].seconds, 3.002)
