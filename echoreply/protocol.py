@@ -1,7 +1,8 @@
 """
 The reply server's protocol, and the factory that makes a protocol for each client.
 
-The protocol moves bytes between a transport and a L{Conversation}, and decides when to read, when to wait and when to
+The protocol moves bytes between a transport and a L{Conversation
+<echoreply.core.conversation.Conversation>}, and decides when to read, when to wait and when to
 close. It closes as RFC 9112, section 9.6, demands: its sending side first, then it reads and drops what the client
 still sends until the client has closed too. Closing a socket that holds unread bytes makes the kernel send a reset,
 which can overtake the last replies.

@@ -49,7 +49,7 @@ class ReactorThread:
 
     @property
     def reactor(self) -> IServerReactor:
-        """The reactor, to be used only within L{call}."""
+        """The reactor, to be used only within L{ReactorThread.call}."""
         return cast(IServerReactor, self._reactor)
 
     def call(self, function: Callable[[], T]) -> T:

@@ -24,7 +24,7 @@ from echoreply.net.listener import Layer, Listener
 from echoreply.observe.statistics import Process, ServerState
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 from echoreply.web.metrics import Metrics
-from tests.support.sample_metrics import ALL_LISTENERS, OPENMETRICS, MadeUp, asked, labels_of, served
+from tests.support.sample_metrics import ALL_LISTENERS, OPENMETRICS, SampleStatistics, asked, labels_of, served
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 
@@ -110,7 +110,7 @@ def histogram(*observations: tuple[float, int]) -> Histogram:
     return made
 
 
-def metrics_of(statistics: MadeUp, several: bool = False) -> dict[str, Metric]:
+def metrics_of(statistics: SampleStatistics, several: bool = False) -> dict[str, Metric]:
     text, _ = Metrics(statistics, "twisted", several).exposition()
     return {metric.name: metric for metric in parse(text.decode())}
 
@@ -132,7 +132,9 @@ class ExpositionTests(SynchronousTestCase):
             service=histogram((0.0005, 2), (12.0, 1)),
         )
         there = {Listener((Layer.TLS,), IPv4Address("TCP", "10.0.0.1", 8443)): totals}
-        text, content_type = Metrics(MadeUp(ServerState.FULL, there, []), "uvloop", False).exposition("text/html, */*")
+        text, content_type = Metrics(SampleStatistics(ServerState.FULL, there, []), "uvloop", False).exposition(
+            "text/html, */*"
+        )
         expected = EXPECTED.replace("PYTHON", platform.python_version())
         expected = expected.replace("TWISTED", twisted.__version__).replace("VERSION", echoreply.__version__)
         self.assertEqual(text.decode(), expected)
@@ -140,7 +142,7 @@ class ExpositionTests(SynchronousTestCase):
 
     def test_it_is_openmetrics_for_whoever_accepts_that(self) -> None:
         accept = f"{OPENMETRICS},text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-        text, content_type = Metrics(MadeUp(), "twisted", False).exposition(accept)
+        text, content_type = Metrics(SampleStatistics(), "twisted", False).exposition(accept)
         self.assertTrue(content_type.startswith("application/openmetrics-text; version=1.0.0; charset=utf-8"))
         self.assertTrue(text.endswith(b"# EOF\n"))
         units = {metric.name: metric.unit for metric in parse_openmetrics(text.decode())}
@@ -158,12 +160,12 @@ class ExpositionTests(SynchronousTestCase):
         strange = ["application/openmetrics-text;version=x", "application/openmetrics-text;version=9.9.9", ";;,="]
         strange += ["text/plain;version=1.\x80", "application/openmetrics-text;version=\u0661.0.0", "text/html"]
         for accept in strange:
-            _, content_type = Metrics(MadeUp(), "twisted", False).exposition(accept)
+            _, content_type = Metrics(SampleStatistics(), "twisted", False).exposition(accept)
             self.assertEqual(content_type, "text/plain; version=0.0.4; charset=utf-8")
 
     def test_the_name_of_a_socket_can_be_anything(self) -> None:
         listener = Listener((), UNIXAddress(b'/run/a "b"\\\n\xff,c}'))
-        statistics = MadeUp(there_has_been={listener: Totals(messages=3)})
+        statistics = SampleStatistics(totals={listener: Totals(messages=3)})
         for text in (Metrics(statistics, "twisted", False).exposition(accept)[0] for accept in ("", OPENMETRICS)):
             found = {
                 metric.name: metric for metric in (parse_openmetrics if b"# EOF" in text else parse)(text.decode())
@@ -173,13 +175,13 @@ class ExpositionTests(SynchronousTestCase):
     def test_listeners_with_one_address_are_one(self) -> None:
         address = IPv4Address("TCP", "192.0.2.1", 8088)
         there = {Listener((), address): Totals(accepted=2, messages=3), Listener((), address): Totals(messages=4)}
-        text, _ = Metrics(MadeUp(there_has_been=there, there_are=[]), "twisted", False).exposition()
+        text, _ = Metrics(SampleStatistics(totals=there, current_processes=[]), "twisted", False).exposition()
         lines = [line.rpartition(" ")[0] for line in text.decode().splitlines() if not line.startswith("#")]
         self.assertEqual(len(lines), len(set(lines)))
         self.assertIn(b'echoreply_messages_answered_total{listener="192.0.2.1:8088",transport="tcp"} 7.0\n', text)
 
     def test_both_formats_say_the_same(self) -> None:
-        metrics = Metrics(MadeUp(there_are=[]), "twisted", False)
+        metrics = Metrics(SampleStatistics(current_processes=[]), "twisted", False)
         plain, _ = metrics.exposition()
         rich, _ = metrics.exposition(OPENMETRICS)
 
@@ -189,17 +191,17 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(samples(parse(plain.decode())), samples(parse_openmetrics(rich.decode())))
 
     def test_it_is_as_things_are_when_it_is_asked_for(self) -> None:
-        statistics = MadeUp(ServerState.STARTING)
+        statistics = SampleStatistics(ServerState.STARTING)
         metrics = Metrics(statistics, "twisted", False)
         self.assertIn(b'echoreply_server_state{state="starting"} 1.0\n', metrics.exposition()[0])
-        statistics.is_so = ServerState.DRAINING
+        statistics.current_state = ServerState.DRAINING
         self.assertIn(b'echoreply_server_state{state="starting"} 0.0\n', metrics.exposition()[0])
         self.assertIn(b'echoreply_server_state{state="draining"} 1.0\n', metrics.exposition()[0])
 
 
 class WhatIsThereFromTheStartTests(SynchronousTestCase):
     def test_each_way_in_has_the_reasons_that_it_can_have_and_no_others(self) -> None:
-        found = metrics_of(MadeUp())
+        found = metrics_of(SampleStatistics())
         expected = {
             "echoreply_connections_ended": ["tcp", "tls", "tls", "unix"],
             "echoreply_datagrams_dropped": ["udp"],
@@ -212,7 +214,7 @@ class WhatIsThereFromTheStartTests(SynchronousTestCase):
         self.assertEqual(proxied, [{"listener": "127.0.0.1:8444", "transport": "tls", "layer": "PROXY"}])
 
     def test_every_reason_is_that_of_a_refusal_or_of_an_ending(self) -> None:
-        found = metrics_of(MadeUp())
+        found = metrics_of(SampleStatistics())
         ended = set(values(found["echoreply_connections_ended"], "reason"))
         refused = set(values(found["echoreply_connections_refused"], "reason"))
         self.assertEqual(ended & refused, set())
@@ -222,12 +224,12 @@ class WhatIsThereFromTheStartTests(SynchronousTestCase):
         self.assertEqual(dropped, {reason.label: 0 for reason in DropReason})
 
     def test_only_behind_proxies_there_are_proxies_to_distrust(self) -> None:
-        refused = metrics_of(MadeUp())["echoreply_connections_refused"].samples
+        refused = metrics_of(SampleStatistics())["echoreply_connections_refused"].samples
         where = [s.labels["listener"] for s in refused if s.labels["reason"] == RefusalReason.UNTRUSTED.label]
         self.assertEqual(where, ["127.0.0.1:8444"])
 
     def test_connections_and_datagrams_have_in_common_what_both_can_have(self) -> None:
-        found = metrics_of(MadeUp())
+        found = metrics_of(SampleStatistics())
         for name in ("echoreply_messages_answered", "echoreply_received_bytes", "echoreply_sent_bytes"):
             self.assertEqual(set(values(found[name], "listener")), {listener.name for listener in ALL_LISTENERS})
         self.assertNotIn("udp", values(found["echoreply_connections_open"], "transport"))
@@ -235,25 +237,29 @@ class WhatIsThereFromTheStartTests(SynchronousTestCase):
     def test_a_reason_that_nobody_expects_there_is_told_all_the_same(self) -> None:
         listener = ALL_LISTENERS[0]
         totals = Totals(refusals=Counter({RefusalReason.UNTRUSTED: 2}), failures=Counter({Layer.TLS: 3}))
-        found = metrics_of(MadeUp(there_has_been={listener: totals}))
+        found = metrics_of(SampleStatistics(totals={listener: totals}))
         self.assertEqual(values(found["echoreply_connections_refused"], "reason")["untrusted"], 2)
         self.assertEqual(values(found["echoreply_connections_failed"], "layer"), {"TLS": 3})
 
 
 class ProcessTests(SynchronousTestCase):
     def test_one_process_has_no_number(self) -> None:
-        lag = metrics_of(MadeUp())["echoreply_event_loop_lag_seconds"]
+        lag = metrics_of(SampleStatistics())["echoreply_event_loop_lag_seconds"]
         self.assertEqual({tuple(sample.labels) for sample in lag.samples}, {("le",), ()})
 
     def test_of_several_each_is_told_apart(self) -> None:
         processes = [Process(n, os.getpid(), histogram((0.003, n))) for n in (0, 1, 2)]
-        lag = metrics_of(MadeUp(there_are=processes), several=True)["echoreply_event_loop_lag_seconds"]
+        lag = metrics_of(SampleStatistics(current_processes=processes), several=True)[
+            "echoreply_event_loop_lag_seconds"
+        ]
         counts = {s.labels["worker"]: s.value for s in lag.samples if s.name.endswith("_count")}
         self.assertEqual(counts, {"supervisor": 0, "1": 1, "2": 2})
 
     def test_a_histogram_has_how_often_it_took_at_most_so_long(self) -> None:
         made = histogram((0.0, 1), (0.1, 2), (0.2, 3), (60.0, 4))
-        lag = metrics_of(MadeUp(there_are=[Process(0, os.getpid(), made)]))["echoreply_event_loop_lag_seconds"]
+        lag = metrics_of(SampleStatistics(current_processes=[Process(0, os.getpid(), made)]))[
+            "echoreply_event_loop_lag_seconds"
+        ]
         buckets = {float(s.labels["le"]): s.value for s in lag.samples if s.name.endswith("_bucket")}
         expected = {bound: sum((bound >= 0, 2 * (bound >= 0.1), 3 * (bound >= 0.2))) for bound in BOUNDS}
         self.assertEqual(buckets, {**expected, float("inf"): 10})
@@ -261,7 +267,7 @@ class ProcessTests(SynchronousTestCase):
     @skipUnless(sys.platform == "linux", "prometheus_client knows processes of Linux only")
     def test_the_system_tells_of_each_process(self) -> None:
         processes = [Process(0, os.getpid(), Histogram()), Process(7, os.getppid(), Histogram())]
-        found = metrics_of(MadeUp(there_are=processes), several=True)
+        found = metrics_of(SampleStatistics(current_processes=processes), several=True)
         for name in ("resident_memory_bytes", "virtual_memory_bytes", "start_time_seconds", "open_fds", "max_fds"):
             self.assertEqual(set(values(found[f"process_{name}"], "worker")), {"supervisor", "7"})
         self.assertGreater(values(found["process_cpu_seconds"], "worker")["supervisor"], 0)
@@ -271,7 +277,7 @@ class ProcessTests(SynchronousTestCase):
         ended = os.posix_spawn(sys.executable, [sys.executable, "-c", ""], os.environ)
         os.waitpid(ended, 0)
         processes = [Process(0, os.getpid(), Histogram()), Process(1, ended, Histogram())]
-        found = metrics_of(MadeUp(there_are=processes), several=True)
+        found = metrics_of(SampleStatistics(current_processes=processes), several=True)
         self.assertEqual(set(values(found["process_open_fds"], "worker")), {"supervisor"})
 
 
