@@ -78,7 +78,7 @@ def descriptor_shortage(connections: int) -> str:
     _, limit = set_limit()
     if limit < 0 or connections <= (room := max_connections_for(limit)):
         return ""
-    return f"--connections: takes at most {room} (limit of open files: {limit}), not {connections}"
+    return f"--connections takes at most {room} (limit of open files: {limit}), not {connections}"
 
 
 def style_of(stream: IO[str]) -> Style:

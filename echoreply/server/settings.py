@@ -279,7 +279,7 @@ class Settings:
         Group.ACCESS,
         "SECONDS",
         seconds(zero=True),
-        "idle timeout: disconnects clients; 0 disables",
+        "idle timeout of connections; 0 disables",
         default=DEFAULT_IDLE_TIMEOUT,
     )
     drain: float = option(Group.ACCESS, "SECONDS", seconds(zero=True), "graceful-shutdown timeout", default=5.0)

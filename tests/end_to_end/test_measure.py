@@ -346,7 +346,7 @@ class TestFaults:
         limited = ("sh", "-c", 'ulimit -n 200 && exec "$0" "$@"', MEASURE)
         status, output, said = measure("--connections", 500, "127.0.0.1", server.port, command=limited)
         assert (status, output) == (2, "")
-        assert said == ("echoreply-measure: --connections: takes at most 136 (limit of open files: 200), not 500\n")
+        assert said == ("echoreply-measure: --connections takes at most 136 (limit of open files: 200), not 500\n")
 
 
 class TestFiles:
@@ -374,7 +374,7 @@ class TestFiles:
             (["--json", nowhere], f"cannot write to {nowhere}: no such file or directory"),
             (["--compare", nowhere, nowhere, "--chart", "x.svg"], f"cannot read {nowhere}: no such file or directory"),
             (["--compare", damaged, damaged, "--chart", "x.svg"], f"{damaged} does not have the format"),
-            (["--unix", "x" * 200], "--unix: takes a path of "),
+            (["--unix", "x" * 200], "--unix takes a path of "),
         ):
             status, output, said = measure(*arguments)
             assert (status, output, said.count("\n")) == (2, "", 1)
