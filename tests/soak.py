@@ -163,7 +163,7 @@ async def honest(client: Client) -> str:
     await client.converse(sent, replies, len(lines), finish=leave == "half-close")
     if leave == "exit":
         await client.expect_end()
-    return f"answered, left by {leave}"
+    return f"answered, ended by {leave}"
 
 
 async def typist(client: Client) -> str:
@@ -172,7 +172,7 @@ async def typist(client: Client) -> str:
         line = b"line %d\n" % number
         await client.converse(line, PREFIX + line, 1)
         await asyncio.sleep(random.random() * 0.1)
-    return "answered, left by close"
+    return "answered, ended by close"
 
 
 async def flood(client: Client) -> str:
@@ -214,9 +214,9 @@ async def dribbler(client: Client) -> str:
             await client.send(b"x")
             await asyncio.sleep(0.1)
             if time.monotonic() > began + IDLE_TIMEOUT + PATIENCE:
-                raise Wrong("who only dribbles was not left")
+                raise Wrong("a client that only dribbles was not disconnected")
     except ConnectionError:
-        return "dribbled, and was left"
+        return "dribbled, and was disconnected as idle"
 
 
 async def resetter(client: Client) -> str:
@@ -235,7 +235,7 @@ async def oversized(client: Client) -> str:
     replies = expected(before, PREFIX, MAX_MESSAGE) + TOO_LONG
     await client.converse(before + b"x" * 200_000, replies, len(before) // 7)
     await client.expect_end()
-    return "was told that its message is too long"
+    return "sent a message that was too long"
 
 
 async def garbage(client: Client) -> str:
@@ -253,7 +253,7 @@ async def hog(client: Client) -> str:
     answer = await client.read_all()
     if answer not in (b"", TOO_MANY):
         raise Wrong(f"instead of a refusal came {answer!r}")
-    return "was refused with a line" if answer else "was silent, and was left"
+    return "was refused with a line" if answer else "was silent, and was disconnected as idle"
 
 
 CROWD: list[tuple[Life, int, str]] = [
@@ -321,7 +321,7 @@ async def stop_under_load(server: Server, outcomes: Outcomes) -> float:
                 if not replies.startswith(got) or not got.endswith(b"\n"):
                     outcomes.wrong.append(f"at the stop: {bytes(got[-100:])!r} is not the end of a reply that is owed")
                 outcomes.checked += got.count(b"\n")
-                outcomes.fates["was sent whole replies when the server stopped"] += 1
+                outcomes.fates["got whole replies when the server stopped"] += 1
             except OSError as error:
                 outcomes.wrong.append(f"at the stop: {error}")
             finally:
@@ -513,12 +513,12 @@ def soak(seconds: float) -> tuple[list[tuple[str, str]], list[str]]:
         *rows,
         ("memory at the start, at most, in the end", f"{start:.0f}, {peak:.0f}, {end:.0f} MB"),
         ("descriptors leaked", str(leaked)),
-        ("time of a reply alone: median, p99", f"{percentile(alone, 0.5)}, {percentile(alone, 0.99)}"),
+        ("latency without other clients: median, p99", f"{percentile(alone, 0.5)}, {percentile(alone, 0.99)}"),
         (f"with those {NEVER_READ}", f"{percentile(crowded[0], 0.5)}, {percentile(crowded[0], 0.99)}"),
         ("in the crowd", f"{percentile(among, 0.5)}, {percentile(among, 0.99)}"),
         ("slowest honest reply in the crowd", percentile(among, 1)),
         (
-            f"beats told to {LOOKING}, longest wait for one, scrapes",
+            f"updates sent to {LOOKING} viewers, longest wait for one, scrapes",
             f"{seen.beats}, {seen.slowest:.1f} s, {seen.scrapes}",
         ),
         ("stopped under load in", f"{took:.1f} s"),

@@ -36,10 +36,10 @@ CHINESE = {
     "the system's CAs": "系统的 CA",
     "5; if typed 0.5": "5；手动输入时 0.5",
 }
-"""Defaults that are words, and not a value."""
+"""Translations of the defaults that are words instead of values."""
 
 ROMAN_MACROS = {"B": " ", "I": " ", "BR": "", "BI": "", "RB": "", "RI": "", "IR": "", "IB": ""}
-"""What man(7) puts between the arguments of its font macros."""
+"""The separators that man(7) puts between the arguments of its font macros."""
 
 
 def plain(line: str) -> str:

@@ -55,7 +55,7 @@ def test_its_table_has_every_event_with_its_level_and_its_fields() -> None:
     assert written == {event.name: (event.level.name, set(declared(event))) for event in EVENTS}
 
 
-def test_its_texts_are_those_that_people_see() -> None:
+def test_its_texts_are_those_of_the_events() -> None:
     """With each field's name as its value."""
 
     class Reason(Enum):
@@ -68,7 +68,7 @@ def test_its_texts_are_those_that_people_see() -> None:
             return Reason.REASON
         return name.upper().encode() if kind is bytes else name.upper()
 
-    # What is there only at times.
+    # Parts that only some events have.
     absent = {"message": ["bytes"], "ended": ["idle"], "worker_ended": ["status", "why"]}
     for name, _, _, text in rows("Events"):
         for event in EVENTS:
@@ -81,7 +81,7 @@ def test_its_texts_are_those_that_people_see() -> None:
                 assert str(event(**given)) == text
 
 
-def test_it_says_what_each_field_is() -> None:
+def test_it_describes_every_field() -> None:
     written = {words(name)[0]: kind for name, kind, _ in rows("Fields")}
     kinds = {name: json_type(kind) for event in EVENTS for name, kind in declared(event).items()}
     assert written == {**kinds, "namespace": "string", "text": "string", "traceback": "string"}
@@ -114,7 +114,7 @@ def jq() -> str:
     return installed("jq")
 
 
-def test_what_it_says_of_jq_works(jq: str, start: Start, tmp_path: Path) -> None:
+def test_its_jq_examples_work(jq: str, start: Start, tmp_path: Path) -> None:
     server = start("--log-format=json", "--max-connections=1", "--interface=127.0.0.1")
     with server.dial()() as client:
         client.send(b"hello\n")

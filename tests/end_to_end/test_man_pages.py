@@ -41,7 +41,7 @@ def test_a_page_names_every_option_and_no_other(name: str, words: set[str]) -> N
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
 @pytest.mark.parametrize("page", sorted(PAGES.iterdir()), ids=lambda page: page.name)
-def test_groff_has_nothing_to_say_of_a_page(page: Path) -> None:
+def test_groff_has_no_warnings_for_a_page(page: Path) -> None:
     shown = subprocess.run(
         ["groff", "-man", "-Tutf8", "-ww", page], capture_output=True, text=True, check=True, timeout=60
     )

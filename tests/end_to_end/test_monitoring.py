@@ -16,7 +16,7 @@ from tests.support.tls_peers import TLSWire
 from tests.support.web_clients import WEB, web_port
 from tests.support.wire_contract import PREFIX, exchange
 
-# Of other systems there are no metrics of processes.
+# Other systems have no metrics of processes.
 pytestmark = on_linux
 
 DASHBOARD: dict[str, Any] = json.loads((SHIPPED.parent / "grafana" / "echoreply.json").read_text())

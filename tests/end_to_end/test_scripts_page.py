@@ -1,4 +1,4 @@
-"""What the page on reply scripts says is so."""
+"""The page on reply scripts: its examples do what it shows, and its table has every profile."""
 
 from __future__ import annotations
 

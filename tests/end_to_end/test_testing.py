@@ -1,4 +1,4 @@
-"""Test suites of other people, which use what is there for them: run as they run them."""
+"""The pytest fixture and the trial helper in test suites of their users, each run as its users run it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.support.wire_contract import PATIENCE
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
 
 NO_TWISTED = ["-p", "no:twisted"]
-"""What keeps pytest-twisted away, which imports the global reactor."""
+"""Options that disable pytest-twisted, which imports the global reactor."""
 
 CONVERSE = '''
 import socket
 
 def converse(address, message=b"hello\\n"):
-    """Send one message and give the line that comes back."""
+    """Send one message, and return the reply."""
     with socket.create_connection(address, timeout=60) as connection:
         connection.sendall(message)
         return connection.makefile("rb").readline()
@@ -31,10 +31,10 @@ def converse(address, message=b"hello\\n"):
 
 
 def run(directory: Path, files: Mapping[str, str], *command: str) -> str:
-    """Write a suite and run it in its directory; give what was printed."""
+    """Write a suite, run it in its directory, and return its output."""
     for name, text in files.items():
         (directory / name).write_text(text, encoding="utf-8")
-    # What is said to the pytest that runs this is not meant for that one.
+    # The inner pytest must not take the options of the outer one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         command,
@@ -50,14 +50,14 @@ def run(directory: Path, files: Mapping[str, str], *command: str) -> str:
 
 
 def run_pytest(directory: Path, suite: str, *options: str, **files: str) -> str:
-    """Run a suite under pytest. What is given by name are more modules."""
+    """Run a suite under pytest, with further modules by their names, and return its output."""
     modules = {f"{name}.py": text for name, text in files.items()}
     everything = {"pytest.ini": "[pytest]\n", "client.py": CONVERSE, "test_suite.py": suite, **modules}
     return run(directory, everything, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options)
 
 
 def outcomes(output: str) -> dict[str, int]:
-    """Give how many tests had each outcome, by the last line of pytest's output."""
+    """Return the number of tests with each outcome, by the last line of pytest's output."""
     last = output.rstrip().rpartition("\n")[2]
     found = {what: int(count) for count, what in re.findall(r"(\d+) ([a-z]+)", last.partition(" in ")[0])}
     assert found, output
@@ -146,7 +146,7 @@ def pytest_sessionfinish(session):
 
 
 @on_linux
-def test_a_suite_that_knows_nothing_of_twisted_is_served_and_nothing_is_left(tmp_path: Path) -> None:
+def test_a_suite_without_twisted_is_served_and_nothing_leaks(tmp_path: Path) -> None:
     output = run_pytest(tmp_path, PLAIN, *NO_TWISTED, "-s", conftest=LEAKS)
     assert outcomes(output) == {"failed": 1, "passed": 4}, output
     assert "FAILED test_suite.py::test_it_fails - TimeoutError" in output
@@ -319,13 +319,13 @@ def test_trial_finds_the_reactor_clean(reactor: str, tmp_path: Path) -> None:
     assert "TimeoutError: the condition was not met within 0.01 s" in output
 
 
-def test_the_readme_shows_what_the_documentation_does() -> None:
+def test_the_example_in_the_readme_is_one_of_the_documentation() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"```python\n(def test_.*?)```", readme, re.DOTALL)
     assert shown in DOCUMENT
 
 
-def test_what_the_documentation_shows_is_so(tmp_path: Path) -> None:
+def test_the_examples_in_the_documentation_pass(tmp_path: Path) -> None:
     examples = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", DOCUMENT, re.DOTALL))
     twisted = "test_twisted_client.py"
     assert sorted(examples) == ["test_asyncio_client.py", "test_client.py", "test_mailbox.py", twisted]
