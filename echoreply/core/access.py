@@ -16,7 +16,7 @@ def network(text: str) -> Network:
     Parse a network in CIDR notation (RFC 4632 and 4291), or a single address.
 
     @return: a network of IPv4-mapped addresses as the IPv4 network.
-    @raise ValueError: the text is not a network. The text says why, for people.
+    @raise ValueError: the text is not a network. The text is the reason, for people.
     """
     try:
         found = ip_network(text)

@@ -60,7 +60,7 @@ class Reading(Enum):
     DELIVERING = "resumed; the held data is passed to the protocol in the next turn"
     HOLDING_END = "paused; the end of input is held, and perhaps data before it"
     DELIVERING_END = "resumed; the end of input, and data held before it, is passed to the protocol in the next turn"
-    ENDED = "the protocol has been told that the peer has closed its sending side"
+    ENDED = "the protocol has been notified that the peer has closed its sending side"
     STOPPED = "the connection is being closed or lost: what is still read is discarded"
 
 

@@ -84,7 +84,7 @@ def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerE
     """
     Return the endpoint of a description for L{twisted.internet.endpoints.serverFromString}, with our default arguments.
 
-    @raise ValueError: the description is wrong. The text says why, for people.
+    @raise ValueError: the description is wrong. The text is the reason, for people.
     """
     kind = path = ""
     try:

@@ -1,4 +1,4 @@
-"""The JSON format of the log. It is written to where twistd's options say, as text is."""
+"""The JSON format of the log, which twistd's options direct to a file, standard output or syslog, like text."""
 
 from __future__ import annotations
 

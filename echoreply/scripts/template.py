@@ -107,7 +107,7 @@ class _Variables(dict[str, str]):
 
 class BadTemplate(ValueError):  # noqa: N818
     """
-    A template that can't be compiled. The text says why, for people.
+    A template that can't be compiled. The text is the reason, for people.
 
     @ivar line: the line of the template, from 1.
     """

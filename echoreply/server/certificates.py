@@ -44,7 +44,7 @@ def parse_ssl_endpoint(description: str) -> SSLEndpoint:
     """
     Parse C{ssl:PORT:privateKey=FILE:certKey=FILE}, whose arguments have Twisted's names.
 
-    @raise ValueError: the description is wrong. The text says why, for people.
+    @raise ValueError: the description is wrong. The text is the reason, for people.
     """
     # Twisted's own parser, since it handles escaped colons.
     (_, *numbers), named = parse_endpoint(description)

@@ -17,7 +17,7 @@ from echoreply.core.toml import line_of, parse_toml
 @frozen
 class ConfigFile:
     """
-    The options that a file gives.
+    The options that are set in a file.
 
     @ivar values: the values by the options' names: a text, a list of texts for a repeatable option, a bool for a flag.
     """

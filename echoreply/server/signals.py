@@ -23,8 +23,8 @@ def hide_start_traceback() -> Iterator[None]:
     """
     Make Python report a start-up error in one line. For twistd only, since this affects the whole process.
 
-    @raise CannotStart: twistd passes it on, after it has removed its pid file and, as a daemon, told the process that
-        waits for the start.
+    @raise CannotStart: twistd raises it again, after it has removed its pid file and, as a daemon, notified the process
+        that waits for the start.
     """
     try:
         yield

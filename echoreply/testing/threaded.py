@@ -115,7 +115,7 @@ class ThreadedServer:
         """
         The reply script, in TOML, of connections from now on; an empty text for the server's default replies.
 
-        @raise ValueError: the script that is being set is not valid. The message says where, and why.
+        @raise ValueError: the script that is being set is not valid. The message has the place and the reason.
         """
         return self._thread.call(lambda: self._server.script)
 

@@ -51,7 +51,7 @@ def client_context(
     @param certificate: the path of the client's own certificate in PEM, if it has one; others of its chain may follow.
     @param key: the path of its key; if empty, the key is in the certificate's file.
     @param insecure: whether any certificate of a server is accepted.
-    @raise ValueError: a file can't be used. The text says which and why, for people.
+    @raise ValueError: a file can't be used. The text names it and the reason, for people.
     """
     if authorities:
         read(authorities)

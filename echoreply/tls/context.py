@@ -49,7 +49,7 @@ def server_context(
     @param client_ca: the path of authorities' certificates. If it is given, clients need a certificate that one of them
         has signed.
     @param alpn: the protocols to choose from, the best first: RFC 7301. A client that offers none of them gets none.
-    @raise ValueError: a file can't be used. The text says which and why, for people.
+    @raise ValueError: a file can't be used. The text names it and the reason, for people.
     """
     # Imported here, since it takes ten megabytes and clients do not need it.
     from echoreply.tls.certificate import check_dates
@@ -92,7 +92,7 @@ def load_certificate(context: SSLContext, certificate: str, key: str = "", chain
     """
     Load a server's or a client's certificate into a context. The parameters are those of L{server_context}.
 
-    @raise ValueError: a file can't be used. The text says which and why, for people.
+    @raise ValueError: a file can't be used. The text names it and the reason, for people.
     """
     key = key or certificate
     texts = {path: read(path) for path in (certificate, key, chain) if path}
