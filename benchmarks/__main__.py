@@ -67,7 +67,7 @@ def names(known: Iterable[str]) -> Callable[[str], list[str]]:
         wanted = text.split(",")
         for name in wanted:
             if name not in choices:
-                raise argparse.ArgumentTypeError(f"takes names of {', '.join(choices)}, not {name!r}")
+                raise argparse.ArgumentTypeError(f"takes names from {', '.join(choices)}, not {name!r}")
         return wanted
 
     return parse_names

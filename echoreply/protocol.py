@@ -230,7 +230,7 @@ class ReplyProtocol(Protocol):
             self._wait(self.factory.pause, self._pause_over)
 
     def end_drain(self) -> None:
-        """End the drain: answer an unfinished message and close, or reset a connection that has more to send."""
+        """End the drain: answer an unfinished message and close; close a lingering connection; reset any other."""
         if self.state in ANSWERING and self._conversation.awaits_silence and not self._blocked:
             # There is no time for the whole pause.
             self._finish_message()
