@@ -126,7 +126,7 @@ def in_circles(found: Iterable[Import]) -> list[str]:
 
 
 def runs(each: Import) -> list[str]:
-    """Return the modules whose code an import runs: the imported one, and packages around it unless they run already."""
+    """Return the modules whose code an import runs: the imported one, and packages around it that do not run yet."""
     running = {each.importer, *parents(each.importer)}
     return [each.imported, *(name for name in parents(each.imported) if name not in running)]
 
