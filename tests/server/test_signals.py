@@ -138,6 +138,16 @@ class SignalTests(TwistdServiceTestCase):
         self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
         self.assertEqual(len(self.stopped), 1)
 
+    def test_also_when_it_stops_for_another_reason_than_a_signal(self) -> None:
+        stopped = self.twistd.stopService()
+        self.reactor.advance(0)
+        self.assertNoResult(stopped)
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.reactor.pump([0, 0])
+        self.successResultOf(stopped)
+        self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
+        self.assertEqual(self.stopped, [])
+
     def test_then_signals_are_whose_they_were(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         self.reactor.pump([0, 0])

@@ -110,7 +110,7 @@ def new_shared_totals(listeners: int) -> int:
 
 class SharedTotals(ReplyObserver):
     """
-    Counts by listener, as L{TotalsObserver <echoreply.observe.statistics.TotalsObserver>} does, in shared memory.
+    Counts by listener, as L{TotalsObserver <echoreply.observe.totals_observer.TotalsObserver>} does, in shared memory.
 
     @param descriptor: as from L{new_shared_totals}.
     @param listeners: the worker's listeners; the same, in the same order, on both sides.
