@@ -243,7 +243,7 @@ PEERS = [
     evolve(echoreply("unobserved", "--log-messages 0"), group=Group.OBSERVERS),
     evolve(
         echoreply("observed", f"--log-format json --web tcp:{PAGE_PORT}:interface=127.0.0.1"),
-        about="this project with `--log-format json` and `--web`, whose page a viewer follows",
+        about="this project with `--log-format json` and `--web`, with a viewer of the page",
         group=Group.OBSERVERS,
         page=PAGE_PORT,
     ),

@@ -139,7 +139,7 @@ def remarks(results: Results) -> list[str]:
         if busy
         else []
     )
-    lines += [f"- Neither core was busy, so the bottleneck was something else: {', '.join(idle)}."] if idle else []
+    lines += [f"- Neither core was busy, so something else was the bottleneck: {', '.join(idle)}."] if idle else []
     return lines
 
 
@@ -188,24 +188,25 @@ def method(results: Results) -> list[str]:
     return [
         f"**Machine**: {machine()}.",
         "",
-        f"**Method**: {pinned} Each run starts the server, opens the connections, warms up for {WARM_UP:g} s and "
-        f"measures for {results.seconds:g} s, all on loopback. Rounds: {results.rounds}; in each, every server "
-        "runs once in each row, so that other load on the machine affects all of them. Shown is the median of "
-        "the rounds, with the minimum and maximum as (min–max). Every reply is compared with the expected one, "
-        "byte for byte. Logs go to `/dev/null`, written as each server does by default.",
+        f"**Method**: {pinned} Each run starts a server anew, opens the connections, warms up for {WARM_UP:g} s and "
+        f"measures for {results.seconds:g} s, all on loopback. Rounds: {results.rounds}; in each, every peer "
+        "runs once in each row, so that other load on the machine affects all of them. The tables show the median of "
+        "the rounds, and minimum and maximum in parentheses. Every reply is compared with what is expected, byte for "
+        "byte. Logs go to `/dev/null`, written as each server does by default.",
         "",
-        "A row is named by its connections × messages in flight per connection, and their size with the LF. "
-        "*Server CPU* is the user and system time of the server's processes, whatever the load generator takes. "
-        "*p50* and *p99* are latencies, from before a message is sent, or before its connection is opened if it has "
-        "its own, until its reply is read. *server* and *generator* are shares of a core. *memory* is the "
-        "resident memory of the server's processes at the end, with shared pages counted for each. *ratio* is to "
-        f"{BASES[0]}, or, in rows that it can't do, to {BASES[1]}; over TLS, to {BASES[3]}. TLS is always "
-        "version 1.3 with AES-128-GCM, and a certificate for P-256.",
+        "A row's name is the number of connections × the messages in flight on each, and the message size with the LF. "
+        "*Server CPU* is user and system time of all processes of the server, which does not depend on the generator. "
+        "*p50* and *p99* are latencies: from before a message is sent, or before its connection is opened if it has "
+        "its own, until its reply is read. *server* and *generator* are shares of a core. *memory* is the resident "
+        "memory of the server's processes at the end of the row; shared memory counts for each process. *ratio* is "
+        f"relative to {BASES[0]}, or, where that can't do a row, to {BASES[1]}; over TLS, to {BASES[3]}. TLS is "
+        "version 1.3 with AES-128-GCM and a P-256 certificate.",
         "",
-        "**Bottleneck**: the server, where *server* is about 100 % and *generator* is not. `limit` shows the maximum "
-        "of the load generator in a row. With one connection neither is: each waits for the other.",
+        "**Who is the bottleneck?** The server, where *server* is about 100 % and *generator* is not. `limit` shows "
+        "what the same generator can do in a row. With one connection neither is the bottleneck: each waits for the "
+        "other.",
         "",
-        "**Servers**: " + "; ".join(f"*{peer.name}*, {peer.about}" for peer in results.peers) + ".",
+        "**Peers**: " + "; ".join(f"*{peer.name}*, {peer.about}" for peer in results.peers) + ".",
     ]
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from textwrap import dedent
 
 from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
@@ -27,28 +30,32 @@ FLOORS = {
     "scripts": 2,
     "core": 1,
     "native": 1,
+    # The package's own __init__.py, which every import of a module runs first.
+    "": 0,
 }
-"""The floor of each room: of each entry of the package."""
+"""The floor of each entry of the package."""
+
+MOST_ENTRIES = 16
+"""Python files and folders directly in the package."""
 
 PACKAGE = Path(echoreply.__file__).parent
+TESTS = Path(__file__).parent
 
 
 @frozen
 class Import:
     """One module's import of another, both named without the package's name."""
 
-    file: Path
-    line: int
+    where: str
     importer: str
     imported: str
 
     def __str__(self) -> str:
-        where = self.file.relative_to(PACKAGE.parent)
-        return f"{where}:{self.line}: {self.importer} imports {self.imported}"
+        return f"{self.where}: {self.importer or '__init__'} imports {self.imported}"
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """Return the file of each module, by the module's name below the package: an empty one is the package itself."""
+    """Return the file of each module, by the module's name below the package; the package's own name is empty."""
     names = {}
     for file in sorted(package.rglob("*.py")):
         parts = file.relative_to(package).with_suffix("").parts
@@ -56,75 +63,227 @@ def modules(package: Path) -> dict[str, Path]:
     return names
 
 
-def imports(package: Path) -> Iterator[Import]:
-    """Find all imports between modules of a package, those inside functions too."""
+def imports(package: Path) -> list[Import]:
+    """Return all imports between modules of a package, also those in functions and for type checkers only."""
     known = modules(package)
-    prefix = f"{package.name}."
+    found = []
     for importer, file in known.items():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            match node:
-                case ast.Import(names):
-                    wanted = [alias.name for alias in names]
-                case ast.ImportFrom(module=str(module), names=names, level=0):
-                    inner = module.removeprefix(prefix)
-                    wanted = [
-                        f"{module}.{alias.name}"
-                        if f"{inner}.{alias.name}" in known or module == package.name
-                        else module
-                        for alias in names
-                    ]
-                case ast.ImportFrom(level=level) if level:
-                    raise AssertionError(f"{file}:{node.lineno}: a relative import")
-                case _:
-                    continue
-            for name in wanted:
-                below = name.removeprefix(prefix)
-                if name.startswith(prefix) and below in known:
-                    yield Import(file, node.lineno, importer, below)
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                where = f"{file.relative_to(package.parent)}:{node.lineno}"
+                within = importer if file.name == "__init__.py" else importer.rpartition(".")[0]
+                named = imported_names(node, f"{package.name}.{within}".rstrip("."))
+                below = {name.removeprefix(f"{package.name}.") for name in named if name.startswith(f"{package.name}.")}
+                found += [Import(where, importer, name) for name in sorted({module_of(name, known) for name in below})]
+    return [each for each in found if each.imported]
 
 
-def upwards(found: Iterator[Import], floors: Mapping[str, int]) -> list[Import]:
-    """Return the imports that run to a higher floor than their own."""
-    return [each for each in found if floors[each.imported.partition(".")[0]] > floors[each.importer.partition(".")[0]]]
+def imported_names(node: ast.Import | ast.ImportFrom, within: str) -> list[str]:
+    """
+    Return the full names that a statement imports, of modules or of what is in them.
+
+    @param within: the package of the statement's module, which relative imports begin at.
+    """
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    base = within.rsplit(".", node.level - 1)[0] if node.level else ""
+    module = ".".join(filter(None, [base, node.module]))
+    return [f"{module}.{alias.name}" for alias in node.names]
 
 
-def in_circles(found: Iterator[Import]) -> list[Import]:
-    """Return the imports between modules that reach each other."""
-    all_imports = list(found)
-    graph: dict[str, set[str]] = {}
-    for each in all_imports:
-        graph.setdefault(each.importer, set()).add(each.imported)
+def module_of(name: str, known: Iterable[str]) -> str:
+    """Return the module that a name is in, or is; empty if that is the package itself."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
 
-    def reachable(start: str) -> set[str]:
-        seen: set[str] = set()
-        waiting = [start]
-        while waiting:
-            for module in graph.get(waiting.pop(), set()) - seen:
-                seen.add(module)
-                waiting.append(module)
-        return seen
 
-    reach = {module: reachable(module) for module in graph}
-    return [each for each in all_imports if each.importer in reach.get(each.imported, ())]
+def upwards(found: Iterable[Import], floors: Mapping[str, int]) -> list[str]:
+    """Describe the imports that run to a higher floor than their own."""
+
+    def floor(module: str) -> int:
+        return floors[module.partition(".")[0]]
+
+    return [
+        f"{each}, from floor {floor(each.importer)} up to floor {floor(each.imported)}"
+        for each in found
+        if floor(each.imported) > floor(each.importer)
+    ]
+
+
+def in_circles(found: Iterable[Import]) -> list[str]:
+    """Describe the imports between modules that reach each other, each with the way back."""
+    found = list(found)
+    graph: dict[str, list[str]] = {}
+    for each in found:
+        graph.setdefault(each.importer, []).extend(runs(each))
+    circles = []
+    for each in found:
+        back = next(filter(None, (way(graph, name, each.importer) for name in runs(each))), None)
+        if back:
+            circles.append(f"{each}, in the circle {' → '.join([each.importer, *back])}")
+    return circles
+
+
+def runs(each: Import) -> list[str]:
+    """Return the modules whose code an import runs: the imported one, and packages around it that do not run yet."""
+    running = {each.importer, *parents(each.importer)}
+    return [each.imported, *(name for name in parents(each.imported) if name not in running)]
+
+
+def parents(module: str) -> Iterator[str]:
+    """Return the packages that a module is in, but for the outermost."""
+    while module := module.rpartition(".")[0]:
+        yield module
+
+
+def way(graph: Mapping[str, Iterable[str]], start: str, end: str) -> list[str]:
+    """Return a shortest way from one module to another by imports, both included; empty if there is none."""
+    before = {start: ""}
+    waiting = deque([start])
+    while waiting:
+        module = waiting.popleft()
+        if module == end:
+            steps = [end]
+            while step := before[steps[0]]:
+                steps.insert(0, step)
+            return steps
+        for name in graph.get(module, ()):
+            if name not in before:
+                before[name] = module
+                waiting.append(name)
+    return []
 
 
 class HouseTests(SynchronousTestCase):
     def test_no_import_runs_upwards(self) -> None:
-        self.assertEqual([str(each) for each in upwards(imports(PACKAGE), FLOORS)], [])
+        self.assertEqual(upwards(imports(PACKAGE), FLOORS), [])
 
     def test_no_import_runs_in_a_circle(self) -> None:
-        self.assertEqual([str(each) for each in in_circles(imports(PACKAGE))], [])
+        self.assertEqual(in_circles(imports(PACKAGE)), [])
 
     def test_the_native_transports_import_nothing_else_of_the_package(self) -> None:
-        outside = [
-            str(each)
-            for each in imports(PACKAGE)
-            if each.importer.split(".")[0] == "native" and each.imported.split(".")[0] != "native"
-        ]
-        self.assertEqual(outside, [])
+        native = [each for each in imports(PACKAGE) if each.importer.partition(".")[0] == "native"]
+        self.assertEqual([str(each) for each in native if each.imported.partition(".")[0] != "native"], [])
+        self.assertGreater(len(native), 5)
 
     def test_every_entry_of_the_package_has_a_floor_and_there_are_at_most_sixteen(self) -> None:
-        entries = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
-        self.assertEqual(entries - {"__init__", "__pycache__"}, set(FLOORS))
-        visible = [path for path in PACKAGE.iterdir() if path.name not in ("__pycache__", "__init__.py", "py.typed")]
-        self.assertLessEqual(len(visible), 16)
+        entries = {path.name for path in PACKAGE.iterdir()} - {"__pycache__", "py.typed"}
+        self.assertEqual({entry.removesuffix(".py") for entry in entries - {"__init__.py"}}, set(FLOORS) - {""})
+        self.assertLessEqual(len(entries), MOST_ENTRIES)
+
+    def test_the_tests_have_the_folders_of_the_package(self) -> None:
+        package, tests = (
+            {path.name for path in tree.iterdir() if (path / "__init__.py").exists()} for tree in (PACKAGE, TESTS)
+        )
+        self.assertEqual(tests - {"end_to_end", "packaging", "support"}, package)
+
+    def test_no_helper_of_the_tests_has_the_name_of_a_module(self) -> None:
+        helpers = {file.stem for file in (TESTS / "support").glob("*.py")} - {"__init__"}
+        self.assertEqual(helpers & {name.rpartition(".")[2] for name in modules(PACKAGE)}, set())
+
+
+class FindingTests(SynchronousTestCase):
+    """The functions above find what they are for, in packages that are made for it."""
+
+    FLOORS: Mapping[str, int] = {"high": 2, "low": 1, "": 0}
+
+    def package(self, **files: str) -> list[Import]:
+        """Return the imports of a package C{house} of these files, whose names have C{__} for each slash."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        house = Path(directory.name) / "house"
+        for name, text in ({"": "", "high__": "", "low__": ""} | files).items():
+            file = house / f"{name.replace('__', '/')}"
+            file = file / "__init__.py" if not name or name.endswith("__") else file.with_suffix(".py")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(dedent(text))
+        return imports(house)
+
+    def test_an_import_downwards_is_none(self) -> None:
+        found = self.package(high__top="import house.low.base", low__base="import os")
+        self.assertEqual(list(map(str, found)), ["house/high/top.py:1: high.top imports low.base"])
+        self.assertEqual((upwards(found, self.FLOORS), in_circles(found)), ([], []))
+
+    def test_an_import_upwards(self) -> None:
+        wanted = "house/low/base.py:3: low.base imports high.top, from floor 1 up to floor 2"
+        for statement in ("import house.high.top", "from house.high import top", "from house.high.top import NAME"):
+            found = self.package(high__top="NAME = 1", low__base=f"import os\n\n{statement}\n")
+            self.assertEqual(upwards(found, self.FLOORS), [wanted], statement)
+
+    def test_an_import_of_a_package_that_is_higher(self) -> None:
+        found = self.package(high__="NAME = 1", low__base="from house.high import NAME")
+        wanted = "house/low/base.py:1: low.base imports high, from floor 1 up to floor 2"
+        self.assertEqual(upwards(found, self.FLOORS), [wanted])
+
+    def test_an_import_in_a_function_and_one_for_type_checkers(self) -> None:
+        base = """\
+            from typing import TYPE_CHECKING
+            if TYPE_CHECKING:
+                from house.high import top
+            class Base:
+                async def method(self):
+                    try:
+                        import house.high.top
+                    finally:
+                        pass
+            """
+        found = self.package(high__top="", low__base=base)
+        self.assertEqual([each.where for each in found], ["house/low/base.py:3", "house/low/base.py:7"])
+        self.assertEqual(len(upwards(found, self.FLOORS)), 2)
+
+    def test_a_relative_import(self) -> None:
+        found = self.package(
+            high__top="",
+            low__="from ..high import top",
+            low__deep__base="from ...high.top import NAME\nfrom .. import deep",
+        )
+        wanted = [
+            "house/low/__init__.py:1: low imports high.top, from floor 1 up to floor 2",
+            "house/low/deep/base.py:1: low.deep.base imports high.top, from floor 1 up to floor 2",
+        ]
+        self.assertEqual(upwards(found, self.FLOORS), wanted)
+
+    def test_the_package_itself_imports_nothing_of_its_own(self) -> None:
+        found = self.package(**{"": "from . import low"})
+        wanted = "house/__init__.py:1: __init__ imports low, from floor 0 up to floor 1"
+        self.assertEqual(upwards(found, self.FLOORS), [wanted])
+
+    def test_a_circle_of_two_modules(self) -> None:
+        found = self.package(low__a="from house.low import b", low__b="def f():\n    from house.low.a import NAME")
+        wanted = [
+            "house/low/a.py:1: low.a imports low.b, in the circle low.a → low.b → low.a",
+            "house/low/b.py:2: low.b imports low.a, in the circle low.b → low.a → low.b",
+        ]
+        self.assertEqual(in_circles(found), wanted)
+
+    def test_a_circle_of_three_modules_and_not_what_leads_to_it(self) -> None:
+        found = self.package(
+            high__top="from house.low import a",
+            low__a="from house.low import b",
+            low__b="from house.low import c, d",
+            low__c="from house.low import a",
+            low__d="",
+        )
+        wanted = [
+            "house/low/a.py:1: low.a imports low.b, in the circle low.a → low.b → low.c → low.a",
+            "house/low/b.py:1: low.b imports low.c, in the circle low.b → low.c → low.a → low.b",
+            "house/low/c.py:1: low.c imports low.a, in the circle low.c → low.a → low.b → low.c",
+        ]
+        self.assertEqual(in_circles(found), wanted)
+
+    def test_a_circle_through_the_code_of_a_package(self) -> None:
+        found = self.package(low__a="import house.high.top", high__="from house.low import a", high__top="")
+        wanted = [
+            "house/high/__init__.py:1: high imports low.a, in the circle high → low.a → high",
+            "house/low/a.py:1: low.a imports high.top, in the circle low.a → high → low.a",
+        ]
+        self.assertEqual(in_circles(found), wanted)
+
+    def test_a_package_may_import_its_own_modules(self) -> None:
+        found = self.package(low__="from house.low import a", low__a="from house.low import b", low__b="")
+        self.assertEqual(in_circles(found), [])
+
+    def test_a_module_that_imports_from_its_package_what_that_imports_from_it(self) -> None:
+        found = self.package(low__="from house.low.a import A", low__a="from house.low import B")
+        self.assertEqual(len(in_circles(found)), 2)

@@ -20,7 +20,7 @@ from echoreply.connect.options import (
     check_connect_options,
 )
 from echoreply.core.input_lines import Eol
-from echoreply.core.parsing import choice, nonempty, seconds
+from echoreply.core.parsing import alternatives, choice, nonempty, seconds
 
 if TYPE_CHECKING:
     from echoreply.client.outcome import Outcome
@@ -48,7 +48,7 @@ def make_parser() -> Parser:
         "--eol",
         default=Eol.LF,
         type=argument_type(choice(Eol)),
-        metavar="lf|crlf|none",
+        metavar=alternatives(Eol),
         help="line ending that is sent",
     )
     add("--lower", action="store_true", help="convert input to lower case")

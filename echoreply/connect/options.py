@@ -228,16 +228,16 @@ def _host_and_port(host: str | None, port: str | None) -> tuple[str | None, int 
         raise ValueError(f"PORT {error}") from None
 
 
-def check_connect_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+def check_connect_options(parser: Parser, options: argparse.Namespace) -> None:
     """Set the default host and port; exit with status 2 if options contradict each other."""
-    if mistake := contradiction(options):
+    if mistake := contradiction(parser, options):
         parser.error(mistake)
     if not (options.unix or options.connect):
         options.host = options.host or LOOPBACK[options.family or 4]
         options.port = options.port or DEFAULT_PORT
 
 
-def contradiction(options: argparse.Namespace) -> str:
+def contradiction(parser: Parser, options: argparse.Namespace) -> str:
     """Return which options contradict each other, and why; an empty text if none do."""
     elsewhere = "--unix" if options.unix else "--connect" if options.connect else ""
     if elsewhere and options.host:
@@ -247,9 +247,9 @@ def contradiction(options: argparse.Namespace) -> str:
     if options.family and options.host and literal_family(options.host) not in (None, options.family):
         return f"-{options.family} takes a name or an IPv{options.family} address as HOST, not {options.host!r}"
     if not options.tls:
-        for name in ("ca", "insecure", "servername", "cert", "key"):
-            if getattr(options, name):
-                return f"--{name} needs --tls"
+        for option in parser.options:
+            if option.group == TLS and getattr(options, option.key) != parser.get_default(option.key):
+                return f"--{option.name} needs --tls"
     elif options.udp:
         return "--tls does not go with --udp, which has no connection"
     elif elsewhere and not (options.servername or options.insecure):

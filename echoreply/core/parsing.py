@@ -70,6 +70,11 @@ def choice(choices: type[EnumT]) -> Callable[[Any], EnumT]:
     return parser(choices, f"{', '.join(others)} or {last}")
 
 
+def alternatives(choices: type[Enum]) -> str:
+    """Return an enum's values as help shows them: C{auto|line|read}."""
+    return "|".join(member.value for member in choices)
+
+
 def nonempty(value: str) -> str:
     """Parse any text that is not empty."""
     if not value:

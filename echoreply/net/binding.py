@@ -77,6 +77,11 @@ class SocketOwner(Enum):
     """A service manager such as systemd, which keeps the socket open for the next server."""
 
 
+def owner_of(description: str) -> SocketOwner:
+    """Return the process that opens the socket of an endpoint, by its description, if no supervisor does."""
+    return SocketOwner.SERVICE_MANAGER if description.startswith("systemd:") else SocketOwner.PROCESS
+
+
 @frozen
 class Binding:
     """

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import (
 from echoreply.core.access import within
 from echoreply.core.reasons import RefusalReason
 from echoreply.net.addresses import host_and_port, host_of
-from echoreply.net.binding import Binding, SocketOwner, finish_at_once, report_listen_errors
+from echoreply.net.binding import Binding, SocketOwner, finish_at_once, owner_of, report_listen_errors
 from echoreply.net.endpoints import IServerReactor, server_endpoint, stream_endpoint
 from echoreply.net.listener import Layer, Listener
 from echoreply.net.shared_sockets import SharedSockets, open_endpoint
@@ -131,7 +131,7 @@ def _described_address(description: str) -> ListeningAddress:
         listener=Listener(layers),
         endpoint=partial(stream_endpoint, description=inner),
         open_sockets=partial(open_endpoint, inner),
-        owner=SocketOwner.SERVICE_MANAGER if inner.startswith("systemd:") else SocketOwner.PROCESS,
+        owner=owner_of(inner),
     )
 
 

@@ -21,7 +21,7 @@ from echoreply.core.defaults import (
 )
 from echoreply.core.framing import Framing
 from echoreply.core.option import Option
-from echoreply.core.parsing import choice, nonempty, parser, seconds, whole_number
+from echoreply.core.parsing import alternatives, choice, nonempty, parser, seconds, whole_number
 from echoreply.core.replies import Transform
 from echoreply.scripts.profiles import text_of
 from echoreply.server.help import Group
@@ -286,7 +286,7 @@ class Settings:
     prefix: bytes = option(Group.REPLIES, "TEXT", os.fsencode, "sent before each message", default=DEFAULT_PREFIX)
     transform: Transform = option(
         Group.REPLIES,
-        "none|upper|lower",
+        alternatives(Transform),
         choice(Transform),
         "case of ASCII letters",
         default=Transform.NONE,
@@ -295,7 +295,7 @@ class Settings:
     profile: str = option(Group.REPLIES, "NAME", _profile, "reply script that comes with the server", default="")
     framing: Framing | None = option(
         Group.FRAMING,
-        "auto|line|read",
+        alternatives(Framing),
         choice(Framing),
         "where a message ends",
         shown="the script's, else auto",
@@ -310,7 +310,11 @@ class Settings:
         Group.MONITORING, "N", whole_number(0), "messages logged per second; 0: none", default=100
     )
     log_format: LogFormat = option(
-        Group.MONITORING, "text|json", choice(LogFormat), "text, or a JSON object per line", default=LogFormat.TEXT
+        Group.MONITORING,
+        alternatives(LogFormat),
+        choice(LogFormat),
+        "text, or a JSON object per line",
+        default=LogFormat.TEXT,
     )
     web: str = option(
         Group.MONITORING,
@@ -320,7 +324,7 @@ class Settings:
         default="",
     )
     engine: Engine = option(
-        Group.RUNNING, "auto|twisted|uvloop", choice(Engine), "event loop (I/O engine)", default=Engine.AUTO
+        Group.RUNNING, alternatives(Engine), choice(Engine), "event loop (I/O engine)", default=Engine.AUTO
     )
     workers: int = option(
         Group.RUNNING,

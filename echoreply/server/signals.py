@@ -135,8 +135,8 @@ class TwistdService(MultiService):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
-        """Call the reactor's handler, which stops it; at the second signal, end the drain."""
-        if self._stopping:
+        """Call the reactor's handler, which stops it; if it is stopping already, end the drain."""
+        if self._stopping or not self.running:
             self._reactor.callFromThread(self._reply_service.skip_drain)
         else:
             self._stopping = True

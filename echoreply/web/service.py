@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
 from echoreply import __version__
-from echoreply.net.binding import Binding, report_listen_errors
+from echoreply.net.binding import Binding, SocketOwner, owner_of, report_listen_errors
 from echoreply.net.endpoints import IServerReactor, stream_endpoint
 from echoreply.net.transport import set_socket_options
 from echoreply.net.unix_sockets import remove_only_own_file
@@ -62,8 +62,8 @@ class WebService(MultiService):
         feed.setServiceParent(self)  # type: ignore[no-untyped-call]
         with report_listen_errors(description):
             endpoint = stream_endpoint(reactor, description)
-        self._binding = Binding(description, partial(endpoint.listen, site(reactor, statistics, feed, metrics)))
-        self._passed_on = description.startswith("systemd:")
+        served = site(reactor, statistics, feed, metrics)
+        self._binding = Binding(description, partial(endpoint.listen, served), owner=owner_of(description))
 
     def privilegedStartService(self) -> None:
         """
@@ -92,7 +92,7 @@ class WebService(MultiService):
         if isinstance(self._port, tcp.Port):
             set_socket_options(self._port.socket)
         if isinstance(self._port, unix.Port):
-            remove_only_own_file(self._port, keep=self._passed_on)
+            remove_only_own_file(self._port, keep=self._binding.owner is not SocketOwner.PROCESS)
         self._reactor.callLater(0, self._log)
 
     async def _stop(self) -> None:

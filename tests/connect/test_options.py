@@ -7,7 +7,9 @@ from io import StringIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from echoreply.client.command import make_parser
 from echoreply.client.command import parse_arguments as client
+from echoreply.connect.options import TLS
 from echoreply.measure.command import parse_arguments as measure
 
 PARSERS = {"echoreply-client": client, "echoreply-measure": measure}
@@ -72,6 +74,17 @@ class MistakeTests(SynchronousTestCase):
                 with redirect_stderr(output), self.assertRaises(SystemExit) as caught:
                     parse(arguments)
                 self.assertEqual((caught.exception.code, output.getvalue()), (2, f"{program}: {said}\n"))
+
+    def test_every_option_of_tls_needs_tls(self) -> None:
+        values = {"--ca": "x", "--insecure": "", "--servername": "x", "--cert": "x", "--key": "x"}
+        declared = [f"--{option.name}" for option in make_parser().options if option.group == TLS]
+        self.assertEqual(declared, ["--tls", *values])
+        for flag, value in values.items():
+            for program, parse in PARSERS.items():
+                output = StringIO()
+                with redirect_stderr(output), self.assertRaises(SystemExit):
+                    parse(["name", flag, *filter(None, [value])])
+                self.assertEqual(output.getvalue(), f"{program}: {flag} needs --tls\n")
 
     def test_two_values_are_two(self) -> None:
         output = StringIO()

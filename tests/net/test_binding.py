@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from echoreply.net.binding import Binding, report_listen_errors, result_now
+from echoreply.net.binding import Binding, SocketOwner, owner_of, report_listen_errors, result_now
 from echoreply.net.errors import CannotListen
 
 ADDRESS = IPv4Address("TCP", "127.0.0.1", 8088)
@@ -36,6 +36,10 @@ class BindingTests(SynchronousTestCase):
         binding = Binding("*:8088", lambda: succeed(port))
         self.assertIs(binding.listen(), port)
         self.assertEqual(binding.listener.host, ADDRESS)
+
+    def test_a_service_manager_owns_the_sockets_that_it_passes_on(self) -> None:
+        self.assertIs(owner_of("systemd:domain=UNIX:index=0"), SocketOwner.SERVICE_MANAGER)
+        self.assertIs(owner_of("unix:/run/systemd:x"), SocketOwner.PROCESS)
 
     def test_an_endpoint_that_returns_no_port_is_an_error(self) -> None:
         waiting: Deferred[Any] = Deferred()

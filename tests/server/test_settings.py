@@ -18,7 +18,7 @@ from echoreply.core.access import network
 from echoreply.core.connection_info import PortNumbers
 from echoreply.core.defaults import DEFAULT_PORT
 from echoreply.core.framing import Framing
-from echoreply.core.parsing import choice, seconds, whole_number
+from echoreply.core.parsing import alternatives, choice, seconds, whole_number
 from echoreply.core.replies import Transform
 from echoreply.server.rules import rules_of
 from echoreply.server.settings import LogFormat, OptionError, Settings, cores
@@ -61,6 +61,7 @@ class ParsingTests(SynchronousTestCase):
             BLUE = "blue"
 
         self.assertIs(choice(Colour)("green"), Colour.GREEN)
+        self.assertEqual(alternatives(Colour), "red|green|blue")
         with self.assertRaises(ValueError) as caught:
             choice(Colour)("pink")
         self.assert_refused("takes red, green or blue, not 'pink'", caught.exception)

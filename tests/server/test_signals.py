@@ -138,6 +138,16 @@ class SignalTests(TwistdServiceTestCase):
         self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
         self.assertEqual(len(self.stopped), 1)
 
+    def test_a_signal_during_a_stop_without_a_signal_skips_the_drain(self) -> None:
+        stopped = self.twistd.stopService()
+        self.reactor.advance(0)
+        self.assertNoResult(stopped)
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.reactor.pump([0, 0])
+        self.successResultOf(stopped)
+        self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
+        self.assertEqual(self.stopped, [])
+
     def test_after_the_stop_the_signal_handlers_are_restored(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         self.reactor.pump([0, 0])
