@@ -1,0 +1,1 @@
+"""Benchmarks of this server and others: C{python -m benchmarks}."""

@@ -1,7 +1,7 @@
 """
 Run the benchmarks, and write their table and picture: C{python -m benchmarks}.
 
-Everything happens on loopback, on port 8088, one server after the other.
+Everything runs on loopback, on port 8088, one server after the other.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from benchmarks.peers import PEERS, Peer, Skipped, build_load, prepare_tls
 from benchmarks.report import Results, frame, write
 from benchmarks.rows import ROWS, Group
 
-ABOUT = """Measure this server and its peers on loopback, one after the other, on port 8088; write a table and a
+ABOUT = """Measure this server and others on loopback, one after the other, on port 8088; write a table and a
 picture."""
 TABLE, PICTURE = "benchmarks.md", "benchmarks.svg"
 STARTING = 1.2
-"""Seconds to start a server, open the connections and end both, by and large."""
+"""Approximate seconds for starting a server, opening the connections and ending both, for the estimate."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """A parser whose errors are one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
@@ -60,17 +60,17 @@ def cores(text: str) -> tuple[int, int]:
 
 
 def names(known: Iterable[str]) -> Callable[[str], list[str]]:
-    """Give what parses a list of names that are known."""
+    """Return the parser of a comma-separated list of known names."""
     choices = list(known)
 
-    def names(text: str) -> list[str]:
+    def parse_names(text: str) -> list[str]:
         wanted = text.split(",")
         for name in wanted:
             if name not in choices:
-                raise argparse.ArgumentTypeError(f"there is no {name!r}, but {', '.join(choices)}")
+                raise argparse.ArgumentTypeError(f"takes names from {', '.join(choices)}, not {name!r}")
         return wanted
 
-    return names
+    return parse_names
 
 
 def peer(text: str) -> Peer:
@@ -79,16 +79,16 @@ def peer(text: str) -> Peer:
     if not name or not words:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=COMMAND")
     if name in (peer.name for peer in PEERS):
-        raise argparse.ArgumentTypeError(f"{name!r} is a peer already")
+        raise argparse.ArgumentTypeError(f"{name!r} is the name of another server")
     if not shutil.which(words[0]):
-        raise argparse.ArgumentTypeError(f"{words[0]!r} is no program here")
+        raise argparse.ArgumentTypeError(f"{words[0]!r} is not a program on this machine")
     return Peer(name, f"`{command}`", command, prefix=None)
 
 
 def directory(text: str) -> Path:
     path = Path(text)
     if not path.is_dir() or not os.access(path, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} is no directory that can be written to")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a writable directory")
     try:
         frame(path / TABLE)
     except ValueError as error:
@@ -100,8 +100,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     available = sorted(os.sched_getaffinity(0))
     parser = Parser("python -m benchmarks", description=ABOUT)
     add = parser.add_argument
-    add("--seconds", type=seconds, default=3.0, metavar="N", help="of each measurement [%(default)g]")
-    add("--rounds", type=rounds, default=5, metavar="N", help="how often each is measured [%(default)s]")
+    add("--seconds", type=seconds, default=3.0, metavar="N", help="duration of a measurement [%(default)g]")
+    add("--rounds", type=rounds, default=5, metavar="N", help="measurements of each server in each row [%(default)s]")
     add("--rows", type=names(row.name for row in ROWS), metavar="NAME,…", help=", ".join(row.name for row in ROWS))
     add("--peers", type=names(peer.name for peer in PEERS), metavar="NAME,…", help=", ".join(p.name for p in PEERS))
     add(
@@ -110,25 +110,31 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME=COMMAND",
-        help="one more peer, which listens on 127.0.0.1:8088; {port} stands for the port",
+        help="another server, which listens on 127.0.0.1:8088; {port} is replaced with the port",
     )
     add(
         "--cores",
         type=cores,
         default=(available[0], available[-1] if len(available) < 2 else available[1]),
         metavar="SERVER,GENERATOR",
-        help="to pin them to [the first two]",
+        help="cores to pin them to [the first two]",
     )
-    add("--output", type=directory, default="docs", metavar="DIR", help="for the table and picture [%(default)s]")
+    add(
+        "--output",
+        type=directory,
+        default="docs",
+        metavar="DIR",
+        help="directory for the table and picture [%(default)s]",
+    )
     return parser.parse_args(arguments)
 
 
 def run(results: Results, load: Path, directory: Path) -> None:
-    """Run every peer once per row and round; who failed in a row is not asked for it again."""
+    """Measure every server once per row and round, except in rows in which it has failed before."""
     bench = Bench(directory, load, *results.cores, results.seconds)
     for number in range(1, results.rounds + 1):
         for row in results.rows:
-            for peer in results.asked(row):
+            for peer in results.peers_of(row):
                 if peer.unfit(row) or (row, peer) in results.failed:
                     continue
                 where = f"round {number}, {row.name}, {peer.name}"
@@ -149,14 +155,14 @@ def run(results: Results, load: Path, directory: Path) -> None:
 
 def main() -> int:
     if not sys.platform.startswith("linux"):
-        sys.exit("benchmarks: this needs Linux: its epoll, its /proc, and loopback addresses beside 127.0.0.1")
+        sys.exit("benchmarks: this needs Linux, for epoll, /proc, and loopback addresses besides 127.0.0.1")
     options = parse()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rows = [row for row in ROWS if not options.rows or row.name in options.rows]
     wanted = [peer for peer in PEERS if not options.peers or peer.name in options.peers] + options.peer
     results = Results(rows, [], options.seconds, options.rounds, options.cores)
     if results.cores[0] == results.cores[1]:
-        print(f"server and generator share core {results.cores[0]}")
+        print(f"server and load generator share core {results.cores[0]}")
     with tempfile.TemporaryDirectory(prefix="echoreply-") as temporary:
         try:
             load = build_load(Path(temporary))
@@ -179,12 +185,12 @@ def main() -> int:
             else:
                 results.peers.append(peer)
         if not results.peers:
-            sys.exit("benchmarks: there is nobody to measure")
-        runs = results.rounds * sum(not peer.unfit(row) for row in rows for peer in results.asked(row))
+            sys.exit("benchmarks: no server can be measured")
+        runs = results.rounds * sum(not peer.unfit(row) for row in rows for peer in results.peers_of(row))
         estimate = runs * (results.seconds + WARM_UP + STARTING)
         print(f"{runs} measurements, about {estimate:.0f} s" + f", or {estimate / 60:.0f} minutes" * (estimate > 99))
         sys.stdout.flush()
-        # This process must not take the server's time.
+        # Keeps this process off the server's core.
         os.sched_setaffinity(0, {results.cores[1]})
         run(results, load, Path(temporary))
     picture = None

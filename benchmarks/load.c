@@ -25,7 +25,7 @@
 enum {
     CHUNK = 256 << 10,  // the most that one read or write moves
     DISTINCT = 26,      // messages that differ, so that a reply out of order is seen
-    OPENING = 32,       // connections on their way: fewer than any server's backlog
+    OPENING = 32,       // connections being opened: fewer than any server's backlog
     SOURCES = 250,      // addresses that connections come from, so that no ports run out: 127.0.0.2 and on
     EVENTS = 256,
     PATIENCE = 60,      // seconds to open all connections

@@ -1,4 +1,4 @@
-"""One measurement: a server and the load generator, each on its core, and what the kernel says of both."""
+"""A measurement: it runs a server and the load generator, each on its core, and reads their resource usage."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ from benchmarks.peers import PORT, TLS_LOAD, Peer
 from benchmarks.rows import Group, Row
 
 WARM_UP = 0.3
+"""Seconds of load before the measurement."""
 PATIENCE = 90
-"""Seconds to open all connections and to await what is owed, beside the measurement."""
+"""Seconds for opening all connections, and for the last replies, besides the measurement."""
 START = 15
-"""Seconds for a server's first reply."""
+"""Seconds within which a server has to send its first reply."""
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Failed(Exception):
-    """The server did not do what it was asked for."""
+    """A measurement failed. The text is the reason."""
 
 
 @frozen
 class Measurement:
     """
-    What one run gave.
+    The result of one run.
 
-    @ivar rate: replies a second; of all reconnections, connections a second.
-    @ivar cpu: what a reply cost the server's processes, in microseconds of user and system time.
-    @ivar p50: the median time of a reply, in microseconds.
-    @ivar memory: what the server's processes had resident at the end, together, in bytes.
-    @ivar server: how much of a core the server used; 1 is all of it.
-    @ivar generator: how much of a core the generator used.
+    @ivar rate: replies a second; for rows that reconnect, connections a second.
+    @ivar cpu: user and system time of the server's processes for each reply, in microseconds.
+    @ivar p50: the median latency, in microseconds; C{p99} is the 99th percentile.
+    @ivar memory: resident memory of the server's processes together at the end, in bytes.
+    @ivar server: the share of a core that the server used; 1 is a whole core.
+    @ivar generator: the share of a core that the load generator used.
     """
 
     rate: float
@@ -59,7 +60,13 @@ class Measurement:
 
 @frozen
 class Bench:
-    """Where measurements happen."""
+    """
+    The set-up of measurements.
+
+    @ivar directory: the directory with the built programs.
+    @ivar load: the path of the load generator.
+    @ivar seconds: the duration of a measurement.
+    """
 
     directory: Path
     load: Path
@@ -71,7 +78,7 @@ class Bench:
         with self._serve(peer) as server, tempfile.TemporaryFile("w+") as errors, ExitStack() as stack:
             prefix = self._first_reply(peer, server)
             if peer.page:
-                stack.enter_context(looking_at(peer.page))
+                stack.enter_context(page_viewer(peer.page))
             load = subprocess.Popen(
                 [
                     self.load.with_name(TLS_LOAD) if row.group is Group.TLS else self.load,
@@ -84,7 +91,7 @@ class Bench:
                 preexec_fn=partial(prepare_process, self.generator_core),
                 start_new_session=True,
             )
-            with load, ended(load):
+            with load, killed_at_exit(load):
                 assert load.stdout is not None
                 watchdog = threading.Timer(self.seconds + PATIENCE, load.kill)
                 watchdog.start()
@@ -93,19 +100,19 @@ class Bench:
                     began = cpu_seconds(server.pid)
                     load.stdout.readline()
                     used = cpu_seconds(server.pid) - began
-                    line = load.stdout.readline()
+                    report = load.stdout.readline()
                     memory = resident(server.pid)
                 finally:
                     watchdog.cancel()
             errors.seek(0)
-            said = errors.readline().strip()
+            error = errors.readline().strip()
             check_alive(server)
-            if not line:
-                raise Failed(said or "it took too long")
-            got = json.loads(line)
+            if not report:
+                raise Failed(error or "it took too long")
+            got = json.loads(report)
             if got["errors"] or got["wrong"] or got["missing"] or not got["replies"]:
                 counts = ", ".join(f"{got[name]} {name}" for name in ("replies", "errors", "wrong", "missing"))
-                raise Failed(": ".join(filter(None, [counts, said])))
+                raise Failed(": ".join(filter(None, [counts, error])))
         return Measurement(
             rate=got["replies"] / got["seconds"],
             cpu=used / got["replies"] * 1e6,
@@ -129,17 +136,17 @@ class Bench:
             preexec_fn=partial(prepare_process, *cores),
             start_new_session=True,
         )
-        with server, ended(server):
+        with server, killed_at_exit(server):
             yield server
 
     def _first_reply(self, peer: Peer, server: subprocess.Popen[bytes]) -> str:
-        """Wait until it answers; give what is before a message in its reply."""
+        """Wait for the first reply of a server. Return its prefix."""
         deadline = time.monotonic() + START
         message = b"ready?\n"
         while True:
             check_alive(server)
             try:
-                with dialled(tls=peer.group is Group.TLS) as client:
+                with connect(tls=peer.group is Group.TLS) as client:
                     client.sendall(message)
                     reply = b""
                     while not reply.endswith(b"\n"):
@@ -150,7 +157,7 @@ class Bench:
                     break
             except ConnectionRefusedError:
                 if time.monotonic() > deadline:
-                    raise Failed(f"nobody listened on 127.0.0.1:{PORT} within {START} s") from None
+                    raise Failed(f"no server listened on 127.0.0.1:{PORT} within {START} s") from None
                 time.sleep(0.02)
             except OSError as error:
                 raise Failed(f"no first reply: {error}") from None
@@ -160,19 +167,19 @@ class Bench:
         return prefix.decode("latin-1")
 
 
-def dialled(*, tls: bool) -> socket.socket:
-    """Give a connection."""
+def connect(*, tls: bool) -> socket.socket:
+    """Return a connection to the server."""
     client = socket.create_connection(("127.0.0.1", PORT), START)
     if not tls:
         return client
     with client:
-        # If it is made at all, it is taken over.
+        # The TLS socket takes over the descriptor; without it, the connection is closed.
         return ssl._create_unverified_context().wrap_socket(client)
 
 
 @contextmanager
-def looking_at(port: int) -> Iterator[None]:
-    """Be one who looks at a live page."""
+def page_viewer(port: int) -> Iterator[None]:
+    """Follow the live page on a port in a thread."""
 
     def follow() -> None:
         while viewer.recv(65536):
@@ -190,40 +197,41 @@ def looking_at(port: int) -> Iterator[None]:
 
 
 def load_options(row: Row, prefix: str, seconds: float) -> list[str]:
+    """Return the command line options of the load generator for a row."""
     options = [f"-c{row.connections}", f"-d{row.depth}", f"-s{row.size}", f"-t{seconds}", f"-w{WARM_UP}"]
     return [*options, "-P", prefix, f"-p{PORT}", "-k", *(["-r"] if row.reconnect else [])]
 
 
 def prepare_process(*cores: int) -> None:
-    """Pin the process that this runs in, and let it open all files that it may."""
+    """Pin this process to cores, and raise its limit on open files to the hard limit."""
     os.sched_setaffinity(0, cores)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def check_alive(process: subprocess.Popen[bytes]) -> None:
-    """See that a server has not ended, without waiting for it: its number stays its own, for C{ended}."""
+    """Raise L{Failed} if a server has ended, without reaping it, so that its process id stays valid."""
     if end := os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         raise Failed(f"the server ended, {'status' if end.si_code == os.CLD_EXITED else 'signal'} {end.si_status}")
 
 
 @contextmanager
-def ended(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> Iterator[None]:
-    """End a process that leads a session of its own, and those it started, at the end."""
+def killed_at_exit(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> Iterator[None]:
+    """At the end, kill a process that leads its own session, and the processes that it has started."""
     try:
         yield
     finally:
         if process.stdin:
             process.stdin.close()
-        if process.returncode is None:  # Otherwise its number may be another's by now.
+        if process.returncode is None:  # Otherwise its process id may have been reused.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            while any(fields[0] != "Z" for _, fields in of_session(process.pid)):
+            while any(fields[0] != "Z" for _, fields in session_processes(process.pid)):
                 time.sleep(0.02)
 
 
 def wait_for_port() -> None:
-    """Wait until nobody listens; those who were ended may take a moment."""
+    """Wait until the port is free: ended servers may hold it for a moment."""
     deadline = time.monotonic() + START
     while True:
         with socket.socket() as trial:
@@ -239,8 +247,8 @@ def wait_for_port() -> None:
         time.sleep(0.1)
 
 
-def of_session(leader: int) -> Iterator[tuple[int, list[str]]]:
-    """Give the processes of a session, each with its proc_pid_stat(5) from the state on, which is field 3."""
+def session_processes(leader: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the processes of a session: process ids, and the fields of proc_pid_stat(5) from the third, the state."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with suppress(FileNotFoundError, ProcessLookupError):
@@ -251,18 +259,19 @@ def of_session(leader: int) -> Iterator[tuple[int, list[str]]]:
 
 def cpu_seconds(leader: int) -> float:
     """
-    Give the time that a server took, of its children that have ended too.
+    Return the CPU time of a server in seconds, including that of its children that have ended.
 
-    The user and system time of a living process is asked of its clock, clock_getcpuclockid(3), as /proc knows but
-    hundredths of a second: nothing, where a hundred processes share the work.
+    The time of a running process is read from its clock, clock_getcpuclockid(3): /proc has hundredths of a second,
+    which is too coarse where a hundred processes share the work.
     """
     total = 0.0
-    for process, fields in of_session(leader):
+    for process, fields in session_processes(leader):
         total += sum(map(int, fields[13:15])) / TICKS
-        with suppress(OSError):  # It has ended meanwhile.
+        with suppress(OSError):  # The process has ended meanwhile.
             total += time.clock_gettime(~process << 3 | 2)
     return total
 
 
 def resident(leader: int) -> int:
-    return sum(int(fields[21]) for _, fields in of_session(leader)) * PAGE
+    """Return the resident memory of a server, in bytes."""
+    return sum(int(fields[21]) for _, fields in session_processes(leader)) * PAGE

@@ -1,4 +1,4 @@
-"""Whom it is measured: the servers, how they are built and started, and what they can't do."""
+"""The measured servers: how they are built and started, and what they can't do."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from benchmarks.rows import Group, Row
 HERE = Path(__file__).parent
 ORIGINAL = HERE.parent.parent / "shared" / "seed" / "server"
 PORT = 8088
-"""The original knows no other."""
+"""The port of all servers: the original has no option for another."""
 PAGE_PORT = 9101
 PREFIX = "server reply:"
 TLS_LOAD, CERTIFICATE, KEY = "load-tls", "certificate.pem", "key.pem"
 
 Need = Callable[[], str | None]
-"""Says what is missing."""
+"""Returns what a server needs and is missing here; C{None} if nothing is."""
 
 
 class Skipped(Exception):
-    """The peer can't be tried here."""
+    """A server can't be measured on this machine. The text is the reason."""
 
 
 def program(name: str) -> Need:
+    """Return the need of a program."""
     return lambda: None if shutil.which(name) else f"no {name}"
 
 
 def module(name: str) -> Need:
+    """Return the need of a Python module."""
     return lambda: None if importlib.util.find_spec(name) else f"no {name} in this Python"
 
 
 def path(wanted: Path, what: str) -> Need:
+    """Return the need of a file or directory."""
     return lambda: None if wanted.exists() else f"no {what}"
 
 
@@ -47,15 +50,16 @@ class Peer:
     """
     A server.
 
-    In its commands C{{port}}, C{{python}}, C{{scripts}}, C{{here}} and C{{bin}} stand for where it shall listen, this
-    Python and where its scripts are, this package, and where what is built shall be.
+    In its commands, C{{port}} is the port to listen on, C{{python}} this Python, C{{scripts}} the directory of its
+    scripts, C{{here}} this package, C{{original}} the directory of the original server, and C{{bin}} the directory of
+    built programs.
 
-    @ivar prefix: of its replies; None to take that of its first reply.
-    @ivar lines: whether each line has a reply, however they are joined.
-    @ivar most: how many connections it can be asked to serve.
-    @ivar group: beside whom it is measured. Those of TLS have the certificate and the key of C{{bin}}, those of workers
-        may use both cores.
-    @ivar page: the port of its live page, at which somebody looks meanwhile.
+    @ivar about: describes it in the method of the results.
+    @ivar prefix: the prefix of its replies; C{None} to use that of its first reply.
+    @ivar lines: whether it replies to each line, even if several arrive in one read.
+    @ivar max_connections: the maximum number of connections that it can serve.
+    @ivar group: the servers that it is compared with.
+    @ivar page: the port of its live page, which a viewer follows during the measurement; 0 without a page.
     """
 
     name: str
@@ -65,19 +69,20 @@ class Peer:
     needs: tuple[Need, ...] = ()
     prefix: str | None = PREFIX
     lines: bool = True
-    most: int = sys.maxsize
+    max_connections: int = sys.maxsize
     group: Group = Group.ALL
     page: int = 0
 
     def unfit(self, row: Row) -> str | None:
-        """Say why it can't be asked for a row."""
+        """Return why it can't be measured in a row; C{None} if it can."""
         if row.depth > 1 and not self.lines:
             return "not every line has a reply of its own"
-        if row.connections > self.most:
-            return f"a process for each connection, so {self.most} at most"
+        if row.connections > self.max_connections:
+            return f"one process per connection, at most {self.max_connections}"
         return None
 
     def arguments(self, command: str, directory: Path) -> list[str]:
+        """Return a command as a list of arguments, with its placeholders replaced."""
         values = {
             "{port}": str(PORT),
             "{python}": sys.executable,
@@ -92,7 +97,7 @@ class Peer:
         return words
 
     def prepare(self, directory: Path) -> None:
-        """See that it can be started, and build it if need be."""
+        """Check its needs, and build it if necessary."""
         if missing := [what for need in self.needs if (what := need())]:
             raise Skipped(", ".join(missing))
         if self.build:
@@ -100,13 +105,14 @@ class Peer:
 
 
 def run_build(command: list[str]) -> None:
+    """Run a build command. Raise L{Skipped} if it fails."""
     built = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if built.returncode:
         raise Skipped(f"could not be built: {(built.stderr.splitlines() or ['no reason given'])[0]}")
 
 
 def build_load(directory: Path) -> Path:
-    """Build the load generator."""
+    """Build the load generator. Return its path."""
     if missing := program("cc")():
         raise Skipped(missing)
     run_build(["cc", "-O2", "-o", str(directory / "load"), str(HERE / "load.c")])
@@ -114,7 +120,7 @@ def build_load(directory: Path) -> Path:
 
 
 def prepare_tls(directory: Path) -> None:
-    """Build the load generator that speaks TLS, and make a certificate and its key."""
+    """Build the load generator with TLS, and generate a certificate and its key."""
     if missing := program("openssl")():
         raise Skipped(missing)
     source, target = str(HERE / "load.c"), str(directory / TLS_LOAD)
@@ -132,7 +138,7 @@ def prepare_tls(directory: Path) -> None:
 
 
 def echoreply(name: str, options: str = "") -> Peer:
-    """Give a variant of ours."""
+    """Return this project's server with options."""
     return Peer(
         name,
         f"this project, `twistd -n echoreply{options and ' ' + options}`",
@@ -142,17 +148,17 @@ def echoreply(name: str, options: str = "") -> Peer:
 
 
 def echoreply_workers(name: str, count: int) -> Peer:
-    """Give ours with so many workers, for a row of theirs: a longest message that makes it look at each."""
+    """Return this project's server with workers, and a message limit so low that it has to check each message."""
     return evolve(echoreply(name, f"--max-message 1000 --workers {count}"), group=Group.WORKERS)
 
 
 def echoreply_script(name: str, options: str = "") -> Peer:
-    """Give ours by a script, for the rows of those."""
+    """Return this project's server for the rows with reply scripts."""
     return evolve(echoreply(name, options), group=Group.SCRIPTS)
 
 
 def echoreply_tls(engine: str, *needs: Need) -> Peer:
-    """Give ours over TLS, on one of its engines."""
+    """Return this project's server with TLS, on an I/O engine."""
     options = f"--listen ssl:{{port}}:interface=127.0.0.1:privateKey={{bin}}/{KEY}:certKey={{bin}}/{CERTIFICATE}"
     return Peer(
         f"echoreply-tls-{engine}",
@@ -166,21 +172,21 @@ def echoreply_tls(engine: str, *needs: Need) -> Peer:
 PEERS = [
     Peer(
         "limit",
-        "what one thread of C can do: epoll, one write a read",
+        "the limit of one thread in C: epoll, one write per read",
         "{bin}/limit {port}",
         build="cc -O2 -o {bin}/limit {here}/servers/limit.c",
         needs=(program("cc"),),
     ),
     Peer(
         "go-lines",
-        "Go's own bufio and a goroutine for each connection",
+        "Go: bufio, and a goroutine for each connection",
         "{bin}/lines {port}",
         build="go build -o {bin}/lines {here}/servers/lines.go",
         needs=(program("go"),),
     ),
     Peer(
         "original",
-        "the tutorial's Go server that this project was made from",
+        "the tutorial's Go server from which this project began",
         "{bin}/original",
         build="go build -o {bin}/original {original}/main.go",
         needs=(program("go"), path(ORIGINAL, "../shared/seed/server")),
@@ -190,17 +196,17 @@ PEERS = [
     echoreply("echoreply-twisted", "--engine twisted"),
     Peer(
         "LineOnlyReceiver",
-        "Twisted's",
+        "Twisted's LineOnlyReceiver",
         "{python} {here}/servers/line_only_receiver.py {port}",
     ),
     Peer(
         "asyncio",
-        "a protocol of asyncio",
+        "an asyncio protocol",
         "{python} {here}/servers/asyncio_lines.py {port}",
     ),
     Peer(
         "uvloop",
-        "the same on uvloop",
+        "the same asyncio protocol on uvloop",
         "{python} {here}/servers/asyncio_lines.py {port} uvloop",
         needs=(module("uvloop"),),
     ),
@@ -211,7 +217,7 @@ PEERS = [
         needs=(program("socat"),),
         prefix="",
         lines=False,
-        most=100,
+        max_connections=100,
     ),
     Peer(
         "ncat",
@@ -220,11 +226,11 @@ PEERS = [
         needs=(program("ncat"),),
         prefix="",
         lines=False,
-        most=100,
+        max_connections=100,
     ),
     Peer(
         "go-tls",
-        "go-lines over Go's own crypto/tls",
+        "go-lines with Go's crypto/tls",
         f"{{bin}}/lines-tls {{port}} {{bin}}/{CERTIFICATE} {{bin}}/{KEY}",
         build="go build -o {bin}/lines-tls {here}/servers/lines.go",
         needs=(program("go"),),
@@ -237,7 +243,7 @@ PEERS = [
     evolve(echoreply("unobserved", "--log-messages 0"), group=Group.OBSERVERS),
     evolve(
         echoreply("observed", f"--log-format json --web tcp:{PAGE_PORT}:interface=127.0.0.1"),
-        about="the same with `--log-format json` and `--web`, with a viewer of the page",
+        about="this project with `--log-format json` and `--web`, with a viewer of the page",
         group=Group.OBSERVERS,
         page=PAGE_PORT,
     ),

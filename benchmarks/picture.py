@@ -1,4 +1,4 @@
-"""The table's rates as bars."""
+"""The picture of the results: the rates of the table as bars."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def draw(results: Results, target: Path) -> None:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    # The same results make the same file.
+    # Makes the files of equal results equal.
     pyplot.rcParams.update({"svg.hashsalt": "echoreply", "svg.fonttype": "none", "font.size": 9})
     groups = []
     for row in results.rows:
-        rates = [(peer, results.median(row, peer, lambda run: run.rate)) for peer in results.asked(row)]
+        rates = [(peer, results.median(row, peer, lambda run: run.rate)) for peer in results.peers_of(row)]
         if bars := [(peer, rate) for peer, rate in rates if rate]:
             groups.append((row, bars))
     if not groups:

@@ -1,4 +1,4 @@
-"""The table, and the words around it."""
+"""The report of the results: the table, the method before it, and remarks after it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ from benchmarks.rows import Row
 
 BEGIN, END = "<!-- results -->", "<!-- end -->"
 BASES = ("original", "go-lines", "limit", "go-tls", "one-worker", "no-script", "unobserved")
-"""Those that the others are compared with: the first that could do a row."""
+"""The servers that others are compared with: in each row, the first of them that was measured."""
 FULL, LOW = 0.95, 0.85
-"""The shares of a core from which on one had better say that there was no more, and below which much was left."""
-NEW = f"# Benchmarks\n\n{BEGIN}\n{END}\n"
+"""The shares of a core from which on it counts as busy, and below which it counts as idle."""
+NEW_FILE = f"# Benchmarks\n\n{BEGIN}\n{END}\n"
 
 
 @frozen
 class Results:
     """
-    What was measured.
+    The results of all measurements.
 
-    @ivar skipped: who could not be tried, and why.
-    @ivar failed: who failed in which row, and why.
+    @ivar seconds: the duration of a measurement.
+    @ivar cores: the cores of the server and of the load generator.
+    @ivar skipped: the reasons why servers could not be measured, by their names.
+    @ivar measured: the measurements of each server in each row, one for each round.
+    @ivar failed: the reasons why measurements failed.
     """
 
     rows: list[Row]
@@ -43,18 +46,18 @@ class Results:
     measured: dict[tuple[Row, Peer], list[Measurement]] = field(factory=dict)
     failed: dict[tuple[Row, Peer], str] = field(factory=dict)
 
-    def asked(self, row: Row) -> list[Peer]:
-        """Give those whose row this is."""
+    def peers_of(self, row: Row) -> list[Peer]:
+        """Return the servers to measure in a row."""
         return [peer for peer in self.peers if peer.group is row.group and (not row.peers or peer.name in row.peers)]
 
     def median(self, row: Row, peer: Peer, value: Callable[[Measurement], float]) -> float | None:
-        """Give nothing for those who could not do it, or failed."""
+        """Return the median of a value over all rounds; C{None} if the server was not measured or has failed."""
         runs = self.measured.get((row, peer))
         return statistics.median(map(value, runs)) if runs and (row, peer) not in self.failed else None
 
     def base(self, row: Row) -> tuple[str, float] | None:
-        """Give whom the others are compared with in this row, and its rate."""
-        by_name = {peer.name: peer for peer in self.asked(row)}
+        """Return the server that others are compared with in a row, and its rate."""
+        by_name = {peer.name: peer for peer in self.peers_of(row)}
         for name in BASES:
             if name in by_name and (rate := self.median(row, by_name[name], lambda run: run.rate)):
                 return name, rate
@@ -62,20 +65,24 @@ class Results:
 
 
 def spread(runs: list[Measurement], value: Callable[[Measurement], float], places: int) -> str:
+    """Return the median of a value, with its minimum and maximum, as text."""
     values = sorted(map(value, runs))
-    middle, least, most = (f"{number:,.{places}f}" for number in (statistics.median(values), values[0], values[-1]))
-    return middle if least == most else f"{middle} ({least}–{most})"
+    median, least, most = (f"{number:,.{places}f}" for number in (statistics.median(values), values[0], values[-1]))
+    return median if least == most else f"{median} ({least}–{most})"
 
 
 def time_of(microseconds: float) -> str:
+    """Return a time as text with its unit."""
     return f"{microseconds:.0f} µs" if microseconds < 1000 else f"{microseconds / 1000:.3g} ms"
 
 
 def line(*cells: str) -> str:
+    """Return a line of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
 def line_of(results: Results, row: Row, peer: Peer) -> str:
+    """Return the line of a server in a row."""
     if (row, peer) in results.failed:
         return line(peer.name, "failed", *["–"] * 7)
     runs = results.measured.get((row, peer))
@@ -100,21 +107,22 @@ def line_of(results: Results, row: Row, peer: Peer) -> str:
 
 
 def table(results: Results) -> list[str]:
+    """Return the lines of the table."""
     head = ("replies/s", "ratio", "server CPU a reply, µs", "p50", "p99", "server", "generator", "memory")
     lines = [line("", *head), "|---" + "|---:" * len(head) + "|"]
     for row in results.rows:
         lines.append(line(f"**{row.title}**", *[""] * len(head)))
-        lines += [line_of(results, row, peer) for peer in results.asked(row)]
+        lines += [line_of(results, row, peer) for peer in results.peers_of(row)]
     return lines
 
 
 def remarks(results: Results) -> list[str]:
-    """Say why cells are empty, and where the generator had no time left."""
-    lines = [f"- {name} is not here: {why}." for name, why in results.skipped.items()]
+    """Return the reasons for empty cells, and the rows in which a core was the bottleneck, or none was."""
+    lines = [f"- {name} was not measured: {why}." for name, why in results.skipped.items()]
     unfit: dict[str, list[str]] = {}
     busy, idle = [], []
     for row in results.rows:
-        for peer in results.asked(row):
+        for peer in results.peers_of(row):
             if why := peer.unfit(row):
                 names = unfit.setdefault(why, [])
                 names += [peer.name] if peer.name not in names else []
@@ -127,13 +135,16 @@ def remarks(results: Results) -> list[str]:
     lines += [f"- –: {', '.join(names)}: {why}." for why, names in unfit.items()]
     lines += [f"- {peer.name} failed at {row.name}: {why}." for (row, peer), why in results.failed.items()]
     lines += (
-        [f"- The generator had no time left, so these may be faster than shown: {', '.join(busy)}."] if busy else []
+        [f"- The load generator was the bottleneck, so these may be faster than shown: {', '.join(busy)}."]
+        if busy
+        else []
     )
     lines += [f"- Neither core was busy, so something else was the bottleneck: {', '.join(idle)}."] if idle else []
     return lines
 
 
 def output_of(*command: str) -> str:
+    """Return the output of a command; an empty text if it is not installed."""
     if not shutil.which(command[0]):
         return ""
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -141,7 +152,7 @@ def output_of(*command: str) -> str:
 
 
 def machine() -> str:
-    """Say what this ran on."""
+    """Return a description of this machine and its software."""
     found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     parts = [
         found[1] if found else platform.machine(),
@@ -166,13 +177,13 @@ def machine() -> str:
     return ", ".join(parts)
 
 
-def words(results: Results) -> list[str]:
-    """Say how it was measured."""
+def method(results: Results) -> list[str]:
+    """Return the description of the machine, the method and the servers."""
     server, generator = results.cores
     pinned = (
-        f"Each server is pinned to core {server}, the generator to core {generator}."
+        f"Each server is pinned to core {server}, the load generator to core {generator}."
         if server != generator
-        else f"Server and generator share core {server}, so each takes the other's time."
+        else f"Server and load generator share core {server}, so each slows the other."
     )
     return [
         f"**Machine**: {machine()}.",
@@ -200,8 +211,8 @@ def words(results: Results) -> list[str]:
 
 
 def frame(target: Path) -> tuple[str, str]:
-    """Give the words before and after the results, which stay as they are."""
-    text = target.read_text() if target.exists() else NEW
+    """Return the text of a file before and after the results, which is kept."""
+    text = target.read_text() if target.exists() else NEW_FILE
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -210,8 +221,8 @@ def frame(target: Path) -> tuple[str, str]:
 
 
 def write(results: Results, target: Path, picture: str | None) -> None:
-    """Put the results between their markers."""
+    """Write the results between their markers in a file."""
     before, after = frame(target)
     shown = ["", f"![Replies a second]({picture})"] if picture else []
-    lines = [BEGIN, *words(results), *shown, "", *table(results), "", *remarks(results), END]
+    lines = [BEGIN, *method(results), *shown, "", *table(results), "", *remarks(results), END]
     target.write_text(before + "\n".join(lines) + after)

@@ -1,4 +1,4 @@
-"""What is measured."""
+"""The rows of the benchmark table: the kinds of load, and the groups of servers."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from attrs import frozen
 
 
 class Group(Enum):
-    """Servers that are measured beside each other. The value says in a row's title what is theirs."""
+    """A group of servers that are compared with each other. The value is shown in the titles of its rows."""
 
     ALL = ""
     TLS = "TLS"
     WORKERS = "on two cores"
-    """They may use the load generator's core, too, and their work is much beside the load generator's."""
+    """Servers that may use both cores: the load generator takes little of the second one."""
     SCRIPTS = "reply scripts"
-    """They show what a reply script costs."""
+    """The costs of reply scripts."""
     OBSERVERS = "observers"
-    """They show what it costs to be looked at."""
+    """The costs of monitoring: JSON log and live page."""
 
 
 @frozen
 class Row:
     """
-    One way to load a server.
+    A kind of load.
 
-    @ivar depth: how many messages a connection has in flight.
-    @ivar size: of a message in bytes, its LF included.
-    @ivar reconnect: whether each message has a connection of its own; there are so many at a time, then.
-    @ivar group: whose row it is, and nobody else's.
-    @ivar peers: the names of those whose row this is; if empty, all.
+    @ivar depth: messages in flight per connection.
+    @ivar size: bytes in a message, including its LF.
+    @ivar reconnect: whether each message has its own connection; C{connections} of them are open at a time.
+    @ivar group: the servers to measure.
+    @ivar peers: the names of the servers to measure, if not all of the group.
     """
 
     name: str

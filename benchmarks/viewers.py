@@ -1,7 +1,7 @@
 """
-Measure what ten viewers of the live page cost a server: C{python -m benchmarks.viewers}.
+Measure the cost of ten viewers of the live page: C{python -m benchmarks.viewers}.
 
-Everything happens on loopback. Each connection sends a message a second, so that each row changes each second.
+Everything runs on loopback. Each connection sends a message a second, so that its row on the page changes every second.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from benchmarks.peers import PAGE_PORT, PORT
 
 VIEWERS = 10
 SETTLE = 2.0
-"""Seconds before it is measured."""
+"""Seconds to wait before a measurement."""
 ROUND = 1.0
-"""Seconds in which each connection sends a message."""
+"""Seconds between two messages of a connection."""
 
 
-async def connected(port: int, *, limit: int = 1 << 24) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect, as soon as somebody listens."""
+async def connect(port: int, *, limit: int = 1 << 24) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to a port of loopback; wait until a server listens."""
     while True:
         try:
             return await asyncio.open_connection("127.0.0.1", port, limit=limit)
@@ -32,8 +32,8 @@ async def connected(port: int, *, limit: int = 1 << 24) -> tuple[asyncio.StreamR
             await asyncio.sleep(0.05)
 
 
-async def talk(connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
-    """Have each connection send a message a second, one after the other."""
+async def send_messages(connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
+    """Send a message a second on each connection, spread over the second."""
     loop = asyncio.get_running_loop()
     while True:
         began = loop.time()
@@ -47,22 +47,22 @@ async def talk(connections: list[tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 class Viewer:
-    """One who looks, and counts the bytes."""
+    """A viewer of the live page, which counts the bytes that it receives."""
 
     def __init__(self) -> None:
         self.received = 0
 
-    async def look(self) -> None:
-        reader, writer = await connected(PAGE_PORT)
+    async def follow(self) -> None:
+        reader, writer = await connect(PAGE_PORT)
         writer.write(b"GET /events HTTP/1.1\r\nHost: benchmark\r\n\r\n")
         while data := await reader.read(1 << 20):
             self.received += len(data)
 
 
 async def measure(server: int, number: int, seconds: float) -> str:
-    """Give a row of the table."""
-    connections = [await connected(PORT) for _ in range(number)]
-    tasks = [asyncio.create_task(talk(connections))]
+    """Return a row of the table, for a number of connections."""
+    connections = [await connect(PORT) for _ in range(number)]
+    tasks = [asyncio.create_task(send_messages(connections))]
 
     async def share_of_a_core() -> float:
         await asyncio.sleep(SETTLE)
@@ -72,7 +72,7 @@ async def measure(server: int, number: int, seconds: float) -> str:
 
     alone = await share_of_a_core()
     viewers = [Viewer() for _ in range(VIEWERS)]
-    tasks += [asyncio.create_task(viewer.look()) for viewer in viewers]
+    tasks += [asyncio.create_task(viewer.follow()) for viewer in viewers]
     await asyncio.sleep(SETTLE)
     before = sum(viewer.received for viewer in viewers)
     watched = await share_of_a_core()
@@ -86,13 +86,16 @@ async def measure(server: int, number: int, seconds: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m benchmarks.viewers", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.viewers", description="Measure the cost of ten viewers of the live page."
+    )
     parser.add_argument("--connections", type=int, nargs="+", default=[100, 1000, 10_000], metavar="N")
     parser.add_argument("--seconds", type=float, default=20.0, metavar="N")
     options = parser.parse_args()
     prepare_process(*os.sched_getaffinity(0))
     twistd = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "echoreply", f"--port={PORT}"]
-    print("| connections | a core, alone | with ten viewers | more | to each viewer |\n|---:|---:|---:|---:|---:|")
+    print("| connections | CPU, no viewer | CPU, ten viewers | difference | to each viewer |")
+    print("|---:|---:|---:|---:|---:|")
     for number in options.connections:
         with subprocess.Popen(
             [*twistd, "--log-messages=0", f"--web=tcp:{PAGE_PORT}:interface=127.0.0.1"],

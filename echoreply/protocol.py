@@ -1,7 +1,8 @@
 """
-The reply server's protocol, and the factory that makes one for each client.
+The reply server's protocol, and the factory that makes a protocol for each client.
 
-The protocol moves bytes between a transport and a L{Conversation}, and decides when to read, when to wait and when to
+The protocol moves bytes between a transport and a L{Conversation
+<echoreply.core.conversation.Conversation>}, and decides when to read, when to wait and when to
 close. It closes as RFC 9112, section 9.6, demands: its sending side first, then it reads and drops what the client
 still sends until the client has closed too. Closing a socket that holds unread bytes makes the kernel send a reset,
 which can overtake the last replies.
@@ -64,18 +65,18 @@ from echoreply.observe.sampling import SamplingClock
 from echoreply.observe.totals_observer import TotalsObserver
 
 LINGER_SECONDS = 2.0
-"""Seconds without bytes from the client, after our sending side is closed, until the connection is closed."""
+"""Seconds without bytes from the client, once the server's sending side is closed, before the connection is closed."""
 
 
 BUFFER = 20480
 """
 Bytes that are read at once, and that wait to be written before reading is paused.
 
-A thousand clients that do not read cost a thousand times a few of these, see docs/decisions.md.
+Each client that does not read costs a few times this much memory: docs/decisions.md.
 """
 
 REFUSALS_AT_ONCE = 32
-"""Refused clients that are given a moment to close first, at most: they, too, occupy a descriptor."""
+"""Maximum refused clients that may close first: each of them occupies a descriptor."""
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
@@ -83,11 +84,11 @@ class ReplyProtocol(Protocol):
     """
     Answers one client. Made by L{ReplyFactory}.
 
-    It is its transport's push producer: while the client does not take its replies, it is not read from.
+    It is its transport's push producer: while the client does not take its replies, nothing is read from it.
 
     @ivar connection: the record of this connection that observers get.
     @ivar state: the state of the connection.
-    @ivar end_reason: why the connection ends. It is known as soon as the connection is no longer answered.
+    @ivar end_reason: the reason why the connection ends; C{None} while it is answered.
     """
 
     factory: ReplyFactory
@@ -95,11 +96,11 @@ class ReplyProtocol(Protocol):
     connection: Connection
 
     _timer: Timer | None = None
-    """The pause that ends a message, or the linger time. There is never more than one, and mostly none."""
+    """The timer of the pause that ends a message, or of lingering: never both, and usually neither."""
     _idle_watch: IdleWatch | None = None
-    """Made at the first look, which most connections do not live to see."""
+    """Created at the first check for idle connections, before which most connections have ended."""
     _drain_until = 0
-    """Bytes that had arrived when the drain began: those before are answered."""
+    """Number of bytes that had arrived when the drain began. They are answered."""
 
     def __init__(self, factory: ReplyFactory, listener: Listener) -> None:
         self.factory = factory
@@ -108,7 +109,7 @@ class ReplyProtocol(Protocol):
         self.end_reason: EndReason | None = None
         self._conversation = factory.rules.new_conversation()
         self._sampling_clock = factory.sampling_clock
-        # When the messages that are being answered were complete, if that is sampled; else 0.
+        # The time at which the messages being answered were complete, if it was sampled; else 0.
         self._complete_at = 0.0
         # Whether the client is behind with its replies.
         self._blocked = False
@@ -134,7 +135,7 @@ class ReplyProtocol(Protocol):
         connection = self.connection
         connection.received += len(data)
         sampling_clock = self._sampling_clock
-        # As _sample() does, which is not called, since this is done for every read.
+        # _sample() inlined, since this is done for every read.
         if sampling_clock and sampling_clock.remaining:
             self._complete_at = connection.heard = sampling_clock.sample()
         elif self._complete_at:
@@ -142,7 +143,7 @@ class ReplyProtocol(Protocol):
         if self.state is OPEN and not self._blocked and (block := self._conversation.answer(data)):
             self._write(block)
         elif self.state in ANSWERING:
-            # Some transports read more at once, and under Framing.READ a read is a message.
+            # Some transports read more than BUFFER bytes at once, and under Framing.READ a read is a message.
             for start in range(0, len(data), BUFFER):
                 self._conversation.receive(data[start : start + BUFFER])
             self._answer_waiting()
@@ -166,7 +167,7 @@ class ReplyProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_waiting()
         self.state = TRANSITIONS[self.state][LOSE]
-        # An idle or aborted connection may have failed by then, and TLS has failures of its own.
+        # Once the server closes a connection as idle or aborted, an error of TCP or TLS is not the reason for its end.
         closed_by_us = self.end_reason in (EndReason.IDLE, EndReason.ABORTED)
         if closed_by_us or isinstance(reason.value, ConnectionDone | ConnectionAborted):
             why = self.end_reason or EndReason.CLIENT
@@ -193,7 +194,7 @@ class ReplyProtocol(Protocol):
             self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Leave everything to C{connectionLost}, which follows."""
+        pass  # connectionLost follows.
 
     # Called by the factory.
 
@@ -205,7 +206,7 @@ class ReplyProtocol(Protocol):
         return self._idle_watch.idle_seconds(now, connection.messages, connection.sent, self.transport)
 
     def close_idle(self) -> None:
-        """Close an idle connection; reset it if the client has not taken everything, or was asked to close before."""
+        """Close an idle connection; reset it if replies have not been taken, or if it is being closed already."""
         if self.state in (DISCONNECTING, ABORTED) or self._blocked or unsent(self.transport):
             self.abort(EndReason.IDLE)
             return
@@ -216,7 +217,7 @@ class ReplyProtocol(Protocol):
         self._close()
 
     def drain(self) -> None:
-        """Answer what has arrived, flush and close, without waiting for the client to end."""
+        """Answer what has arrived, flush and close, without waiting for the client to close."""
         before = self.state
         self.state = TRANSITIONS[self.state][DRAIN]
         if before is not OPEN:
@@ -225,11 +226,11 @@ class ReplyProtocol(Protocol):
         if self.connection.received:
             self._answer_waiting()
         else:
-            # The first message of a client that has just connected may be on its way.
+            # The first message of a client that has just connected may not have arrived yet.
             self._wait(self.factory.pause, self._pause_over)
 
     def end_drain(self) -> None:
-        """End the drain: close what has nothing more to send, answer an unfinished message, reset the rest."""
+        """End the drain: answer an unfinished message and close; close a lingering connection; reset any other."""
         if self.state in ANSWERING and self._conversation.awaits_silence and not self._blocked:
             # There is no time for the whole pause.
             self._finish_message()
@@ -261,7 +262,7 @@ class ReplyProtocol(Protocol):
         self._write(self._conversation.greet(ConnectionInfo(connection.number, peer, host, transport, tls)))
 
     def _answer_waiting(self) -> None:
-        """Answer as much as the client takes, then close, or wait, if that is all there is to do."""
+        """Answer as much as the client takes; then close, or wait for a pause, if nothing else is left to do."""
         conversation = self._conversation
         while not self._blocked and (block := conversation.next_replies()):
             self._write(block)
@@ -298,7 +299,7 @@ class ReplyProtocol(Protocol):
         self._conversation.finish_message()
 
     def _sample(self) -> None:
-        """Note the time at which the next messages are complete, if it is to be sampled."""
+        """Store the current time as when the next messages were complete, if the sampling clock has readings left."""
         if self._sampling_clock and self._sampling_clock.remaining:
             self._complete_at = self.connection.heard = self._sampling_clock.sample()
         else:
@@ -318,7 +319,7 @@ class ReplyProtocol(Protocol):
             self._timer = None
 
     def _pause_over(self) -> None:
-        """End the unfinished message, unless more of it only waits to be read."""
+        """End the unfinished message, unless more of it is waiting to be read."""
         if unread(self.transport):
             self._wait(self.factory.pause, self._pause_over)
             return
@@ -326,7 +327,7 @@ class ReplyProtocol(Protocol):
         self._answer_waiting()
 
     def _linger_over(self) -> None:
-        """Close the connection, unless the kernel still sends. No bytes come that a reset would answer."""
+        """Close the connection, unless the kernel is still sending. The client is quiet, so closing causes no reset."""
         if unsent(self.transport):
             self._wait(LINGER_SECONDS, self._linger_over)
         else:
@@ -335,9 +336,9 @@ class ReplyProtocol(Protocol):
     # Closing.
 
     def _finish(self, reason: EndReason) -> None:
-        """Close our sending side behind the last replies, then wait for the client to close its own."""
+        """Close the sending side after the last replies, then wait for the client to close its own."""
         self.end_reason = reason
-        # A transport with a producer that it has paused would not close.
+        # A transport does not close while it has a paused producer.
         self.transport.unregisterProducer()
         if self.state is CLIENT_FINISHED or ISSLTransport.providedBy(self.transport):
             # TLS ends by an exchange of its own, RFC 8446, section 6.1.
@@ -348,28 +349,28 @@ class ReplyProtocol(Protocol):
             self.transport.resumeProducing()
 
     def _close(self) -> None:
-        """Close the whole connection behind the last replies."""
+        """Close the whole connection after the last replies."""
         self.state = TRANSITIONS[self.state][CLOSE]
         self.transport.loseConnection()
 
 
 class ReplyFactory(ServerFactory):
     """
-    Makes a L{ReplyProtocol} for every client, and keeps those that are connected.
+    Makes a L{ReplyProtocol} for every client, and keeps track of those that are connected.
 
     @param clock: the source of time, such as the reactor.
-    @param rules: where a message ends and what the reply is.
+    @param rules: the rules for framing and replies.
     @param pause: seconds of silence that end a message, under L{Framing.AUTO
         <echoreply.core.framing.Framing.AUTO>}, before a connection's first LF.
     @param idle_timeout: seconds without progress after which a client is disconnected, to within a tenth. 0 disables
         it, but not for connections that are being closed.
     @param permits: returns whether a client from an address may connect. If not, it is disconnected without a line.
-    @param refusal: returns the reason why a client that connects from an address is over a limit, if it is. Called once
-        for each client, just before it is connected.
-    @param observers: told about everything that happens.
-    @param sampling_clock: if given, messages are timed by it, and connections know when they were last heard of.
+    @param refusal: returns the reason why a client that connects from an address is over a limit; C{None} if it is not.
+        Called once for each client, just before its protocol is made.
+    @param observers: notified of every event.
+    @param sampling_clock: if given, it times messages, and the last activity of connections.
     @ivar rules: the rules for clients that connect from now on.
-    @ivar observer: passes everything on to all observers.
+    @ivar observer: passes each event on to all observers.
     @ivar counts: the totals of all connections.
     @ivar protocols: the protocols of accepted connections.
     @ivar refusing: the protocols of refused clients that are still connected.
@@ -413,9 +414,9 @@ class ReplyFactory(ServerFactory):
         """
         Return the protocol for a client.
 
-        @param addr: the client's address; C{None} lets it pass all limits.
-        @param listener: where it has connected.
-        @return: C{None} if the client may not connect.
+        @param addr: the client's address; C{None} skips the access list and the limits.
+        @param listener: the listener that it has connected to.
+        @return: C{None} if the client is denied.
         """
         if addr:
             if not self._permits(addr):
@@ -426,12 +427,12 @@ class ReplyFactory(ServerFactory):
         return ReplyProtocol(self, listener)
 
     def opened(self, protocol: ReplyProtocol) -> None:
-        """Add a connection. For protocols to call."""
+        """Add a connection. Called by its protocol."""
         self._last_number += 1
         transport = protocol.transport
         host: IAddress = transport.getHost()
         if self._host is not None and self._host == host:
-            # Most clients connect to the same address, and share the object.
+            # Most clients connect to the same address: they share one object, to save memory.
             host = self._host
         self._host = host
         connection = Connection(self._last_number, transport.getPeer(), host, protocol.listener)
@@ -444,7 +445,7 @@ class ReplyFactory(ServerFactory):
         self.observer.opened(connection)
 
     def closed(self, protocol: ReplyProtocol, reason: EndReason) -> None:
-        """Remove a connection. For protocols to call."""
+        """Remove a connection. Called by its protocol."""
         self.protocols.remove(protocol)
         self.observer.closed(protocol.connection, reason)
         if not self.protocols:
@@ -455,7 +456,7 @@ class ReplyFactory(ServerFactory):
         """
         Disconnect every client gracefully: answer what it has sent, flush and close.
 
-        @return: fires when the last has been disconnected.
+        @return: fires when the last client has been disconnected.
         """
         for protocol in list(self.protocols):
             protocol.drain()
@@ -466,7 +467,7 @@ class ReplyFactory(ServerFactory):
         return ended
 
     def end_drain(self) -> None:
-        """Disconnect every client that is left; what it takes at once is sent."""
+        """Disconnect every remaining client, without waiting for it to take its replies."""
         for protocol in list(self.protocols):
             protocol.end_drain()
         for refused in list(self.refusing):
@@ -513,7 +514,7 @@ class ReplyFactory(ServerFactory):
 @implementer(ILoggingContext)
 class ListenerFactory(ServerFactory):
     """
-    Makes the protocols for the clients of one listener of a L{ReplyFactory}.
+    Makes the protocols of one listener's clients, by its L{ReplyFactory}.
 
     @ivar factory: the reply factory.
     """

@@ -1,4 +1,4 @@
-"""The entry point of C{twistd echoreply}: its options, and the service that it makes of them."""
+"""The entry point of C{twistd echoreply}: its options, and the service that it runs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["Options", "makeService"]
 
 
 def makeService(options: Options, reactor: IServerReactor | None = None) -> IService:
-    """Make the service that twistd runs."""
+    """Return the service that twistd runs. Without a C{reactor}, the one of the I/O engine is installed."""
     settings = options.settings
     if reactor is None:
-        # A supervisor has to be told when a process ends, which uvloop's event loop does not tell others.
+        # A supervisor needs to know when a process ends, which uvloop's event loop does not report to others.
         reactor = start_engine(Engine.TWISTED if settings.workers > 1 else options.engine)
     log_event(EngineChosen(engine=options.engine.value))
     if isinstance(sys.stdout, TextIOWrapper):

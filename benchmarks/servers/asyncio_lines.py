@@ -1,4 +1,4 @@
-"""A protocol of asyncio, on its own loop or, called with C{uvloop} after the port, on that: one write a read."""
+"""An asyncio protocol with one write per read, on asyncio's event loop; with C{uvloop} after the port, on uvloop's."""
 
 import asyncio
 import sys

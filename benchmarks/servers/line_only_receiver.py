@@ -1,4 +1,4 @@
-"""Twisted's own C{LineOnlyReceiver}, as its documentation has it, with the prefix."""
+"""A server with Twisted's C{LineOnlyReceiver}, as in its documentation, with the prefix."""
 
 import sys
 

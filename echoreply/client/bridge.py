@@ -1,5 +1,5 @@
 """
-Two protocols that connect standard input and output with a socket: input is sent, replies are written out.
+The bridge between standard input and output and a socket: two protocols that send the input, and write out the replies.
 
 Each side's transport is the other side's producer, so the faster side waits for the slower one.
 """
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
 
 class SessionEnd(Enum):
-    """Why a connection of the client ended. The values are messages for the user."""
+    """The reason why a connection of the client ended. The values are messages for the user."""
 
     CLOSED_ON_REQUEST = "closed by the server"
     """The server closed after C{exit}, or after the client had closed its sending side."""
     SILENCE = "no more replies"
     """The client had closed its sending side, and nothing arrived for C{--wait} seconds."""
     CLOSED = failures.CLOSED
-    """The server closed although the client had not asked for it."""
+    """The server closed although the client had not requested it."""
     LOST = failures.RESET
-    """The connection was reset, or lost in another way that L{ReplyClientFactory.reason} tells."""
+    """The connection was reset, or lost for another reason: C{ReplyClientFactory.reason}."""
     UNSENT = "the server does not read: some of the input was not sent"
     OUTPUT_CLOSED = "cannot write to standard output"
 
 
 @implementer(IHalfCloseableProtocol)
 class StdioProtocol(Protocol):
-    """The near end of the bridge: standard input and output, or a line editor in their place."""
+    """The near end of the bridge: standard input and output, or a line editor in place of them."""
 
     transport: StandardIO
 
@@ -79,7 +79,7 @@ class ReplyClient(Protocol):
     """
     The far end of the bridge: the socket. Made by L{ReplyClientFactory}.
 
-    Its states are those of L{BridgeState}. Beside them, it reads or has paused reading, in any state but the last.
+    Its states are those of L{BridgeState}. In each but the last, reading may be paused.
     """
 
     factory: ReplyClientFactory
@@ -113,7 +113,7 @@ class ReplyClient(Protocol):
         self._stdio.transport.write(self._terminal.receive(data) if self._terminal else data)
 
     def readConnectionLost(self) -> None:
-        """End: the server has closed its sending side, so nothing more will arrive."""
+        """End the session: the server has closed its sending side, so nothing more will arrive."""
         requested = self.state is BridgeState.FINISHED or self._lines.exit
         self._end(SessionEnd.CLOSED_ON_REQUEST if requested else SessionEnd.CLOSED)
 
@@ -132,7 +132,7 @@ class ReplyClient(Protocol):
     # Called by standard output, as the consumer of what is received.
 
     def pauseProducing(self) -> None:
-        """Stop reading for now. While nothing is read, the server does not count as silent."""
+        """Pause reading. Meanwhile the server does not count as silent."""
         self._reading = False
         self._watch_silence()
         self.transport.pauseProducing()
@@ -143,7 +143,7 @@ class ReplyClient(Protocol):
         self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Leave the end to L{StdioProtocol.writeConnectionLost}, which follows."""
+        pass  # StdioProtocol.writeConnectionLost follows.
 
     # Called by the near end.
 
@@ -152,7 +152,7 @@ class ReplyClient(Protocol):
         self.transport.write(data)
 
     def finish(self) -> None:
-        """Close the sending side, and wait for the remaining replies. Later calls change nothing."""
+        """Close the sending side, and wait for the remaining replies. Later calls have no effect."""
         first = self.state is BridgeState.OPEN
         self._machine.process(BridgeEvent.FINISH)
         if not first:
@@ -161,14 +161,14 @@ class ReplyClient(Protocol):
         # A transport does not close while it has a paused producer.
         self.transport.unregisterProducer()
         if ISSLTransport.providedBy(self.transport):
-            # Twisted's own TLS can't close one side: closing TCP's would look like a truncated connection.
+            # Twisted's own TLS can't half-close: half-closing TCP would look like a truncated connection.
             self.writeConnectionLost()
         else:
             self.transport.loseWriteConnection()
             self._watch_silence()
 
     def output_closed(self) -> None:
-        """End at once: what is received can't be written any more."""
+        """End the session immediately: received bytes can't be written any more."""
         self._end(SessionEnd.OUTPUT_CLOSED)
         self.factory.session_ended(SessionEnd.OUTPUT_CLOSED)
 
@@ -178,7 +178,7 @@ class ReplyClient(Protocol):
             self.factory.session_ended(self._session_end)
 
     def _watch_silence(self) -> None:
-        """Restart the silence timer, which runs only while replies are awaited, nothing is sent, and data is read."""
+        """Restart the silence timer, which runs only while the client waits for the last replies and reads."""
         if self._reading and self.state in (BridgeState.FINISHING, BridgeState.FINISHED):
             self._silence.start()
         else:
@@ -189,13 +189,13 @@ class ReplyClient(Protocol):
         if self.state is BridgeState.FINISHED and not self._unsent:
             self._end(SessionEnd.SILENCE)
         elif self._unsent != before:
-            # The server sends nothing, but it still takes input.
+            # The server sends nothing, but is still reading.
             self._watch_silence()
         else:
             self._end(SessionEnd.UNSENT)
 
     def _end(self, session_end: SessionEnd) -> None:
-        """Close the socket; close the near end once it has written what was received. The first reason counts."""
+        """Close the socket, and the near end once it has written everything. Only the first reason counts."""
         before = self.state
         self._machine.process(BridgeEvent.END)
         if before is BridgeState.ENDED:
@@ -218,11 +218,11 @@ class ReplyClientFactory(ClientFactory):
     @param clock: the reactor, or another source of time.
     @param connect_stdio: called with a L{StdioProtocol} once the connection is established; has to connect it to a
         transport, such as a L{StandardIO}.
-    @param lines: turns the input into what is sent.
+    @param lines: converts the input to what is sent.
     @param wait: seconds of silence after which the connection is closed, once all input has been sent.
-    @param terminal: makes what is received safe for a terminal; None passes it on byte for byte.
-    @ivar done: fires with a L{SessionEnd} when the connection is over, and everything received has been written.
-    @ivar reason: the exception with which the connection was lost; None if it was closed.
+    @param terminal: escapes received bytes for a terminal; C{None} leaves them unchanged.
+    @ivar done: fires with a L{SessionEnd} when the connection has ended and everything received has been written.
+    @ivar reason: the exception with which the connection was lost; C{None} if it was closed.
     """
 
     noisy = False

@@ -1,4 +1,4 @@
-"""C{echoreply-client}: its command line, and the choice between the line editor and pipes."""
+"""C{echoreply-client}: its command line, and the choice between the line editor and plain input and output."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from echoreply.connect.options import (
     add_connect_options,
     add_information,
     add_tls_options,
+    argument_type,
     check_connect_options,
-    taken_by,
 )
 from echoreply.core.input_lines import Eol
-from echoreply.core.parsing import alternatives, choice, given, seconds
+from echoreply.core.parsing import alternatives, choice, nonempty, seconds
 
 if TYPE_CHECKING:
     from echoreply.client.outcome import Outcome
@@ -47,14 +47,14 @@ def make_parser() -> Parser:
     add(
         "--eol",
         default=Eol.LF,
-        type=taken_by(choice(Eol)),
+        type=argument_type(choice(Eol)),
         metavar=alternatives(Eol),
         help="line ending that is sent",
     )
     add("--lower", action="store_true", help="convert input to lower case")
     add(
         "--wait",
-        type=taken_by(seconds(zero=False)),
+        type=argument_type(seconds(zero=False)),
         metavar="SECONDS",
         help="after input ends: exit on silence",
         shown="5; if typed 0.5",
@@ -62,7 +62,12 @@ def make_parser() -> Parser:
     add = partial(parser.declare, EDITOR)
     add("--time", action="store_true", help="show the latency of each reply")
     add("--hex", action="store_true", help="show both directions as hex dumps")
-    add("--transcript", type=taken_by(given), metavar="FILE", help="append both directions to a file, with times")
+    add(
+        "--transcript",
+        type=argument_type(nonempty),
+        metavar="FILE",
+        help="append both directions to a file, with times",
+    )
     add("--retry", action="store_true", help="reconnect until it succeeds; lines wait")
     add("--no-history", action="store_true", help="do not load or save history")
     add = partial(parser.declare, "Terminal")
@@ -81,13 +86,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def is_edited(options: argparse.Namespace, environment: Mapping[str, str]) -> bool:
-    """Return whether lines are edited: standard input and output are terminals that can do more than show lines."""
+    """Return whether to use the line editor: standard input and output are terminals with cursor movement."""
     able = environment.get("TERM", "") not in ("", "dumb", "unknown") and sys.platform != "win32"
     return able and not options.plain and all(map(os.isatty, (0, 1)))
 
 
 def check_editor(options: argparse.Namespace) -> None:
-    """Exit with status 2 if an option needs the line editor, which there is not."""
+    """Exit with status 2 if an option needs the line editor, which is not used."""
     for option in make_parser().options:
         if option.group == EDITOR and getattr(options, option.key):
             say(f"--{option.name} requires an interactive terminal, without --plain or TERM=dumb")
@@ -121,7 +126,7 @@ def bridge(options: argparse.Namespace) -> Outcome:
 
 
 def edit(options: argparse.Namespace) -> Outcome:
-    """Run the client with a line editor, which needs asyncio's event loop."""
+    """Run the client with the line editor, which needs asyncio's event loop."""
     from asyncio import SelectorEventLoop
 
     from twisted.internet.asyncioreactor import AsyncioSelectorReactor
@@ -138,12 +143,12 @@ def edit(options: argparse.Namespace) -> Outcome:
 def main() -> NoReturn:
     """Run the program, and exit with its status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until there is something to clean up, Ctrl-C ends the process without a traceback.
+        # As long as nothing has to be cleaned up, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = parse_arguments()
     check_descriptors()
-    status, words = edit(options) if is_edited(options, os.environ) else bridge(options)
-    if words:
-        say(words)
-    # sys.exit would wait for a thread that still looks up a name, which can't be stopped.
+    status, message = edit(options) if is_edited(options, os.environ) else bridge(options)
+    if message:
+        say(message)
+    # sys.exit would wait for a thread that is still resolving a name.
     os._exit(status)

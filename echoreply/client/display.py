@@ -1,4 +1,4 @@
-"""What the interactive client shows: lines sent, replies and messages, as rows of text for a terminal."""
+"""The output of the interactive client: sent lines, replies and messages, as rows of text for a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Unfinished:
     The last row of a reply, whose LF has not arrived yet.
 
     @ivar mark: the mark of received rows; empty if the row continues one above it.
-    @ivar time: the round-trip time, as it is shown before the text.
+    @ivar time: the round-trip time as text, which is shown before the row's text.
     """
 
     mark: str
@@ -31,9 +31,9 @@ class Unfinished:
 
 class Display:
     """
-    Turns what is sent, what is received, and messages into rows.
+    Converts sent lines, replies and messages to rows.
 
-    Methods return bytes for the terminal, above the line that is being edited: complete rows with their line ends. An
+    Its methods return bytes to write above the line that is being edited: complete rows with their line ends. An
     incomplete row of a reply stays in C{unfinished} until it is complete, or another row follows.
 
     @param name: the name of the program, before its messages.
@@ -52,13 +52,13 @@ class Display:
         self.connected()
 
     def connected(self) -> None:
-        """Start a new connection: offsets of dumps begin at 0."""
+        """Start a new connection. Offsets of dumps begin at 0 again."""
         self._received_text = TerminalText()
         self._offsets = {SENT_MARK: 0, RECEIVED_MARK: 0}
         self.unfinished: Unfinished | None = None
 
     def ended(self) -> bytes:
-        """Return the unfinished row, and an incomplete character: nothing more will be received."""
+        """Return the rest of what was received: the unfinished row, with an incomplete character."""
         if text := self._received_text.finish().decode():
             row = self.unfinished or Unfinished(RECEIVED_MARK, "", "")
             self.unfinished = evolve(row, text=row.text + text)
@@ -69,7 +69,7 @@ class Display:
         return self._end_row() + self._row(self._coloured(f"{self._name}: {text}", MESSAGE_COLOUR))
 
     def entered(self, line: bytes) -> bytes:
-        """Return the row of a line that was entered; nothing in a dump, which shows lines when they are sent."""
+        """Return the row of a line that was entered; empty with dumps, which show lines when they are sent."""
         if self._dump:
             return b""
         text = TerminalText()
@@ -77,7 +77,7 @@ class Display:
         return self._end_row() + self._row(self._coloured(SENT_MARK + shown, SENT_COLOUR))
 
     def sent(self, data: bytes) -> bytes:
-        """Return the dump of what was sent; nothing without dumps."""
+        """Return the dump of what was sent; empty without dumps."""
         if not self._dump:
             return b""
         rows = (self._row(self._coloured(SENT_MARK + row, SENT_COLOUR)) for row in self._dumped(SENT_MARK, data))
@@ -91,7 +91,7 @@ class Display:
         """
         time = self._time(piece) if self._times else ""
         if self._dump:
-            # The time has a row of its own, since a dump is as wide as a terminal of 80 columns.
+            # The time is in a separate row, since a dump is as wide as a terminal of 80 columns.
             heads = [self._row(self._received_row(RECEIVED_MARK, time.rstrip(), ""))] if time else []
             rows = [self._row(RECEIVED_MARK + row) for row in self._dumped(RECEIVED_MARK, piece.data)]
             return b"".join(heads + rows)
@@ -115,7 +115,7 @@ class Display:
             width = max(wcwidth(character), 0)
             if width > room and at > start:
                 shown.append(self._row(self._received_row(row.mark, row.time, text[start:at])))
-                # The continuation has no mark, as where a terminal wraps a row.
+                # The continuation has no mark, like a row that a terminal wraps.
                 row, start, room = Unfinished("", "", ""), at, columns
             room -= width
         self.unfinished = evolve(row, text=text[start:])

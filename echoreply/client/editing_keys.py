@@ -1,4 +1,4 @@
-"""The keys that edit the line of the line editor, where they differ from prompt_toolkit's own."""
+"""The keys of the line editor that edit the line, where they differ from prompt_toolkit's own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def editing_keys(line: Buffer) -> KeyBindings:
     def insert_tab(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\t")
 
-    # By graphemes: what a reader sees as one character may be several code points.
+    # These move by graphemes: one visible character may be several code points.
 
     @add("left")
     @add("c-b")

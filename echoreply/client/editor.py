@@ -1,8 +1,8 @@
 """
 The line editor of the interactive client, made with prompt_toolkit.
 
-It occupies the lowest rows of the terminal: the line that is being edited, and the row of a reply that is still
-incomplete. Everything else is written above them, and scrolls.
+It occupies the bottom rows of the terminal: the row of a reply that is still incomplete, and the line that is being
+edited. Everything else is written above them, and scrolls.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from echoreply.client.editing_keys import editing_keys
 from echoreply.client.history import History
 
 WRITE_INTERVAL = 0.03
-"""Least seconds between two writes above the line, since each draws the line again."""
+"""Minimum seconds between two writes above the line, since each redraws the line."""
 DRAW_DELAY = 0.01
 """Seconds before anything is drawn, so that drawing does not delay a reply and lengthen its measured time."""
 MAX_BUFFERED = 65536
-"""Most bytes that wait to be written above the line."""
+"""Maximum bytes that wait to be written above the line."""
 
 HELP_KEY = "Ctrl-]"
 KEYS = (
@@ -61,7 +61,7 @@ _STYLE = Style.from_dict({"sent": "ansicyan", "message": "ansiyellow", "search-t
 
 
 class IEditorListener(Protocol):
-    """The object that an editor reports input to."""
+    """The object that receives the input of an editor."""
 
     def line_entered(self, text: str) -> None:
         """Handle a line, without its end. Bytes that are not UTF-8 are surrogates, as L{os.fsdecode} makes them."""
@@ -87,7 +87,7 @@ class _InputState(Enum):
     ENDED = auto()
     """No more lines are accepted, but replies are still shown."""
     CLOSED = auto()
-    """The terminal is, or is about to be, as it was before."""
+    """The terminal has been restored, or is about to be."""
 
 
 class _HistoryAdapter(ToolkitHistory):
@@ -145,7 +145,7 @@ class Editor:
         self._flushing: IDelayedCall | None = None
         self._flushed = -WRITE_INTERVAL
         self._buffer = Buffer(history=_HistoryAdapter(history), accept_handler=self._accept, multiline=False)
-        # Cursor position requests are off: a late answer would arrive as input of the shell.
+        # Cursor position requests are off: a late response would become input of the shell.
         self._output = Vt100_Output(screen, self._size, term, enable_cpr=False)
         self._app = _Application(
             layout=self._layout(),
@@ -164,7 +164,7 @@ class Editor:
         """
         Edit lines until C{close} is called.
 
-        @param listener: gets the lines, and other input.
+        @param listener: receives the lines, and other input.
         @param started: called when the terminal is ready.
         @return: fires when the terminal has been restored; fails with L{EOFError} or L{OSError} if it was closed.
         """
@@ -210,7 +210,7 @@ class Editor:
         self._app.invalidate()
 
     def close(self) -> None:
-        """Write what is left, and restore the terminal. A line that was not entered is saved in the history."""
+        """Write the remaining rows, and restore the terminal. A line that was not entered is saved in the history."""
         if self._input is _InputState.EDITING:
             self._buffer.append_to_history()
         self._flush()
@@ -219,7 +219,7 @@ class Editor:
             self._app.exit()
 
     def _show_cursor(self, result: T) -> T:
-        # Older versions of prompt_toolkit leave the cursor hidden if no line was shown in the end.
+        # Older versions of prompt_toolkit leave the cursor hidden if no line is shown at the end.
         self._output.show_cursor()
         self._output.flush()
         return result
@@ -279,7 +279,7 @@ class Editor:
         self._app.invalidate()
 
     def _write(self, data: bytes) -> None:
-        """Write everything to the terminal, and block meanwhile: this holds back a server that sends too fast."""
+        """Write everything to the terminal, and block meanwhile: back-pressure for a server that sends too fast."""
         rest = memoryview(data)
         while rest:
             try:
@@ -288,7 +288,7 @@ class Editor:
                 # Another program on the same terminal has made it non-blocking.
                 select.select([], [self._screen], [])
             except OSError:
-                # The terminal was closed; its input reports this, too.
+                # The terminal was closed, which its input reports as well.
                 return
 
     # Input.

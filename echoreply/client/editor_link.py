@@ -1,4 +1,4 @@
-"""The interactive client's end of one connection: a transport in the place of standard input and output."""
+"""The interactive client's end of one connection: a transport that replaces standard input and output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class LineTooLongError(ValueError):
 
 
 class SentLines(InputLines):
-    """Input lines that keep what the last line was sent as, until it is taken."""
+    """Input lines that keep the bytes that were sent for the last line."""
 
     _sent = b""
 
@@ -25,28 +25,28 @@ class SentLines(InputLines):
         return self._sent
 
     def take(self) -> bytes:
-        """Return what the last line was sent as, once: nothing if it was C{quit}, or followed the end."""
+        """Return the bytes that were sent for the last line, once; none if it was C{quit}, or came after the end."""
         sent, self._sent = self._sent, b""
         return sent
 
 
 class _LinkState(Enum):
     PAUSED = auto()
-    """The connection's buffer is full, or its end is being prepared: lines have to wait."""
+    """The connection's buffer is full, or it is being set up or ended: lines have to wait."""
     READY = auto()
     LOST = auto()
 
 
 class EditorLink:
     """
-    Passes lines to a L{StdioProtocol}, and what it writes to the line editor's side.
+    Passes lines to a L{StdioProtocol}, and received bytes to the interactive client.
 
-    It is the protocol's transport. Nothing waits in it: a write is on the terminal when C{write} returns.
+    It is the protocol's transport. It buffers nothing: written bytes are passed on before C{write} returns.
 
-    @param lines: the lines of this connection, which the protocol has, too.
+    @param lines: the lines of this connection; the protocol has the same object.
     @param round_trips: matches the replies of this connection.
     @param connected_at: when the connection was established, by the reactor's clock.
-    @param received: called with what was received.
+    @param received: called with received bytes.
     @param ready: called when lines can be sent.
     """
 
@@ -80,7 +80,7 @@ class EditorLink:
 
     @property
     def too_long(self) -> int:
-        """How many lines of this connection were not sent because they do not fit in a datagram."""
+        """The number of lines that were not sent because they do not fit in a datagram."""
         transport = self._stdio.client.transport
         return transport.too_long if isinstance(transport, DatagramTransport) else 0
 
@@ -88,7 +88,7 @@ class EditorLink:
         """
         Send a line.
 
-        @return: the bytes that were sent; none for a line that means something to the client only.
+        @return: the bytes that were sent; none for a line that is only for the client, such as C{quit}.
         @raise LineTooLongError: the line does not fit in a datagram, and was not sent.
         """
         too_long = self.too_long
@@ -109,10 +109,10 @@ class EditorLink:
             self._received(data)
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
-        """Ignore the producer: it never has to pause."""
+        pass  # The producer never has to pause.
 
     def unregisterProducer(self) -> None:
-        """Ignore the producer."""
+        pass
 
     def pauseProducing(self) -> None:
         self._change(_LinkState.PAUSED)

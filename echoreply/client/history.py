@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 MAX_LINES = 1000
-"""Most lines that are loaded. A file with twice as many is cut to this."""
+"""Maximum lines that are loaded. A file with twice as many is truncated to this."""
 
 
 def history_path(environment: Mapping[str, str]) -> Path:
@@ -27,10 +27,10 @@ class History:
     """
     Loads the lines of a file, and appends new ones.
 
-    Only its owner can read the file. Several clients may share it, since each appends. If the file can't be used, the
-    user gets one message, and the history of this run is not saved.
+    Only its owner can read the file. Several clients may share it, since each only appends. If the file can't be used,
+    one message is shown, and the history of this run is not saved.
 
-    @param path: the path of the file; None neither loads nor saves.
+    @param path: the path of the file; C{None} neither loads nor saves.
     @param failed: called with a message for the user.
     @ivar lines: the lines that were loaded, the oldest first.
     """
@@ -56,7 +56,7 @@ class History:
 
     def _read(self, path: Path) -> list[str]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # O_NONBLOCK, so that a FIFO in this place does not block.
+        # O_NONBLOCK, so that a FIFO does not block.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -64,7 +64,7 @@ class History:
             os.fchmod(descriptor, 0o600)
             kept = file.read().split(b"\n")
             if kept[-1]:
-                # A text editor may have saved the last line without its LF.
+                # A text editor may have saved the last line without an LF.
                 os.write(descriptor, b"\n")
             else:
                 kept.pop()

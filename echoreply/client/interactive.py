@@ -1,4 +1,4 @@
-"""The interactive client: sends the lines of a line editor, and shows replies, over one connection after another."""
+"""The interactive client: it sends the lines of a line editor, shows replies, and reconnects if requested."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from echoreply.client.states import INTERACTIVE, InteractiveEvent, InteractiveSt
 from echoreply.client.transcript import RECEIVED, SENT, Transcript
 from echoreply.connect.failures import why_lost, why_not_connected
 from echoreply.connect.run import status_of_signal
-from echoreply.connect.target import ConnectTarget, connection_words
+from echoreply.connect.target import ConnectTarget, describe_connection
 from echoreply.core.input_lines import Eol, with_eol
 from echoreply.core.state_machine import StateMachine
 
@@ -57,15 +57,15 @@ class InteractiveOptions:
     """
     The options of the interactive client, except for the target.
 
-    @ivar lines: makes the object that turns the lines of one connection into what is sent.
+    @ivar lines: makes the object that converts the lines of one connection to what is sent.
     @ivar eol: the line ending with which lines are sent.
     @ivar datagrams: whether each line is a datagram, and each datagram a reply.
     @ivar wait: seconds of silence after which a connection is closed, once the input has ended.
     @ivar connect_timeout: seconds after which an attempt to connect fails.
-    @ivar backoff: chooses the waits between attempts to connect; None connects only once.
-    @ivar transcript: the file that gets all lines and replies, if there is one.
-    @ivar hint: a message for the first connection.
-    @ivar keys: the help on keys, a message each.
+    @ivar backoff: chooses the delays between attempts to connect; C{None} connects only once.
+    @ivar transcript: the transcript of all lines and replies, if there is one.
+    @ivar hint: a message that is shown on the first connection.
+    @ivar keys: the messages of the help on keys.
     """
 
     lines: Callable[[], SentLines]
@@ -81,7 +81,7 @@ class InteractiveOptions:
 
 class Interactive:
     """
-    Connects, sends the editor's lines, shows replies, and connects again if that is wanted.
+    Connects, sends the editor's lines, shows replies, and reconnects if requested.
 
     Its states are those of L{InteractiveState}. Lines that are entered while there is no connection, or while its
     buffer is full, are queued and sent in order. After the input has ended, queued lines are sent first.
@@ -120,11 +120,11 @@ class Interactive:
         self._connecting.addCallbacks(self.end, self._failed)
 
     def end(self, outcome: Outcome) -> None:
-        """End the client with an outcome. Later calls change nothing: the first outcome counts."""
+        """End the client with an outcome. Later calls have no effect: the first outcome counts."""
         if self.state is InteractiveState.ENDED:
             return
         self._machine.process(InteractiveEvent.END)
-        # After a signal, nothing is reported.
+        # After a signal, no message is shown.
         if outcome.status < 128:
             if self._queue:
                 message = f"{outcome.message}; " if outcome.message else ""
@@ -143,7 +143,7 @@ class Interactive:
     # Called by the editor.
 
     def line_entered(self, text: str) -> None:
-        """Send a line, or queue it. Bytes that are not UTF-8 are surrogates in it."""
+        """Send a line, or queue it."""
         if self._input_ended:
             return
         line = text.encode("utf-8", "surrogateescape") + b"\n"
@@ -226,7 +226,7 @@ class Interactive:
         self._editor.end_input()
 
     def _lines_changed(self) -> None:
-        """Send what can be sent, and say what happens to the rest while there is no connection."""
+        """Send queued lines if possible, else show a message that they wait for a connection."""
         self._send_queued()
         if self.state in (InteractiveState.CONNECTED, InteractiveState.ENDING, InteractiveState.ENDED):
             return
@@ -263,10 +263,10 @@ class Interactive:
             await connecting
         except Exception as failure:
             why = why_not_connected(failure, options.connect_timeout)
-            # An invalid name stays invalid.
-            return Outcome(1, f"cannot connect to {self._target.words}: {why}"), not isinstance(failure, ValueError)
+            # Trying again would not make an invalid name valid.
+            return Outcome(1, f"cannot connect to {self._target.name}: {why}"), not isinstance(failure, ValueError)
         session_end = await factory.done
-        return self._disconnected(session_end, why_lost(factory.reason, self._target.words))
+        return self._disconnected(session_end, why_lost(factory.reason, self._target.name))
 
     def _connected(self, lines: SentLines, stdio: StdioProtocol) -> None:
         self._machine.process(InteractiveEvent.CONNECT)
@@ -283,7 +283,7 @@ class Interactive:
         )
         self._display.connected()
         self.say(
-            f"connected to {connection_words(stdio.client.transport)}"
+            f"connected to {describe_connection(stdio.client.transport)}"
             + (f"; sending {counted(len(self._queue), 'queued')}" if self._queue else "")
         )
         hint, self._hint = self._hint, ""
@@ -291,7 +291,7 @@ class Interactive:
             self.say(hint)
         self._queue_announced = False
         stdio.makeConnection(link)  # type: ignore[no-untyped-call]
-        # The connection's own set-up has to be complete before a line can end it.
+        # A line can end the connection, so its set-up has to be complete first.
         self._clock.callLater(0, link.resumeProducing)
 
     def _disconnected(self, session_end: SessionEnd, why_lost: str) -> tuple[Outcome, bool]:

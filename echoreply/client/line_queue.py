@@ -1,4 +1,4 @@
-"""The lines that the user has entered and no connection has taken yet, and whether more will follow."""
+"""The queue of lines that the user has entered and that could not be sent yet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 
 class LineQueue:
     """
-    Queues lines in the order in which they were entered.
+    A queue of lines, in the order in which they were entered.
 
     @ivar ended: whether the input has ended, so that no line will be added.
     """
@@ -29,5 +29,5 @@ class LineQueue:
 
 
 def counted(lines: int, attribute: str = "") -> str:
-    """Return a number of lines in words, such as C{2 lines} or C{1 queued line}."""
+    """Return a number of lines as text, such as C{2 lines} or C{1 queued line}."""
     return f"{lines} {attribute}{' ' if attribute else ''}{'line' if lines == 1 else 'lines'}"

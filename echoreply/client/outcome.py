@@ -1,13 +1,13 @@
-"""How a run of the client ends: its exit status, and the message that the user gets."""
+"""The outcome of the client: its exit status, and a message for the user."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from echoreply.client.bridge import SessionEnd
-from echoreply.connect.datagram_transport import LONGEST_DATAGRAM
+from echoreply.connect.datagram_transport import MAX_DATAGRAM
 
-LINE_TOO_LONG = f"not sent: a line of more than {LONGEST_DATAGRAM} bytes does not fit in a datagram"
+LINE_TOO_LONG = f"not sent: a line of more than {MAX_DATAGRAM} bytes does not fit in a datagram"
 
 _FAILURES = (SessionEnd.CLOSED, SessionEnd.UNSENT, SessionEnd.OUTPUT_CLOSED)
 
@@ -23,8 +23,8 @@ def outcome_of(session_end: SessionEnd, *, to_user: bool, to_pipe: bool, lost: s
     """
     Return the outcome of a connection.
 
-    @param to_user: whether a user sees messages; otherwise a normal end has none.
-    @param to_pipe: whether the output goes to a pipe, whose reader may close it at any time.
+    @param to_user: whether a user sees messages; otherwise a normal end has no message.
+    @param to_pipe: whether the output is a pipe, whose reader may close it at any time.
     @param lost: the message for L{SessionEnd.LOST}, as L{why_lost <echoreply.connect.failures.why_lost>} returns it.
     """
     if session_end is SessionEnd.OUTPUT_CLOSED and to_pipe:

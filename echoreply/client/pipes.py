@@ -1,7 +1,7 @@
 """
-The client for pipes, files and plain terminals: connects standard input and output with one connection.
+The client for pipes, files and plain terminals: it bridges standard input and output with one connection.
 
-At a terminal, the line editor of L{echoreply.client.terminal} takes its place unless C{--plain} is given.
+At a terminal, L{echoreply.client.terminal} with the line editor replaces it, unless C{--plain} is given.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from echoreply.client.outcome import LINE_TOO_LONG, Outcome, outcome_of
 from echoreply.connect.datagram_transport import DatagramTransport
 from echoreply.connect.failures import INSECURE, why_lost, why_not_connected
 from echoreply.connect.run import run_reactor
-from echoreply.connect.target import IClientReactor, connect_target, connection_words
+from echoreply.connect.target import IClientReactor, connect_target, describe_connection
 from echoreply.core.input_lines import Eol, InputLines
 from echoreply.core.quoting import TerminalText
 
@@ -58,7 +58,7 @@ async def converse(reactor: IClientReactor, options: argparse.Namespace, say: Sa
 
     def connect_stdio(stdio: StdioProtocol) -> None:
         if to_user:
-            say(f"connected to {connection_words(stdio.client.transport)}")
+            say(f"connected to {describe_connection(stdio.client.transport)}")
         if to_user and os.isatty(stdin):
             say("type lines to send them; quit or Ctrl-D exits")
         StandardIO(stdio, stdin=stdin, stdout=stdout, reactor=reactor)  # type: ignore[call-arg]
@@ -81,9 +81,9 @@ async def converse(reactor: IClientReactor, options: argparse.Namespace, say: Sa
     try:
         client = cast(ReplyClient, await connecting)
     except Exception as failure:
-        return Outcome(1, f"cannot connect to {target.words}: {why_not_connected(failure, timeout)}")
+        return Outcome(1, f"cannot connect to {target.name}: {why_not_connected(failure, timeout)}")
     session_end = await factory.done
-    lost = why_lost(factory.reason, target.words)
+    lost = why_lost(factory.reason, target.name)
     outcome = outcome_of(session_end, to_user=to_user, to_pipe=is_pipe(stdout), lost=lost)
     if isinstance(client.transport, DatagramTransport) and client.transport.too_long and not outcome.status:
         return Outcome(1, LINE_TOO_LONG)
@@ -92,7 +92,7 @@ async def converse(reactor: IClientReactor, options: argparse.Namespace, say: Sa
 
 def input_lines(options: argparse.Namespace, kind: type[LinesT]) -> LinesT:
     """
-    Return a new object that turns input into what is sent, as the options say.
+    Return a new object that converts input to what is sent, as the options say.
 
     @param kind: its class.
     """
@@ -114,7 +114,7 @@ def shared_descriptor(descriptor: int) -> Iterator[int]:
     Provide a descriptor that can be made non-blocking without effect on other processes that share the original.
 
     Processes share the flags of an open file: a program that makes its terminal non-blocking does so for the shell and
-    for the rest of a pipeline, even while it is suspended
+    the rest of a pipeline, even while it is suspended
     (U{Twisted #3442<https://github.com/twisted/twisted/issues/3442>}). So a terminal is opened a second time. Other
     files keep their descriptor, and get their flags back at the end.
     """

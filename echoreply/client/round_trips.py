@@ -1,4 +1,4 @@
-"""Round-trip times of the interactive client: matches what is received to the lines that were sent."""
+"""Round-trip times of the interactive client: matching replies to the lines that were sent."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Piece:
     @ivar data: the bytes, including the LF if it has arrived.
     @ivar begins: whether this is the beginning of a reply.
     @ivar ends: whether this is the end of a reply.
-    @ivar seconds: the round-trip time of the line that this reply is matched to; None if no line is unanswered, or if
-        this continues a reply.
+    @ivar seconds: the round-trip time of the line that this reply is matched to; C{None} if no line is unanswered, or
+        if this continues a reply.
     """
 
     data: bytes
@@ -29,9 +29,9 @@ class RoundTrips:
     """
     Matches replies to the lines of one connection, in order: the first reply is the first line's.
 
-    A reply ends with an LF; its time is that of its first byte. Nothing in a reply says which line it belongs to, so
-    after a line without a reply, each reply is matched to the line before its own; and a second reply to one line is
-    matched to the next line, or to none if all lines have been answered.
+    A reply ends with an LF; its time is that of its first byte. A reply does not identify its line. So after a
+    line without a reply, each reply is matched to the line before its own; and a second reply to one line is matched to
+    the next line, or to none if all lines have been answered.
 
     @param unterminated: whether replies have no LF. Then the next line that is sent ends the reply.
     @param whole: whether each read is one reply, as a datagram is.

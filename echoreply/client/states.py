@@ -1,7 +1,7 @@
 """
-The states of the interactive client and of one bridged connection, and what leads from one to another.
+The states of the interactive client and of one bridged connection, and their transitions.
 
-C{docs/states.md} shows both tables; a test compares them.
+C{docs/states.md} has the same tables.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from echoreply.core.state_machine import Transitions, strict
 
 
 class InteractiveState(Enum):
-    """What the interactive client is doing about its connection."""
+    """The state of the interactive client."""
 
     STARTING = auto()
     """The terminal is not ready yet."""
@@ -25,11 +25,11 @@ class InteractiveState(Enum):
     BACKING_OFF = auto()
     """There is no connection; the next attempt is scheduled."""
     ENDED = auto()
-    """The outcome is known. Nothing leads out of this state."""
+    """The outcome is known. This state is final."""
 
 
 class InteractiveEvent(Enum):
-    """What changes an L{InteractiveState}."""
+    """An event that changes an L{InteractiveState}."""
 
     START = auto()
     """The terminal is ready."""
@@ -40,7 +40,7 @@ class InteractiveEvent(Enum):
     BACK_OFF = auto()
     """An attempt failed, or the connection was lost, and the client will try again."""
     RETRY = auto()
-    """The wait before the next attempt is over."""
+    """The delay before the next attempt is over."""
     END = auto()
     """The client gives up, the connection has ended for good, or the user or a signal ends the client."""
 
@@ -76,20 +76,20 @@ INTERACTIVE: Transitions[InteractiveState, InteractiveEvent] = strict(
 
 
 class BridgeState(Enum):
-    """How far a bridged connection has got with what it sends."""
+    """The state of a bridged connection's sending side."""
 
     OPEN = auto()
     """Input is read and sent."""
     FINISHING = auto()
-    """The sending side is closing: some of the input may not have left yet."""
+    """The sending side is closing: some of the input may not have been sent yet."""
     FINISHED = auto()
-    """All input has been sent; only replies are awaited."""
+    """All input has been sent; the client waits for the last replies."""
     ENDED = auto()
-    """The connection is closed or closing; what was received is still being written out."""
+    """The connection is closed or closing; received bytes may still be being written."""
 
 
 class BridgeEvent(Enum):
-    """What changes a L{BridgeState}."""
+    """An event that changes a L{BridgeState}."""
 
     FINISH = auto()
     """The input has ended, or C{quit} was read."""

@@ -1,4 +1,4 @@
-"""The client at a terminal: makes the line editor and the interactive client from the options, and runs them."""
+"""The client at a terminal: it makes the line editor and the interactive client from the options, and runs them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def run(
     """
     Run the reactor until the client has ended, or a signal ends it.
 
-    @param say: shows a message to the user while there is no editor.
-    @param program: the program's name, before messages in the editor.
+    @param say: shows a message to the user as long as there is no editor.
+    @param program: the program's name, which precedes messages.
     @param environment: the environment variables: C{TERM}, C{NO_COLOR}, C{XDG_STATE_HOME}, C{HOME}.
     @return: the outcome; after a signal its status is 128 plus the signal's number, and it has no message.
     """
@@ -79,7 +79,7 @@ def run(
         edited.addErrback(lambda _: interactive.end(Outcome(1, "the terminal was closed")))
         outcome = await interactive.done
         if outcome.message and os.isatty(STDERR):
-            # In the colour of the editor's messages.
+            # Shown in the colour of the editor's messages.
             interactive.say(outcome.message)
         elif outcome.message:
             messages.append(outcome.message)

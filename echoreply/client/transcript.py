@@ -1,4 +1,4 @@
-"""The transcript of the interactive client: a file with all that was sent and received, with times."""
+"""The transcript of the interactive client: a file with all sent and received bytes, with times."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class Transcript:
     Appends records to a file.
 
     @param path: the path of the file, which is created if it does not exist.
-    @param failed: called with a message for the user when writing fails; nothing more is written then.
+    @param failed: called with a message for the user when writing fails. After that, nothing is written.
     @raise OSError: the file can't be opened.
     """
 
     def __init__(self, path: str, failed: Callable[[str], object]) -> None:
-        # Without a buffer, so the file is complete even if the client is killed.
+        # Unbuffered, so that the file is complete even if the client is killed.
         self._file: BinaryIO | None = open(path, "ab", buffering=0)  # noqa: SIM115
         self._path = path
         self._failed = failed
 
     def keep(self, direction: str, data: bytes, seconds: float, *, whole: bool = False) -> None:
         """
-        Write a record for each line of some bytes.
+        Write a record for each line of the data.
 
-        @param whole: whether to write one record in all, as for a datagram.
+        @param whole: whether to write a single record, as for a datagram.
         """
         if not self._file:
             return
@@ -58,7 +58,7 @@ class Transcript:
             self._failed(f"transcript stopped: {self._path}: {os.strerror(error.errno or 0).lower()}")
 
     def close(self) -> None:
-        """Close the file. What follows is not recorded."""
+        """Close the file. Nothing is recorded after that."""
         if self._file:
             self._file.close()
             self._file = None

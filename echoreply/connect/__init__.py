@@ -1,5 +1,5 @@
 """
-What the client and the load tester share: their options for connecting, the endpoints made from them, and errors.
+Connecting to a server, for the client and the load tester: their common options, endpoints, and error messages.
 
     options              options such as HOST, PORT, --tls and --udp
     target               the endpoint that options name

@@ -1,5 +1,5 @@
 """
-UDP for a protocol that writes lines: a transport that sends each line as a datagram, and delivers each datagram.
+A UDP transport for a protocol that writes lines: it sends each line as a datagram, and delivers each datagram.
 
 A datagram socket has no end of file, so only the client can end the conversation.
 """
@@ -30,10 +30,11 @@ from zope.interface import implementer
 from echoreply.core.input_lines import Eol, with_eol
 from echoreply.net.transport import IDuplexTransport
 
-LONGEST_DATAGRAM = 65507
-"""Most bytes in a datagram: 65,535 of an IPv4 packet, less its header of 20 and UDP's of 8. RFC 768, 791."""
+MAX_DATAGRAM = 65507
+"""Maximum bytes in a datagram: 65,535 of an IPv4 packet, less its header of 20 and UDP's of 8. RFC 768, 791."""
 
-READS_AT_ONCE = 64
+READS_PER_TURN = 64
+"""Maximum datagrams that are received in one turn of the reactor."""
 
 
 class _State(Enum):
@@ -50,13 +51,13 @@ class DatagramTransport:
     """
     A connected UDP socket behind the interface of a TCP connection.
 
-    What the protocol writes is cut after each LF; closing the sending side sends the rest. Datagrams of the peer are
-    delivered as they are, those of others are dropped by the system. When the system reports that nothing receives
-    datagrams there (ICMP), the connection is lost.
+    Bytes that the protocol writes are split after each LF; closing the sending side sends the rest. Datagrams of the
+    peer are delivered unchanged, those of other senders are dropped by the system. When the system reports that the
+    peer's port is closed (ICMP), the connection is lost.
 
     @param peer: the address to send to, and to receive from.
     @param eol: the line ending with which each line is sent.
-    @ivar too_long: how many lines were not sent because they do not fit in a datagram.
+    @ivar too_long: the number of lines that were not sent because they do not fit in a datagram.
     @raise ConnectError: the system has no route to the peer.
     """
 
@@ -99,8 +100,8 @@ class DatagramTransport:
         return f"{type(self._protocol).__name__} (UDP)"
 
     def doRead(self) -> None:
-        """Deliver the datagrams that have arrived; then, if there was an error, close."""
-        for _ in range(READS_AT_ONCE):
+        """Deliver the datagrams that have arrived; close if there was an error."""
+        for _ in range(READS_PER_TURN):
             if not self._reading:
                 return
             try:
@@ -110,15 +111,15 @@ class DatagramTransport:
                     self.connectionLost(Failure(_connect_error(self._error.errno)))
                 return
             except OSError as error:
-                # The system reports it ahead of datagrams that arrived before it, and they have to be delivered.
+                # The system reports an error before datagrams that arrived earlier. They are delivered first.
                 self._error = error
             else:
                 self._protocol.dataReceived(datagram)
 
     def doWrite(self) -> None:
-        """Send one datagram only: a socket buffers few, so replies have to be read in between."""
+        """Send a single datagram: sockets buffer only a few, so replies have to be read in between."""
         if not self._waiting:
-            # The protocol has ended the connection when it read, in this same turn of the reactor.
+            # The protocol has closed the connection while it read, in the same turn of the reactor.
             return
         try:
             self._socket.send(self._waiting[0])
@@ -126,7 +127,7 @@ class DatagramTransport:
             if error.errno in (EWOULDBLOCK, ENOBUFS):
                 return
             if error.errno != EMSGSIZE:
-                # The error belongs to a datagram that was sent earlier.
+                # The error is about a datagram that was sent earlier.
                 self._error = error
                 self._reactor.removeWriter(self)
                 self.doRead()
@@ -141,7 +142,7 @@ class DatagramTransport:
     def connectionLost(self, reason: Failure) -> None:
         if self._state is _State.CLOSED:
             return
-        # The reactor knows only that there was an error, the socket knows which.
+        # The reactor reports only that there was an error; the socket has its number.
         if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             reason = Failure(_connect_error(number))
         self._state = _State.CLOSED
@@ -161,8 +162,8 @@ class DatagramTransport:
         *lines, rest = (self._unfinished + data).split(b"\n")
         for line in lines:
             self._send(line + b"\n")
-        # A rest that is too long is still too long when it is cut here.
-        self._unfinished = rest[: LONGEST_DATAGRAM + 3]
+        # Bounds memory. A rest that is cut here is still too long for a datagram.
+        self._unfinished = rest[: MAX_DATAGRAM + 3]
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         self.write(b"".join(data))
@@ -205,7 +206,7 @@ class DatagramTransport:
     def getHost(self) -> IPv4Address | IPv6Address:
         return type(self._peer)("UDP", *self._socket.getsockname())
 
-    # TCP's options have no meaning here: a datagram is never delayed, and there is no connection to keep alive.
+    # TCP's options do not apply: a datagram is never delayed, and there is no connection to keep alive.
 
     def getTcpNoDelay(self) -> bool:
         return True
@@ -223,7 +224,7 @@ class DatagramTransport:
 
     def _send(self, line: bytes) -> None:
         datagram = with_eol(line, self._eol)
-        if len(datagram) > LONGEST_DATAGRAM:
+        if len(datagram) > MAX_DATAGRAM:
             self.too_long += 1
             return
         self._waiting.append(datagram)
@@ -234,7 +235,7 @@ class DatagramTransport:
             self._producer.pauseProducing()
 
     def _finish(self, state: _State) -> None:
-        """Accept no more data, and send the rest. A closing transport never becomes a finishing one."""
+        """Accept no more data, and send the rest. C{CLOSING} is never changed back to C{FINISHING}."""
         if self._state is _State.CLOSED:
             return
         if self._state is not _State.CLOSING:

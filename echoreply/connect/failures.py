@@ -1,4 +1,4 @@
-"""Messages for the user about connections: why one could not be established, why one was lost, and a warning."""
+"""Messages for the user: why a connection could not be established, why it was lost, and a warning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def why_not_connected(failure: Exception, timeout: float) -> str:
     """
     Return why a connection could not be established.
 
-    @param timeout: the seconds that the attempt could take.
+    @param timeout: the timeout of the attempt, in seconds.
     """
     if isinstance(failure, error.DNSLookupError):
         return "no such host"
@@ -34,13 +34,13 @@ def why_lost(reason: BaseException | None, target: str) -> str:
     """
     Return why an established connection was lost.
 
-    @param reason: the exception that Twisted reports; None counts as a reset.
+    @param reason: the exception that Twisted reports; C{None} counts as a reset.
     @param target: the address of the server, for the user.
     """
     if isinstance(reason, error.ConnectionDone):
         return CLOSED
     if isinstance(reason, error.ConnectError):
-        # UDP has no connection: this is how an error of a datagram is reported.
+        # An error of a datagram, as UDP has no connection.
         return f"cannot send to {target}: {why_not_connected(reason, 0)}"
     if isinstance(reason, error.ConnectionLost) and reason.args:
         return f"TLS failed: {reason.args[0]}"

@@ -1,4 +1,4 @@
-"""The command line of a client: where to connect, and how, which C{echoreply-client} and C{echoreply-measure} share."""
+"""The command line options for connecting, which C{echoreply-client} and C{echoreply-measure} share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 
 from echoreply.core.defaults import DEFAULT_PORT
 from echoreply.core.option import Option, option_list
-from echoreply.core.parsing import given, printable, seconds, server_name, whole_number
+from echoreply.core.parsing import nonempty, printable, seconds, server_name, whole_number
 
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 
@@ -29,7 +29,7 @@ _ARGPARSE_WORDS = {
     "not allowed with argument (?:-./)?": "does not go with ",
     "ignored explicit argument": "takes no value, not",
 }
-"""Patterns of what argparse says of a mistake, and the words that take their place."""
+"""Patterns of argparse's error messages, and the texts that replace them."""
 
 _port = whole_number(1, 65535)
 
@@ -44,14 +44,14 @@ class Parser(argparse.ArgumentParser):
     """
     An argparse parser whose help has a line for each option, and whose errors are one line without the usage.
 
-    @ivar options: all that has been declared, in order.
+    @ivar options: all options and arguments, in the order of their declarations.
     """
 
     def __init__(self, program: str, introduction: str) -> None:
         """
-        Make a parser without options.
+        Initialize a parser without options.
 
-        @param introduction: goes between the usage and the options in C{--help}.
+        @param introduction: the text between the usage and the options in C{--help}.
         """
         super().__init__(
             program, usage=f"{program} [options] [HOST [PORT] | HOST:PORT]", add_help=False, allow_abbrev=False
@@ -71,7 +71,7 @@ class Parser(argparse.ArgumentParser):
         """
         Add an option or an argument, as C{add_argument} does, and list it in the help.
 
-        @param shown: describes the default, where the value itself would not inform.
+        @param shown: describes the default in the help, if its value alone would not.
         @param within: the group of options that exclude each other, if this is one of them.
         """
         action = (within or self).add_argument(*flags, help=help, **keywords)
@@ -91,7 +91,7 @@ class Parser(argparse.ArgumentParser):
         """Parse a command line, and its HOST and PORT; exit with status 2 if it has a mistake."""
         options, rest = self.parse_known_intermixed_args(arguments)
         for argument in rest:
-            # argparse would have taken the value of an option that it does not know for HOST.
+            # argparse would treat the value of an unknown option as HOST.
             if argument.startswith("-"):
                 self.error(f"unknown option {printable(argument.partition('=')[0])}; see --help")
         if rest:
@@ -108,7 +108,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message on one line, and exit with status 2."""
         if match := re.match(r"argument (?:-\w/)?(\S+): (.*)", message, re.DOTALL):
-            # Our parsers of values write the rest of the sentence; where argparse did, it is put into the same words.
+            # The error of one of our parsers completes this sentence. Errors of argparse itself are reworded to do so.
             name, said = match.groups()
             for pattern, words in _ARGPARSE_WORDS.items():
                 said = re.sub(f"^{pattern}", words, said)
@@ -125,8 +125,8 @@ def _default(action: argparse.Action) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def taken_by(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
-    """Return argparse's kind of parser for a value, made of one of ours."""
+def argument_type(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
+    """Return a C{type} for C{add_argument}, made from a parser of L{echoreply.core.parsing}."""
 
     def parse_argument(text: str) -> Any:  # noqa: ANN401
         try:
@@ -138,7 +138,7 @@ def taken_by(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
 
 
 def add_connect_options(parser: Parser) -> None:
-    """Declare the arguments and options of L{connect_target <echoreply.connect.target.connect_target>}, but for TLS."""
+    """Declare the options of L{connect_target <echoreply.connect.target.connect_target>}, except for those of TLS."""
     add = partial(parser.declare, ARGUMENTS)
     add(
         "host",
@@ -155,10 +155,10 @@ def add_connect_options(parser: Parser) -> None:
         add(f"-{number}", action="store_const", const=number, dest="family", help=help_text, within=family)
     kind = parser.add_mutually_exclusive_group()
     add("--udp", action="store_true", help="send each line as a datagram", within=kind)
-    add("--unix", type=taken_by(given), metavar="PATH", help="a UNIX socket, in place of HOST", within=kind)
+    add("--unix", type=argument_type(nonempty), metavar="PATH", help="a UNIX socket, in place of HOST", within=kind)
     add(
         "--connect",
-        type=taken_by(given),
+        type=argument_type(nonempty),
         metavar="ENDPOINT",
         help="a Twisted client endpoint, in place of HOST",
         within=kind,
@@ -166,7 +166,7 @@ def add_connect_options(parser: Parser) -> None:
     add(
         "--connect-timeout",
         default=10.0,
-        type=taken_by(seconds(zero=False)),
+        type=argument_type(seconds(zero=False)),
         metavar="SECONDS",
         help="give up connecting after this time",
     )
@@ -178,7 +178,7 @@ def add_tls_options(parser: Parser) -> None:
     add("--tls", action="store_true", help="use TLS and verify the server's certificate")
     add(
         "--ca",
-        type=taken_by(given),
+        type=argument_type(nonempty),
         metavar="FILE",
         help="trust only these CAs, PEM",
         shown="the system's CAs",
@@ -186,13 +186,13 @@ def add_tls_options(parser: Parser) -> None:
     add("--insecure", action="store_true", help="do not verify the server's certificate")
     add(
         "--servername",
-        type=taken_by(server_name),
+        type=argument_type(server_name),
         metavar="NAME",
         help="name to verify, and to send (SNI)",
         shown="HOST",
     )
-    add("--cert", type=taken_by(given), metavar="FILE", help="client certificate (mutual TLS), PEM")
-    add("--key", type=taken_by(given), metavar="FILE", help="its private key, PEM", shown="in the --cert file")
+    add("--cert", type=argument_type(nonempty), metavar="FILE", help="client certificate (mutual TLS), PEM")
+    add("--key", type=argument_type(nonempty), metavar="FILE", help="its private key, PEM", shown="in the --cert file")
 
 
 def add_information(parser: Parser, version: str) -> None:
@@ -262,7 +262,7 @@ def contradiction(parser: Parser, options: argparse.Namespace) -> str:
 
 
 def literal_family(host: str) -> int | None:
-    """Return 4 or 6 for an IP address of that family, None for a name."""
+    """Return 4 or 6 for an IP address of that family, C{None} for a name."""
     try:
         return ip_address(host).version
     except ValueError:

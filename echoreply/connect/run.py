@@ -1,4 +1,4 @@
-"""Runs the reactor for a command, until its main coroutine has returned an exit status, or a signal ends it."""
+"""Running the reactor for a command, until its main coroutine has returned an exit status, or a signal ends it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_reactor(
 
     def end(status: int) -> None:
         statuses.append(status)
-        # Skips the shutdown events: nothing is left to wait for.
+        # Skips the shutdown events: there is nothing left to wait for.
         reactor.crash()
 
     def interrupted(number: int) -> None:

@@ -1,4 +1,4 @@
-"""The server that a client connects to: the endpoint that its options name, and the text that names it for people."""
+"""The server that a client connects to: its endpoint, made from the options, and its name for people."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from echoreply.native.private_names import unix_path
 from echoreply.net.addresses import format_address, host_and_port
 from echoreply.tls.client import TLSClientEndpoint, TLSClientTransport, client_context
 
-LONGEST_PATH = 107 if sys.platform == "linux" else 103
-"""Bytes in the longest path of a UNIX socket, without the NUL that ends it."""
+MAX_PATH = 107 if sys.platform == "linux" else 103
+"""Maximum bytes in the path of a UNIX socket, without the NUL that ends it."""
 
 
 class IClientReactor(
@@ -50,19 +50,19 @@ class ConnectTarget:
     A server to connect to.
 
     @ivar endpoint: connects to it.
-    @ivar words: names it for people.
+    @ivar name: its name, for people.
     """
 
     endpoint: IStreamClientEndpoint
-    words: str
+    name: str
 
 
 def connect_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget:
     """
-    Return the target that options name.
+    Return the target that the options describe.
 
-    @param options: of L{parse_arguments <echoreply.client.command.parse_arguments>}.
-    @raise ValueError: an option names none. The text names the option and the reason, for people.
+    @param options: as from L{parse_arguments <echoreply.client.command.parse_arguments>}.
+    @raise ValueError: an option can't be used. The text names the option and the reason, for people.
     """
     plain = _plain_target(reactor, options)
     if not options.tls:
@@ -70,7 +70,7 @@ def connect_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget
     context = client_context(options.ca or "", options.cert or "", options.key or "", insecure=options.insecure)
     # Certificates name hosts without the dot of the root, and IPv6 addresses without a zone.
     name = (options.servername or options.host or "").removesuffix(".").partition("%")[0]
-    return ConnectTarget(TLSClientEndpoint(plain.endpoint, context, name or None), plain.words)
+    return ConnectTarget(TLSClientEndpoint(plain.endpoint, context, name or None), plain.name)
 
 
 def _plain_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget:
@@ -79,13 +79,13 @@ def _plain_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget:
         return ConnectTarget(UNIXClientEndpoint(reactor, options.unix, options.connect_timeout), options.unix)
     if options.connect:
         return ConnectTarget(_client_endpoint(reactor, options.connect), options.connect)
-    words = host_and_port(options.host, options.port)
+    name = host_and_port(options.host, options.port)
     if options.family:
-        words += f" over IPv{options.family}"
+        name += f" over IPv{options.family}"
         reactor.installNameResolver(OneFamily(reactor.nameResolver, options.family))
     if options.udp:
-        return ConnectTarget(DatagramClientEndpoint(reactor, options.host, options.port, options.eol), words)
-    return ConnectTarget(NameEndpoint(reactor, options.host, options.port, options.connect_timeout), words)
+        return ConnectTarget(DatagramClientEndpoint(reactor, options.host, options.port, options.eol), name)
+    return ConnectTarget(NameEndpoint(reactor, options.host, options.port, options.connect_timeout), name)
 
 
 class NameEndpoint(HostnameEndpoint):
@@ -110,7 +110,7 @@ def _client_endpoint(reactor: IClientReactor, description: str) -> IStreamClient
         # Twisted's parsers raise this when they need its TLS, which can't be imported without pyOpenSSL.
         raise ValueError(f"--connect {description!r} needs pyOpenSSL, which is not installed") from None
     except Exception as error:
-        # Endpoints are plugins, whose parsers may raise anything.
+        # Endpoints are plugins, whose parsers may raise any exception.
         raise ValueError(f"--connect takes a Twisted endpoint, not {description!r}: {error}") from None
     if isinstance(endpoint, UNIXClientEndpoint):
         _check_path("--connect", unix_path(endpoint))
@@ -119,8 +119,8 @@ def _client_endpoint(reactor: IClientReactor, description: str) -> IStreamClient
 
 def _check_path(option: str, path: str) -> None:
     """Raise L{ValueError} if a path is too long for a socket (unix(7)), which Twisted does not check."""
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise ValueError(f"{option} takes a path of {LONGEST_PATH} bytes at most, not {path!r}")
+    if len(os.fsencode(path)) > MAX_PATH:
+        raise ValueError(f"{option} takes a path of {MAX_PATH} bytes at most, not {path!r}")
 
 
 @implementer(IHostnameResolver)
@@ -147,16 +147,16 @@ class OneFamily:
         return self._resolver.resolveHostName(resolutionReceiver, hostName, portNumber, [family], transportSemantics)
 
 
-def connection_words(transport: ITransport) -> str:
-    """Return the addresses of a connection, and its layer, for people."""
+def describe_connection(transport: ITransport) -> str:
+    """Return the addresses of a connection, and TLS or UDP if it uses them, as text for people."""
     peer, host = transport.getPeer(), transport.getHost()
     if isinstance(peer, UNIXAddress):
         # The client's end has no name.
-        words = os.fsdecode(peer.name or b"")
+        text = os.fsdecode(peer.name or b"")
     else:
-        words = f"{format_address(peer)} from {format_address(host)}"
+        text = f"{format_address(peer)} from {format_address(host)}"
     if isinstance(transport, TLSClientTransport):
-        return f"{words}, {transport.cipher()}"
+        return f"{text}, {transport.cipher()}"
     if isinstance(transport, DatagramTransport):
-        return f"{words}, UDP"
-    return words
+        return f"{text}, UDP"
+    return text

@@ -31,7 +31,7 @@ class IDatagramReactor(IReactorFDSet, IReactorPluggableNameResolver, IReactorTim
 @frozen
 class DatagramClientEndpoint:
     """
-    Connects a protocol to the first address of a host, over UDP.
+    An endpoint that connects a protocol to the first address of a host, over UDP.
 
     @ivar eol: the line ending with which each line of the protocol is sent.
     """
@@ -49,7 +49,7 @@ class DatagramClientEndpoint:
             <twisted.internet.error.ConnectError>}, or, if the host is not a valid name, L{ValueError}.
         """
         try:
-            # The resolver would fail here in its thread, which does not report the error.
+            # The resolver would fail in its thread, which does not report the error.
             self._host.encode("idna")
         except UnicodeError as error:
             return fail(ValueError(f"invalid hostname: {error}"))
@@ -81,7 +81,7 @@ class Addresses:
         self.complete: Deferred[list[IPv4Address | IPv6Address]] = Deferred()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """Ignore the resolution object: it can't be cancelled."""
+        pass  # The resolution object has nothing to offer: it can't be cancelled.
 
     def addressResolved(self, address: IAddress) -> None:
         assert isinstance(address, IPv4Address | IPv6Address)

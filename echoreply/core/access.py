@@ -1,4 +1,4 @@
-"""Access lists: which addresses may connect."""
+"""Access lists: the networks whose clients are allowed or denied."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def network(text: str) -> Network:
     Parse a network in CIDR notation (RFC 4632 and 4291), or a single address.
 
     @return: a network of IPv4-mapped addresses as the IPv4 network.
-    @raise ValueError: the text is not a network. The error says why, for people.
+    @raise ValueError: the text is not a network. The text is the reason, for people.
     """
     try:
         found = ip_network(text)
@@ -43,7 +43,7 @@ def within(host: str, networks: tuple[Network, ...]) -> bool:
 @frozen
 class AccessList:
     """
-    Decides by address which clients may connect.
+    Allows or denies clients by their addresses.
 
     @ivar allow: if there are any, only clients in these networks may connect.
     @ivar deny: clients in these networks may not connect, even if they are allowed.

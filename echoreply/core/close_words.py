@@ -8,12 +8,12 @@ from attrs import field, frozen
 @frozen
 class CloseWords:
     """
-    The messages that are not answered: the server closes instead.
+    The messages that get no reply: the server closes instead.
 
     @ivar words: the messages, without CR and LF at either end.
-    @ivar longest: the length of the longest word.
-    @ivar tails: the bytes that every word ends with; then the same followed by LF, and by CR. They are what a search
-        through many messages looks for.
+    @ivar longest: length of the longest word, in bytes.
+    @ivar tails: the bytes that every word ends with, alone, with an LF and with a CR. A search through many messages
+        looks for these.
     """
 
     words: frozenset[bytes]

@@ -3,7 +3,7 @@ The states of a server's connection, and the transitions between them.
 
 L{TRANSITIONS} has them all: C{TRANSITIONS[state][event]} is the state that follows. An event that is not listed for a
 state can't happen in it, and raises L{IllegalTransitionError
-<echoreply.core.state_machine.IllegalTransitionError>}. docs/states.md shows the same table to people.
+<echoreply.core.state_machine.IllegalTransitionError>}. docs/states.md has the same table.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from echoreply.core.state_machine import Transitions, strict
 
 
 class State(StrEnum):
-    """The state of a connection, from its making to its end."""
+    """The state of a connection, from when it is accepted until it is gone."""
 
     OPEN = "open"
     """Messages are read and answered."""
     DRAINING = "draining"
-    """The server stops: what had arrived by then is answered, then the connection is closed."""
+    """The server is stopping: messages that had arrived by then are answered, then the connection is closed."""
     CLIENT_FINISHED = "client finished"
-    """The client has closed its sending side, and does not take replies fast enough: some are owed yet."""
+    """The client has closed its sending side, and some replies are still owed: it takes them slowly."""
     CLOSING = "closing"
     """All replies are written, and our sending side closes behind them. What the client sends is dropped."""
     LINGERING = "lingering"
@@ -35,7 +35,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """An event that changes the state of a connection, or could."""
+    """An event that may change the state of a connection."""
 
     CLIENT_FINISH = "client finishes"
     """The client closes its sending side."""
@@ -46,14 +46,14 @@ class Event(StrEnum):
     FLUSH = "flushed"
     """The transport has sent everything, and closed our sending side."""
     DRAIN = "drain"
-    """The server stops."""
+    """The server is stopping."""
     ABORT = "abort"
     """Reset the connection."""
     LOSE = "lost"
-    """The transport says that the connection is gone."""
+    """The transport reports that the connection is gone."""
 
 
-# By these names, since finding a member in its enum takes as long as a whole transition.
+# Module-level names: looking a member up in its enum takes as long as a whole transition.
 OPEN, DRAINING, CLIENT_FINISHED, CLOSING, LINGERING, DISCONNECTING, ABORTED, CLOSED = State
 CLIENT_FINISH, HALF_CLOSE, CLOSE, FLUSH, DRAIN, ABORT, LOSE = Event
 
@@ -116,4 +116,4 @@ TRANSITIONS: Transitions[State, Event] = strict(
 )
 
 ANSWERING = frozenset({OPEN, DRAINING, CLIENT_FINISHED})
-"""The states in which messages are answered, and the reason for the end is still open."""
+"""The states in which messages are answered, and the connection has no end reason yet."""

@@ -1,8 +1,8 @@
 """
 One client's conversation: the bytes that it sends go in, the replies that it is owed come out.
 
-Nothing here knows about sockets or clocks. The caller hands in each read, and takes the replies out as fast as the
-client takes them. Until then the messages are kept, not their replies, since those are longer.
+This module uses neither sockets nor clocks. The caller passes in each read, and takes the replies out as fast as the
+client takes them. Until then it keeps the messages rather than their replies, which are longer.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies, error_line
 
 REPLIES_AT_ONCE = 20480
-"""Bytes of replies that are made at once, at most, unless one reply alone is longer."""
-
+"""Maximum bytes of replies that are made at once, unless one reply alone is longer."""
 
 FAST_PATH_LIMIT = 1 << 20
-"""Bytes of replies that L{Conversation.answer} makes, at most, before it finds that they are too many."""
+"""Maximum bytes of replies that L{Conversation.answer} makes before it notices that they exceed L{REPLIES_AT_ONCE}."""
 
 
 @frozen
@@ -33,7 +32,7 @@ class Rules:
 
     @ivar replies: makes the replies.
     @ivar framing: where a message ends.
-    @ivar max_message: bytes in the longest message, without its terminator.
+    @ivar max_message: maximum bytes in a message, without its terminator.
     @ivar close_words: the messages that get no reply and end the conversation.
     @ivar greeting: returns the bytes that are sent before all replies; C{None} without a greeting.
     """
@@ -59,7 +58,7 @@ class Rules:
 
     @property
     def common_prefix(self) -> bytes:
-        """The bytes that every reply begins with, by which another server's reply can be told from a message."""
+        """The bytes that every reply begins with, by which a reply of another server is recognized."""
         return self.replies.prefix
 
     def _replies_to(self, datagram: bytes, connection_info: Callable[[], ConnectionInfo]) -> list[bytes]:
@@ -70,7 +69,7 @@ class Conversation:
     """
     The state of one conversation.
 
-    @ivar ending: why the server has ended the conversation, once it has. Then there are no more replies.
+    @ivar ending: the reason why the server has ended the conversation; C{None} until then. No reply follows it.
     """
 
     __slots__ = (
@@ -90,12 +89,12 @@ class Conversation:
         self._rules = rules
         self._replies = rules.replies
         self._close_words = rules.close_words
-        # A message may be no more than its LF.
+        # A read may be all LFs, each of them a message: then its replies are 1 + len(prefix) times as long.
         self._longest_read = min(rules.max_message, FAST_PATH_LIMIT // (1 + len(rules.replies.prefix)))
         self._framer = rules.framing.framer(rules.max_message)
-        # Whether the next read can be answered without the framer: nothing waits, and no line is unfinished.
+        # Whether the next read can be answered without the framer: no message waits, and none is unfinished.
         self._caught_up = self._framer.ends_at_lf
-        # The blocks that wait to be answered. No list: it is nearly always empty, and seldom holds more than one.
+        # The blocks that wait to be answered. A tuple, since it is nearly always empty and seldom holds more than one.
         self._waiting: tuple[Block, ...] = ()
         self._inside_line = False
         self._final_error: tuple[EndReason, str] | None = None
@@ -103,17 +102,17 @@ class Conversation:
 
     @property
     def answered(self) -> bool:
-        """Whether all that has been received is answered, the unfinished message aside."""
+        """Whether every complete message that was received is answered."""
         return self.ending is not None or not (self._waiting or self._final_error)
 
     @property
     def awaits_silence(self) -> bool:
-        """Whether a silence would now end a message."""
+        """Whether silence would now end a message."""
         return self._framer.awaits_silence and self.answered
 
     @property
     def wants_connection_info(self) -> bool:
-        """Whether L{greet} has to be called before anything else."""
+        """Whether L{Conversation.greet} has to be called before anything else."""
         return self._rules.greeting is not None
 
     def greet(self, connection_info: ConnectionInfo) -> Block:
@@ -127,9 +126,9 @@ class Conversation:
 
     def answer(self, data: bytes) -> Block | None:
         """
-        Answer a read at once, as nearly every one can be: it is whole lines, and none needs a look of its own.
+        Answer a read at once: the fast path for reads of whole lines, none of which may be a close word.
 
-        @return: C{None} if that is not so. Then the read has to be given to L{receive}.
+        @return: C{None} for any other read, which has to be passed to L{Conversation.receive}.
         """
         if not self._caught_up or len(data) > self._longest_read:
             return None
@@ -143,14 +142,14 @@ class Conversation:
         return block
 
     def receive(self, data: bytes) -> None:
-        """Receive a read, for L{next_replies} to answer."""
+        """Receive a read, for L{Conversation.next_replies} to answer."""
         self._caught_up = False
         self._add(self._framer.receive(data))
         if self._framer.overflow:
             self.end(*self._too_long)
 
     def finish_message(self) -> None:
-        """End the unfinished message: the client was silent, or has closed its sending side."""
+        """Complete the unfinished message: the client was silent, or has closed its sending side."""
         self._caught_up = False
         self._add(self._framer.finish())
 
@@ -160,7 +159,7 @@ class Conversation:
         self._final_error = reason, error
 
     def next_replies(self) -> Block | None:
-        """Answer the next of the messages that wait, as many as one write should send; C{None} if none wait."""
+        """Answer the next messages that wait, as many as one write should send; return C{None} if none wait."""
         if self.ending:
             return None
         if self._waiting:
@@ -206,7 +205,7 @@ class Conversation:
         return block
 
     def _ending_by(self, block: Block, message: bytes, body: bytes) -> tuple[EndReason, str] | None:
-        """Return why a message ends the conversation instead of getting a reply, if it does, and the error."""
+        """Return why a message ends the conversation, and the error line; C{None} if the message gets a reply."""
         limit = self._rules.max_message
         if len(message) > limit and block.too_long(message, limit):
             return self._too_long

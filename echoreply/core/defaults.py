@@ -1,12 +1,12 @@
 """The server's defaults for replies, framing and time-outs."""
 
 DEFAULT_PORT = 8088
-"""TCP port of a server, and of the clients, that are told no other."""
+"""Default port of the server and the clients, for TCP and UDP."""
 
 DEFAULT_PREFIX = b"server reply:"
 
 DEFAULT_MAX_MESSAGE = 65536
-"""Bytes in the longest message."""
+"""Maximum bytes in a message, without its terminator."""
 
 DEFAULT_PAUSE = 0.2
 """Seconds of silence that end a message from a client that has sent no LF."""

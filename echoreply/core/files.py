@@ -1,4 +1,4 @@
-"""Reads files that the user has named, with errors in one line."""
+"""Reading files that the user has named, with errors of one line."""
 
 from __future__ import annotations
 

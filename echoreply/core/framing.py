@@ -1,19 +1,19 @@
 """
 Framing: where a message ends, and which of its bytes are its body and which its terminator.
 
-Nothing else knows. A framing of another kind, such as one by length, is a new L{Framer} that returns a L{Block} of its
-own; conversations, scripts, logs and tests follow.
+No other module knows this. A framing of another kind, such as one by length, is a new L{Framer} that returns a subclass
+of L{Block}; conversations, scripts and logs need no change.
 
 The costs of a framer:
 
-- C{receive} takes a read of any size and returns the messages that it completes, in order: O(length of the read), and
-  nothing is done in Python for each message, since a read of 64 KiB may hold 65,536 of them;
-- an unfinished message is kept until its end, or until the caller says that no more will come: amortized O(1) a byte;
+- C{receive} takes a read of any size and returns the messages that it completes, in order: O(length of the read), with
+  no Python code for each message, since a read of 64 KiB may hold 65,536 of them;
+- an unfinished message is kept until its end, or until the caller ends it: amortized O(1) a byte;
 - a message that is longer than the limit is noticed before it is complete, so memory is bounded by the limit, the
   longest terminator and one read.
 
-So messages travel as L{Block}s, whole runs of them in the bytes that they came in, and are taken apart only where each
-one matters.
+So messages are handled as L{Block}s, runs of messages in the bytes that they came in, and are split only where each one
+matters.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from attrs import define
 
 from echoreply.core.close_words import CloseWords
 
-LONGEST_TERMINATOR = 1024
-"""CR bytes before an LF that count as its terminator's, at most."""
+MAX_TERMINATOR = 1024
+"""Maximum number of CR bytes before an LF that belong to its terminator."""
 
 _CR = ord("\r")
 
 
 class Framing(Enum):
-    """Where a message ends."""
+    """The rule for where a message ends."""
 
     AUTO = "auto"
-    """At LF; before a connection's first LF also at a silence."""
+    """At LF; before a connection's first LF also after a silence."""
     LINE = "line"
     """At LF, or at the end of the input."""
     READ = "read"
-    """Where a read ends."""
+    """At the end of each read."""
 
     def framer(self, max_message: int) -> Framer:
         """Return a new framer for one connection."""
         return ReadFramer() if self is _READ else LineFramer(max_message, self is _AUTO)
 
 
-# By these names, since finding a member in its enum takes as long as making a framer.
+# Module-level names: looking a member up in its enum takes as long as making a framer.
 _AUTO, _, _READ = Framing
 
 
@@ -60,22 +60,22 @@ class MakesFramers(Protocol):
         """
         Return a new framer for one connection.
 
-        @param max_message: bytes in the longest message.
+        @param max_message: maximum bytes in a message.
         """
 
 
-@define  # Freezing would make it three times as slow to make one, and every read makes one.
+@define  # Not frozen: that would triple the cost of making one, and every read makes one.
 class Block:
     """
     One or more whole messages, one after the other, in the bytes that they came in; and the replies to them.
 
-    If there are several, each ends with LF, its only one. A single message may lack the LF, and under L{Framing.READ}
-    have others within. A framing whose messages are cut otherwise has a subclass, which overrides all methods but
-    C{bodies} and C{first}.
+    If there are several, each has exactly one LF, at its end. A single message may lack it, and under L{Framing.READ}
+    may contain others. A framing of another kind has a subclass, which overrides all methods but C{bodies} and
+    C{first}.
 
     @ivar data: all bytes of the messages, terminators included.
     @ivar count: how many messages there are. 0 if C{replies} is a greeting or an error line alone.
-    @ivar replies: what is sent for them, once they have been answered. It may end with an error line.
+    @ivar replies: the bytes to send, once the messages have been answered. They may end with an error line.
     """
 
     data: bytes
@@ -83,7 +83,7 @@ class Block:
     replies: bytes = b""
 
     def messages(self) -> Iterable[bytes]:
-        """Return the messages in order, each with its terminator. They are cut as they are asked for."""
+        """Return the messages in order, each with its terminator. They are split lazily."""
         return (self.data,) if self.count == 1 else BytesIO(self.data)
 
     @staticmethod
@@ -101,10 +101,10 @@ class Block:
 
     def may_hold(self, close_words: CloseWords) -> bool:
         """
-        Tell quickly whether it is worth comparing each message with the close words.
+        Return whether a message may be a close word, so that each has to be compared with them: a fast, inexact check.
 
-        Looking for several bytes takes longer than all else that is done to a block, so messages of the same length,
-        as test traffic often has, are told apart by that.
+        Searching for several bytes takes longer than everything else that is done with a block. So messages of one
+        length, which are common in test traffic, are ruled out by their length alone.
         """
         data = self.data
         if self.count == 1:
@@ -129,8 +129,8 @@ class Block:
         """
         Return the first messages, as many as have replies that are no longer than a limit, but at least one.
 
-        @param size: bytes of all replies, at most.
-        @param prefix: bytes that each reply is longer than its message.
+        @param size: maximum bytes of all replies.
+        @param prefix: how many bytes longer each reply is than its message.
         """
         data, count = self.data, self.count
         while count > 1 and len(data) + count * prefix > size:
@@ -156,18 +156,18 @@ def too_long(message: bytes | bytearray, limit: int, checked: int = 0) -> bool:
     """
     Return whether a line, without its LF, is longer than C{limit} bytes.
 
-    CR bytes at the end are its terminator's and do not count, up to C{LONGEST_TERMINATOR} of them.
+    CR bytes at the end are its terminator's and do not count, up to C{MAX_TERMINATOR} of them.
 
-    @param checked: how many leading bytes are known to be no reason to say yes.
+    @param checked: how many leading bytes earlier calls have checked.
     """
     return len(message) > limit and (
-        len(message) > limit + LONGEST_TERMINATOR or bool(message[max(limit, checked) :].strip(b"\r"))
+        len(message) > limit + MAX_TERMINATOR or bool(message[max(limit, checked) :].strip(b"\r"))
     )
 
 
 class Framer:
     """
-    Cuts the bytes of one connection into messages, and frames what the server says by itself.
+    Splits the bytes of one connection into messages, and frames what the server sends besides replies.
 
     @ivar ends_at_lf: whether a run of bytes that ends with LF is always whole messages, each up to its LF, so that
         L{Conversation.answer <echoreply.core.conversation.Conversation.answer>} can answer it without this framer.
@@ -189,7 +189,7 @@ class Framer:
 
     @property
     def awaits_silence(self) -> bool:
-        """Whether the unfinished message would end if the client sent nothing for a while."""
+        """Whether silence of the client would end the unfinished message."""
         return False
 
     def receive(self, data: bytes) -> Block | None:
@@ -223,7 +223,7 @@ class LineFramer(Framer):
     def __init__(self, limit: int, pause_ends: bool = False) -> None:
         self._limit = limit
         self._pause_ends = pause_ends
-        # Most connections never have anything unfinished, and need no buffer of their own.
+        # Most connections never have an unfinished message, and need no buffer of their own.
         self._rest: bytes | bytearray = b""
         self.lf_seen = False
         self.overflow = False

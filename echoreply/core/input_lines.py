@@ -1,5 +1,5 @@
 """
-The client's input: turns what is typed, piped or read from a file into what is sent.
+The client's input: converts what is typed, piped or read from a file to what is sent.
 
 C{quit} ends the input; C{exit} is sent, and the server closes. Line endings and case are changed as options say. The
 last line is held back until it is complete, but no more than C{MAX_HELD} bytes of it, so that a file without newlines
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 MAX_HELD = 65536
+"""Maximum bytes of an incomplete line that are held back."""
 
 
 class Eol(Enum):

@@ -1,4 +1,4 @@
-"""A command line option as its help and the documents tell it, and the list of all of a program's."""
+"""The description of a command line option, from which help texts and documents are made."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from attrs import frozen
 
 COLUMN = 26
-"""Where the help texts of options begin, unless the option itself is longer."""
+"""The column at which the help texts of options begin, unless the option itself is longer."""
 
 
 @frozen(kw_only=True)
 class Option:
     """
-    What people are told of an option, or of an argument.
+    The description of an option, or of an argument.
 
     @ivar name: the long name, without the dashes before it; empty if there is none.
     @ivar short: the letter or digit of the short form; empty if there is none.
     @ivar metavar: stands for the value; empty if the option is a flag.
     @ivar group: the heading under which it is listed.
-    @ivar default: describes the value of an option that is not given; empty if there is nothing to tell.
+    @ivar default: describes the value of an option that is not given; may be empty.
     """
 
     name: str = ""
@@ -32,7 +32,7 @@ class Option:
 
     @property
     def key(self) -> str:
-        """The name as an identifier of Python."""
+        """The name as a Python identifier."""
         return self.name.replace("-", "_")
 
     @property
@@ -47,7 +47,7 @@ class Option:
 
     @property
     def summary(self) -> str:
-        """The help text with what else there is to know, in a line."""
+        """The help text, whether the option is repeatable, and its default, in one line."""
         repeatable = "; repeatable" if self.repeatable else ""
         return f"{self.help}{repeatable}" + (f" [{self.default}]" if self.default else "")
 

@@ -1,7 +1,7 @@
 """
 Parsers of option values, as people write them on a command line.
 
-A parser takes a text, or a value that already has its type. It raises L{ValueError} with a text for people that
+A parser takes a text, or a value that already has its type. It raises L{ValueError} with a text for people, which
 completes a sentence whose subject is the option: C{takes a whole number, 0 to 65535, not '99999'}.
 """
 
@@ -13,15 +13,15 @@ from enum import Enum
 from math import isfinite
 from typing import Any, TypeVar
 
-LONGEST_SERVER_NAME = 255
-"""Bytes in the longest server name that OpenSSL lets a TLS client send."""
+MAX_SERVER_NAME = 255
+"""Maximum bytes in the server name that a TLS client sends with OpenSSL."""
 
 T = TypeVar("T")
 EnumT = TypeVar("EnumT", bound=Enum)
 
 
 def parser(parse: Callable[[Any], T], takes: str) -> Callable[[Any], T]:
-    """Return a parser that tells people what it takes whenever C{parse} raises L{ValueError}."""
+    """Return a parser whose errors name what it takes: it replaces each L{ValueError} that C{parse} raises."""
 
     def parse_or_explain(value: Any) -> T:  # noqa: ANN401
         try:
@@ -33,7 +33,7 @@ def parser(parse: Callable[[Any], T], takes: str) -> Callable[[Any], T]:
 
 
 def _plain(value: object) -> str:
-    """Refuse what int and float accept besides plain numbers: spaces, underscores, other scripts' digits."""
+    """Reject what int and float accept besides plain numbers: spaces, underscores, non-ASCII digits."""
     text = str(value)
     if not re.fullmatch(r"[-+.0-9a-z]+", text):
         raise ValueError
@@ -75,7 +75,7 @@ def alternatives(choices: type[Enum]) -> str:
     return "|".join(member.value for member in choices)
 
 
-def given(value: str) -> str:
+def nonempty(value: str) -> str:
     """Parse any text that is not empty."""
     if not value:
         raise ValueError("takes a text that is not empty")
@@ -88,7 +88,7 @@ def server_name(value: str) -> str:
         name = value.encode("idna")
     except UnicodeError:
         name = b""
-    if not 0 < len(name) <= LONGEST_SERVER_NAME:
+    if not 0 < len(name) <= MAX_SERVER_NAME:
         raise ValueError(f"takes the name or the IP address of a server, not {value!r}")
     return value
 

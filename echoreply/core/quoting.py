@@ -1,4 +1,4 @@
-"""Escapes bytes from a peer for logs and terminals, so that no control character reaches them."""
+"""Escaping bytes from a peer for logs and terminals, so that no control character reaches them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 _SHORT = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
-def quote(data: bytes, longest: int | None = None) -> str:
+def quote(data: bytes, max_bytes: int | None = None) -> str:
     """
     Return bytes as escaped text in double quotes.
 
-    @param longest: the most bytes to show; if there are more, their number follows.
+    @param max_bytes: maximum bytes to show; if there are more, their number follows.
     """
-    shown = data if longest is None else data[:longest]
+    shown = data if max_bytes is None else data[:max_bytes]
     text = '"' + escape(shown).replace('"', r"\"") + '"'
     return text if len(shown) == len(data) else f"{text}... ({len(data)} bytes)"
 

@@ -1,8 +1,8 @@
 """
-The reasons for which clients are refused, connections end, and datagrams are not answered.
+The reasons why clients are refused, connections end, and datagrams are not answered.
 
-Each reason has a C{label}, the name that JSON logs, metrics and the page's feed use, which stays the same; and a
-C{value}, its text for people, which may change.
+Each reason has a C{label}, a stable name for JSON logs, metrics and the page's feed; and a C{value},
+its text for people, which may change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def by_label(counts: Mapping[_AnyReason, int]) -> dict[str, int]:
 
 
 class RefusalReason(Reason):
-    """The reason for which a connection was refused: it was closed without a reply to any message."""
+    """The reason why a connection was refused: it was closed without a reply to any message."""
 
     TOO_MANY = "too many connections"
     TOO_MANY_FROM_HOST = "too many connections from one host"
@@ -39,14 +39,14 @@ class RefusalReason(Reason):
 
 
 class EndReason(Reason):
-    """The reason for which an accepted connection ended."""
+    """The reason why an accepted connection ended."""
 
     CLIENT = "closed by the client"
     FAREWELL = "farewell"
     RULE = "closed by a rule"
     TOO_LONG = "message too long"
     IDLE = "idle"
-    """No message was completed, and no byte of a reply taken, for the whole idle timeout."""
+    """The client completed no message, and took no byte of a reply, for the whole idle timeout."""
     SHUTDOWN = "server shutting down"
     ABORTED = "aborted: drain timeout"
     RESET = "connection reset or lost"
@@ -54,7 +54,7 @@ class EndReason(Reason):
 
 
 class DropReason(Reason):
-    """The reason for which a datagram was not answered."""
+    """The reason why a datagram was not answered."""
 
     DENIED = "denied by address"
     ANSWERING_PORT = "from a port that answers"

@@ -12,7 +12,7 @@ from echoreply.core.framing import Block
 
 
 class Transform(Enum):
-    """How the ASCII letters of a message change in its reply."""
+    """The change of a message's ASCII letters in its reply."""
 
     NONE = "none"
     UPPER = "upper"
@@ -42,11 +42,11 @@ class Replies:
 
     @_change.default
     def _change_of_messages(self) -> Callable[[bytes], bytes] | None:
-        # Looking it up for each read takes a quarter as long as the reply to a small message.
+        # Stored, since looking it up for each read takes a quarter of the time of a reply to a small message.
         return _CHANGES.get(self.transform)
 
     def transformed(self, message: bytes) -> bytes:
-        """Return a message as its reply has it."""
+        """Return a message as it stands in its reply."""
         return self._change(message) if self._change else message
 
     def to(self, block: Block) -> bytes:
@@ -57,7 +57,7 @@ class Replies:
         """
         Return the replies to lines, in order, and how many lines there are: 0 if the last does not end with LF.
 
-        This is L{to} and the framing in one, for nearly every read of a framing whose messages end at LF.
+        This combines L{Replies.to} and the framing, for nearly every read of a framing whose messages end at LF.
         """
         if self._change:
             lines = self._change(lines)

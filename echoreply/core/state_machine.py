@@ -1,4 +1,4 @@
-"""A state that is one word, and a table of the events that change it; any other event raises an error."""
+"""State machines: tables of transitions that raise an error for any other transition, and an object with a state."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Transitions = Mapping[StateT, Mapping[EventT, StateT]]
 
 
 class IllegalTransitionError(RuntimeError):
-    """An event happened in a state that does not allow it: a fault in this program."""
+    """An event happened in a state that does not allow it: a bug in this program."""
 
 
 class _Row(dict[EventT, StateT]):
-    """The transitions from one state. A look-up checks them without a call, which hot paths would notice."""
+    """The transitions from one state. Looking one up checks it without a function call, which would slow hot paths."""
 
     def __init__(self, state: StateT, row: Mapping[EventT, StateT]) -> None:
         super().__init__(row)

@@ -1,4 +1,4 @@
-"""TOML documents that people write: parsed, with mistakes that name the line."""
+"""Parsing TOML documents, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 Path = Sequence[str | int]
-"""Where a value stands in a document: keys, and indices of arrays, from 0."""
+"""The place of a value in a document: keys, and indices of arrays, from 0."""
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """
     Parse a document.
 
-    @param name: what people know the document by, such as its file.
+    @param name: the name of the document in errors, such as its file.
     @raise ValueError: the document is not TOML. The text names the document, the line and the reason.
     """
     try:
@@ -34,8 +34,8 @@ def line_of(text: str, path: Path) -> int:
     """
     Return the number of the line in which a value begins, from 1.
 
-    Python's parser does not keep positions. But the first lines of a document, if they are a document by themselves,
-    either have the value or not, and it begins after the longest such part without it.
+    Python's parser does not keep positions. So ever more of the document's first lines are parsed: the value begins
+    after the longest part that is valid TOML and does not have it.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     begins = 0

@@ -1,13 +1,13 @@
 """
-C{echoreply-measure}: measures latency and throughput of any server that replies to each line with a line.
+C{echoreply-measure}: measures the latency and throughput of any server that replies to each line with a line.
 
 It sends a message at intervals, as ping does, or runs a load test, and compares every reply with the expected one.
 
     command         the command line
     session         a run for the user: reactor, output, files, exit status
-    plan            what a run does, made from the options
-    run             makes the connections, starts and ends the run
-    load            what the connections share
+    plan            the parameters of a run, made from the options
+    run             makes the connections, starts and ends sending
+    load            sends due messages on free connections
     connection      one connection: sends messages, compares replies
     messages        the messages, and the expected replies
     schedule        when messages are due

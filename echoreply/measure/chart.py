@@ -10,12 +10,12 @@ from pathlib import Path
 from echoreply.measure.result import Result
 
 NINES = (0.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
-"""Percentiles with a label."""
+"""The percentiles that have a label."""
 
 COLOURS = ("#1f6feb", "#bc4c00")
 
 POINTS = 400
-"""Most points of a line, which keeps files small."""
+"""Maximum points of a line, which keeps files small."""
 
 
 def draw(results: Sequence[tuple[str, Result]], target: Path) -> None:
@@ -30,7 +30,7 @@ def draw(results: Sequence[tuple[str, Result]], target: Path) -> None:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    # Equal results give equal files.
+    # Makes the files of equal results equal.
     pyplot.rcParams.update({"svg.hashsalt": "echoreply", "svg.fonttype": "none", "font.size": 9})
     figure, (latencies, rates) = pyplot.subplots(
         2, figsize=(8, 6), height_ratios=(3, 2), layout="constrained", facecolor="white"

@@ -17,12 +17,12 @@ from echoreply.connect.options import (
     add_connect_options,
     add_information,
     add_tls_options,
+    argument_type,
     check_connect_options,
-    taken_by,
 )
 from echoreply.core.defaults import DEFAULT_PREFIX
 from echoreply.core.input_lines import Eol
-from echoreply.core.parsing import given, seconds, whole_number
+from echoreply.core.parsing import nonempty, seconds, whole_number
 
 PROGRAM = "echoreply-measure"
 
@@ -45,14 +45,14 @@ INTERVAL = 1.0
 
 
 def prefix(text: str) -> bytes:
-    """Parse the text before a message in its reply."""
+    """Parse the prefix of replies."""
     if "\n" in text:
         raise ValueError(f"takes a text without newlines, not {text!r}")
     return text.encode("utf-8", "surrogateescape")
 
 
 def picture(text: str) -> str:
-    """Parse the name of a file for a chart."""
+    """Parse the path of a file for a chart."""
     if Path(text).suffix.lower() != ".svg":
         raise ValueError(f"takes the name of an .svg file, not {text!r}")
     return text
@@ -63,8 +63,8 @@ def make_parser() -> Parser:
     parser = Parser(PROGRAM, INTRODUCTION)
     add_connect_options(parser)
     add_tls_options(parser)
-    positive = taken_by(whole_number(1))
-    duration = taken_by(seconds(zero=False))
+    positive = argument_type(whole_number(1))
+    duration = argument_type(seconds(zero=False))
     add = partial(parser.declare, "Messages")
     add("-c", "--count", type=positive, metavar="N", help="end after this many messages", shown="no end")
     add(
@@ -72,20 +72,20 @@ def make_parser() -> Parser:
         type=duration,
         metavar="SECONDS",
         dest="interval",
-        help="time between messages, unless a load",
+        help="time between messages, without a load test",
         shown=f"{INTERVAL:g}",
     )
-    # The bounds are SHORTEST and LONGEST of echoreply.measure.messages, which --help need not import.
+    # The bounds are MIN_SIZE and MAX_SIZE of echoreply.measure.messages, which --help need not import.
     add(
         "--size",
-        type=taken_by(whole_number(2, 65507)),
+        type=argument_type(whole_number(2, 65507)),
         metavar="BYTES",
         default=64,
         help="message size, with its newline",
     )
     add(
         "--prefix",
-        type=taken_by(prefix),
+        type=argument_type(prefix),
         metavar="TEXT",
         help="text before the message in a reply",
         shown=DEFAULT_PREFIX.decode(),
@@ -97,18 +97,18 @@ def make_parser() -> Parser:
     add("--duration", type=duration, metavar="S", help="seconds to send for", shown=f"{DURATION:g}, without --count")
     add(
         "--rate",
-        type=taken_by(seconds(zero=False)),
+        type=argument_type(seconds(zero=False)),
         metavar="N",
         help="messages per second, in all",
         shown="as fast as possible",
     )
     add = partial(parser.declare, "Results")
-    add("--json", type=taken_by(given), metavar="FILE", help="write the result; -: to standard output")
-    add("--chart", type=taken_by(picture), metavar="FILE.svg", help="draw latency percentiles and throughput")
+    add("--json", type=argument_type(nonempty), metavar="FILE", help="write the result; -: to standard output")
+    add("--chart", type=argument_type(picture), metavar="FILE.svg", help="draw latency percentiles and throughput")
     add(
         "--compare",
         nargs=2,
-        type=taken_by(given),
+        type=argument_type(nonempty),
         metavar=("A.json", "B.json"),
         help="draw two results of --json, in the --chart file",
     )
@@ -119,14 +119,14 @@ def make_parser() -> Parser:
 
 
 LOAD_OPTIONS = tuple(option.key for option in make_parser().options if option.group == LOAD)
-"""The options that make it a load test."""
+"""The options any of which makes a run a load test."""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """
     Parse the command line; exit with status 2 if it has a mistake.
 
-    @return: the options, and C{load}, whether they ask for a load test.
+    @return: the options; also C{load}, whether to run a load test.
     """
     parser = make_parser()
     options = parser.parse(arguments)
@@ -176,7 +176,7 @@ def say(text: str) -> None:
 def main() -> NoReturn:
     """Run the program, and exit with its status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until there is something to sum up, Ctrl-C ends the process without a traceback.
+        # Until there is a result, Ctrl-C ends the process without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     options = parse_arguments()
     from echoreply.measure.session import compare, measure

@@ -1,8 +1,8 @@
 """
-One connection of a load test: sends messages, and compares every reply.
+One connection of a load test: it sends messages, and compares every reply.
 
-Nearly every read is one reply, the expected one, and is recognized by a single comparison. Any other read takes the
-long way, which finds replies that are missing, duplicate, out of order, or belong to another connection.
+Nearly every read is exactly the expected reply, and is recognized by a single comparison. Any other read takes a slower
+path, which finds replies that are missing, duplicate, out of order, or belong to another connection.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from echoreply.measure.messages import Messages
 from echoreply.net.transport import IDuplexTransport
 
 SLOT_TURNS = 5
-"""Calls of L{LoadConnection.free_slots} that a message without a reply survives before it loses its slot."""
+"""Number of calls of L{LoadConnection.free_slots} after which a message without a reply loses its slot."""
 
 MAX_SKIPPED = 1000
-"""Most messages of a connection that were skipped by a later reply, and whose own reply is still recognized."""
+"""Maximum messages of a connection whose reply is still recognized after the reply to a later message."""
 
 MAX_EXCESS = 1 << 17
-"""Most bytes that a reply may be longer than the expected one, so that a reply without an LF does not fill memory."""
+"""Maximum bytes by which a reply may exceed the expected one. It bounds the memory for a reply without an LF."""
 
 
 class LoadConnection(Protocol):
@@ -54,11 +54,11 @@ class LoadConnection(Protocol):
         self._next = 1
         # Numbers of messages, and the times from which their latencies count, in the order of sending.
         self._in_flight: deque[tuple[int, float]] = deque()
-        # How many of them, from the first, have lost their slot.
+        # The number of them, from the first on, that have lost their slot.
         self._without_slot = 0
-        # The next number at each of the last calls of free_slots.
+        # The value of _next at each of the last calls of free_slots.
         self._marks: deque[int] = deque(maxlen=SLOT_TURNS)
-        # Messages that a later reply has skipped, by their numbers modulo self._modulus.
+        # Messages without a reply before one with a reply, by their numbers modulo self._modulus.
         self._skipped: dict[int, tuple[int, float]] = {}
         self._unfinished = b""
         self.lost = 0
@@ -122,7 +122,7 @@ class LoadConnection(Protocol):
         """
         Count messages without a reply as lost.
 
-        @param since: messages that were due at this time or later are in flight, not lost; None counts all as lost.
+        @param since: messages that were due at this time or later are in flight, not lost; C{None} counts all as lost.
         @return: the number of messages in flight.
         """
         for number, due in self._skipped.values():
@@ -171,7 +171,7 @@ class LoadConnection(Protocol):
             self._load.check_complete()
 
     def _compare_lines(self, lines: list[bytes], now: float) -> None:
-        """Compare replies without their LF. In a read of many, most are correct and were sent at the same time."""
+        """Compare replies without their LF, optimized for many correct ones to messages that were sent together."""
         if self._any or self._load.on_reply:
             for line in lines:
                 self._compare(line + b"\n", now)
@@ -211,7 +211,7 @@ class LoadConnection(Protocol):
             else:
                 wrong = WrongReply(b"", reply, "unsolicited")
         elif any(number % modulus == residue for number, _ in flight):
-            # The messages before it may still get their replies.
+            # The replies to the messages before it may still arrive.
             while flight[0][0] % modulus != residue:
                 self._skip(*flight.popleft())
             self._correct(now)
@@ -255,7 +255,7 @@ class LoadFactory(ClientFactory[LoadConnection]):
     Makes the connections of a load test.
 
     @param size: bytes in a message, including its LF.
-    @param prefix: what a reply has before the message; None if any reply is correct.
+    @param prefix: the prefix of replies; C{None} if any reply is correct.
     @param whole: whether each read is a reply, as datagrams are.
     """
 

@@ -1,5 +1,5 @@
 """
-What the connections of a load test share: when messages are sent, which connection sends next, and the measurements.
+The load of a test: it sends messages when they are due, on any connection that has room for one in flight.
 
 A slot is room for one message in flight. Each connection has as many slots as the depth; a message occupies one until
 its reply arrives.
@@ -39,7 +39,7 @@ class ILoadConnection(Protocol):
         """Send the next message, whose latency counts from C{due}."""
 
     def free_slots(self) -> None:
-        """Free the slots of messages that have been in flight for long."""
+        """Free the slots of messages that have been in flight for a long time."""
 
     def finish(self, since: float | None) -> int:
         """Count messages without a reply as lost; return how many are still in flight."""
@@ -54,8 +54,8 @@ class Load:
     Sends messages when they are due, on any connection that has a free slot.
 
     @param clock: the reactor, or another source of time.
-    @param schedule: when messages are due.
-    @param measurements: what is measured.
+    @param schedule: decides when messages are due.
+    @param measurements: collects the results.
     @param depth: the number of slots of each connection.
     @param on_reply: called for each correct reply.
     @param on_wrong_reply: called for each wrong reply.
@@ -88,7 +88,7 @@ class Load:
         self._timer = precise_timer(clock, self.send_due)
 
     def start(self) -> None:
-        """Send messages from now on."""
+        """Start sending messages."""
         for _ in range(self.depth):
             self.free.extend(self.connections)
         self._slots = len(self.free)
@@ -96,7 +96,7 @@ class Load:
         self.send_due()
 
     def send_due(self) -> None:
-        """Send every message that is due, as far as there are free slots."""
+        """Send the messages that are due, as long as there are free slots."""
         now, take, free = self.clock.seconds(), self.schedule.take, self.free
         while free and (due := take(now)) is not None:
             free.popleft().send(due)
@@ -104,13 +104,13 @@ class Load:
             self._wait()
 
     def stop(self) -> None:
-        """Send no more messages."""
+        """Stop sending messages."""
         self._timer.stop()
         self.schedule.close(self.clock.seconds())
         self.check_complete()
 
     def free_slots(self) -> None:
-        """Free the slots of messages that have been in flight for long, on all connections."""
+        """Free the slots of messages that have been in flight for a long time, on all connections."""
         for connection in self.connections:
             connection.free_slots()
         self.check_complete()
@@ -118,7 +118,7 @@ class Load:
     # Called by the connections.
 
     def slot_freed(self, connection: ILoadConnection) -> None:
-        """Keep a free slot for the next message that is due."""
+        """Add a free slot, for the next message that is due."""
         self.free.append(connection)
         if self.schedule.over:
             self.check_complete()

@@ -1,8 +1,8 @@
 """
-What a run measures while it sends: counts, latencies, throughput over time, and the first wrong reply.
+The measurements of a run: counts, latencies, throughput over time, and the first wrong reply.
 
 Latencies are counted in a dict, which takes a tenth of the time that HdrHistogram needs to record one. At the end they
-are moved into its histogram; rounding loses nothing that the histogram would have kept.
+are moved to a histogram of HdrHistogram. They are rounded no more than it would round them.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from attrs import frozen
 from hdrh.histogram import HdrHistogram
 
 MAX_LATENCY = 3_600_000_000
-"""Most microseconds that a histogram can record: an hour."""
+"""Maximum latency in a histogram, in microseconds: an hour."""
 
 DIGITS = 3
 """Significant digits that a histogram keeps."""
 
 MAX_SAMPLES = 600
-"""Most samples of throughput that are kept. Beyond that, every second one is dropped."""
+"""Maximum samples of throughput. When there are more, every second one is dropped."""
 
 
 def coarse(microseconds: int) -> int:
-    """Round a latency down to the resolution of the histogram, so that few different values are counted."""
+    """Round a latency down to the resolution of the histogram, to limit the number of different values."""
     if microseconds < 1 << 14:
         return microseconds
     if microseconds < 1 << 20:
@@ -48,14 +48,14 @@ class WrongReply:
 
 class Measurements:
     """
-    Counts of one run, which its connections add to.
+    The measurements of one run, which its connections add to.
 
     @ivar answered: the number of correct replies.
     @ivar wrong: the number of wrong replies.
     @ivar latencies: the number of correct replies by latency in microseconds, rounded by L{coarse}.
     @ivar last_reply: when the last correct reply arrived, by the reactor's clock.
     @ivar first_wrong: the first wrong reply.
-    @ivar samples: throughput over time: pairs of seconds since the start, and C{answered} by then.
+    @ivar samples: throughput over time, as pairs of the seconds since the start and C{answered} at that time.
     """
 
     __slots__ = ("_every", "_ticks", "answered", "first_wrong", "last_reply", "latencies", "samples", "wrong")

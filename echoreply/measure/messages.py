@@ -1,20 +1,20 @@
 """
-The messages of a load test, and the replies that are expected.
+The messages of a load test, and the expected replies.
 
-A message contains the number of its connection and its own: C{12:0000000345 xxxx}. So a reply to another message, or
-to another connection, is recognized as wrong.
+A message contains the number of its connection and its own number, as in C{12:0000000345 xxxx}. So a reply to another
+message or another connection is recognized as wrong.
 """
 
 from __future__ import annotations
 
-NUMBER = 10
-"""Digits of a message's number, if there is room for them."""
+MAX_DIGITS = 10
+"""Digits of a message's number, if they fit."""
 
-SHORTEST_NUMBER = 4
+MIN_DIGITS = 4
 """If fewer digits of a message's number would fit, the connection's number is left out."""
 
-SHORTEST, LONGEST = 2, 65507
-"""Bytes in a message: at least a digit and the LF, at most what a datagram can hold."""
+MIN_SIZE, MAX_SIZE = 2, 65507
+"""Limits on the bytes in a message: a digit and the LF, and the longest datagram."""
 
 
 class Messages:
@@ -25,8 +25,8 @@ class Messages:
     1,234 is C{b"234\n"}.
 
     @param connection: the number of the connection.
-    @param size: bytes in a message, including its LF; at least L{SHORTEST}.
-    @param prefix: what a reply has before the message; without LF.
+    @param size: bytes in a message, including its LF; at least L{MIN_SIZE}.
+    @param prefix: the prefix of replies, without LF.
     @ivar message_template: C{message_template % (number % modulus)} is a message, without the cost of a call.
     @ivar reply_template: makes the expected reply in the same way.
     @ivar modulus: numbers are used modulo this.
@@ -37,9 +37,9 @@ class Messages:
     def __init__(self, connection: int, size: int, prefix: bytes) -> None:
         room = size - 1
         head = b"%d:" % connection
-        if room - len(head) < SHORTEST_NUMBER:
+        if room - len(head) < MIN_DIGITS:
             head = b""
-        digits = min(NUMBER, room - len(head))
+        digits = min(MAX_DIGITS, room - len(head))
         rest = room - len(head) - digits
         tail = (b" " + b"x" * (rest - 1) if rest else b"") + b"\n"
         self.modulus: int = 10**digits
@@ -57,6 +57,6 @@ class Messages:
         return self.reply_template % (number % self.modulus)
 
     def number_of(self, reply: bytes) -> int | None:
-        """Return the number, modulo C{modulus}, of the message that a reply belongs to; None if it fits no message."""
+        """Return the number, modulo C{modulus}, of the message that a reply belongs to; C{None} if there is none."""
         digits = reply[self._digits]
         return int(digits) if digits.isdigit() and reply == self.reply(int(digits)) else None

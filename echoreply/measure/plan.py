@@ -1,4 +1,4 @@
-"""What a run does: its schedule, its connections and its messages, made from the options."""
+"""The parameters of a run, made from the options: its schedule, its connections and its messages."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from attrs import frozen
 from echoreply.measure.schedule import ConstantRate, Interval, Schedule, Unlimited
 
 PING_DEPTH = 1000
-"""Messages in flight when one is sent at a time, so that slow replies hold back no message."""
+"""Messages in flight without a load test: enough that slow replies do not delay later messages."""
 
 
 @frozen
 class Plan:
     """
-    What a run does.
+    The parameters of a run.
 
-    @ivar schedule: when messages are due.
+    @ivar schedule: decides when messages are due.
     @ivar connections: the number of connections.
-    @ivar depth: the most messages in flight per connection.
+    @ivar depth: maximum messages in flight per connection.
     @ivar size: bytes in a message, including its LF.
-    @ivar prefix: what a reply has before the message; None if any reply is correct.
-    @ivar duration: seconds after which sending stops; None stops at the end of the schedule.
+    @ivar prefix: the prefix of replies; C{None} if any reply is correct.
+    @ivar duration: seconds after which sending stops; C{None} for the end of the schedule.
     @ivar datagrams: whether each read is a reply.
     @ivar connect_timeout: seconds after which an attempt to connect fails.
     """

@@ -1,8 +1,8 @@
 """
-A timer that is more precise than the reactor's, for sending messages when they are due.
+Timers more precise than the reactor's, for sending messages when they are due.
 
-The timers of an event loop are up to a millisecond late, the unit of epoll_wait(2) and similar calls. That would be
-most of the latency that is measured from the time at which messages are due. Linux has timers that are descriptors,
+The timers of an event loop are up to a millisecond late, the unit of epoll_wait(2) and similar calls. Latency counts
+from when messages are due, so that would be most of the measured latency. Linux has timers that are file descriptors,
 timerfd_create(2), and precise to about 0.05 ms.
 """
 
@@ -37,7 +37,7 @@ class ReactorTimer:
         self.armed = False
 
     def set(self, seconds: float) -> None:
-        """Call back in so many seconds; does nothing if the timer is set already."""
+        """Start the timer, unless it is running already."""
         if not self.armed:
             self.armed = True
             self._call = self._clock.callLater(max(0, seconds), self._expired)
@@ -76,7 +76,7 @@ class TimerfdTimer:
         reactor.addReader(self)
 
     def set(self, seconds: float) -> None:
-        """Call back in so many seconds; does nothing if the timer is set already."""
+        """Start the timer, unless it is running already."""
         if not self.armed:
             self.armed = True
             # Zero would disarm it.
@@ -108,7 +108,7 @@ class TimerfdTimer:
         self._callback()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Ignore the end of the reactor."""
+        pass
 
 
 def precise_timer(reactor: IReactorTime, callback: Callable[[], object]) -> ReactorTimer | TimerfdTimer:

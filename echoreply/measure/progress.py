@@ -12,15 +12,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from echoreply.measure.measurements import Measurements
 
 INTERVAL = 1.0
-"""Seconds between two updates: each takes some milliseconds, in which no reply is read."""
+"""Seconds between two updates. Each takes a few milliseconds, in which no reply is read."""
 
 
 class ProgressBar:
     """
     A bar on standard error with the rate and the remaining time, which is erased at the end.
 
-    @param duration: the duration of the run in seconds; None if it is not known.
-    @param count: the number of messages; None if it is not known.
+    @param duration: the duration of the run in seconds; C{None} if it is unknown.
+    @param count: the number of messages; C{None} if it is unknown.
     """
 
     def __init__(self, duration: float | None, count: int | None) -> None:

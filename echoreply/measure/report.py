@@ -11,13 +11,13 @@ from echoreply.measure.measurements import WrongReply
 from echoreply.measure.result import Result
 
 MAX_SHOWN = 256
-"""Most bytes of a message that are shown."""
+"""Maximum bytes of a message that are shown."""
 
 _LABELS = 34
 """Columns of a histogram before its bars."""
 
 _STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-"""Where the ranges of a histogram begin, in each decade."""
+"""The lower bounds of a histogram's ranges, in each decade."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -25,9 +25,9 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 @frozen
 class Style:
     """
-    What a terminal can show.
+    The capabilities of a terminal.
 
-    @ivar columns: the width.
+    @ivar columns: the width in columns.
     @ivar blocks: whether its encoding has block elements, U+2588 and others.
     """
 

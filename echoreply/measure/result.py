@@ -19,7 +19,7 @@ BUSY = 0.95
 """The share of a core from which the load generator counts as the bottleneck."""
 
 BUSY_SECONDS = 0.5
-"""Shorter runs are not judged by it."""
+"""Minimum seconds of a run for which that is judged."""
 
 
 @frozen
@@ -58,11 +58,11 @@ class Result:
     @ivar answered: the number of correct replies.
     @ivar lost: the number of messages without a reply.
     @ivar wrong: the number of wrong replies.
-    @ivar in_flight: the number of messages whose replies were not awaited, since the user ended the run.
+    @ivar in_flight: the number of messages whose replies were not waited for, since the user ended the run.
     @ivar unsent: the number of messages that were due and could not be sent, since all slots were in use.
     @ivar cpu: the share of a core that the load generator used while it sent; 1 is a whole core.
     @ivar histogram: latencies of correct replies, in microseconds.
-    @ivar throughput: pairs of seconds since the start, and the number of correct replies by then.
+    @ivar throughput: pairs of the seconds since the start and the number of correct replies at that time.
     @ivar first_wrong: the first wrong reply.
     @ivar first_lost: the first message without a reply.
     """
@@ -85,7 +85,7 @@ class Result:
 
     @property
     def all_correct(self) -> bool:
-        """Whether every reply that was awaited arrived and was correct."""
+        """Whether no message was lost, and no reply was wrong."""
         return not self.lost and not self.wrong
 
     @property
@@ -100,7 +100,7 @@ class Result:
 
     @property
     def latency(self) -> Latency | None:
-        """Statistics of the latencies; None without replies."""
+        """Statistics of the latencies; C{None} without correct replies."""
         histogram = self.histogram
         if not histogram.total_count:
             return None
@@ -112,7 +112,7 @@ class Result:
         )
 
     def to_json(self) -> str:
-        """Return the JSON file, whose format is in C{docs/measure.md}."""
+        """Return the text of the JSON file: C{docs/measure.md}."""
         latency, wrong, lost = self.latency, self.first_wrong, self.first_lost
         members = {
             "format": FORMAT,
@@ -142,9 +142,9 @@ class Result:
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """
-        Return the result that L{to_json} wrote.
+        Parse the text of a JSON file.
 
-        @raise ValueError: the text is not such a file. The message follows the name of the file.
+        @raise ValueError: the text is not such a file. The message completes a sentence whose subject is the file.
         """
         try:
             value = json.loads(text)

@@ -1,4 +1,4 @@
-"""A run of the load tester: makes the connections, starts and stops sending, and waits for the last replies."""
+"""A run of the load tester: it makes the connections, starts and stops sending, and waits for the last replies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from echoreply.measure.plan import Plan
 from echoreply.measure.result import Result
 
 MAX_CONNECTING = 32
-"""Most connections that are made at the same time: fewer than the listen queue of any server holds."""
+"""Maximum connections that are made at the same time: fewer than the listen queue of any server holds."""
 
 TICK = 0.1
 """Seconds between two samples of throughput."""
@@ -41,30 +41,30 @@ CLOSE_TIMEOUT = 1.0
 
 
 class RunState(Enum):
-    """How far a run has got."""
+    """The state of a run."""
 
     CONNECTING = auto()
     """Connections are being made."""
     SENDING = auto()
     """Messages are sent when they are due."""
     DRAINING = auto()
-    """All messages have been sent; the remaining replies are awaited."""
+    """All messages have been sent; the run waits for the remaining replies."""
     CLOSING = auto()
     """The result is known; connections are closing."""
     CLOSED = auto()
 
 
 class RunEvent(Enum):
-    """What changes a L{RunState}."""
+    """An event that changes a L{RunState}."""
 
     START = auto()
     """All connections have been made."""
     STOP = auto()
-    """The schedule or the duration is over, or the run has to end."""
+    """The schedule or the duration has ended, or the run has to end."""
     END = auto()
-    """No reply is awaited any more: all have arrived, time is up, a connection was lost, or the user ends the run."""
+    """The wait for replies ends: all have arrived, it timed out, a connection was lost, or the user ends the run."""
     CLOSE = auto()
-    """All connections have been closed, or time is up."""
+    """All connections have been closed, or closing timed out."""
 
 
 RUN: Transitions[RunState, RunEvent] = strict(
@@ -80,7 +80,7 @@ RUN: Transitions[RunState, RunEvent] = strict(
 
 class Run:
     """
-    Connects, sends, and measures. Its states are those of L{RunState}.
+    Connects, sends messages, and measures. Its states are those of L{RunState}.
 
     @param reactor: the reactor, or another source of time.
     @param endpoint: connects to the server.
@@ -88,7 +88,7 @@ class Run:
     @param on_wrong_reply: called with each wrong reply.
     @param progress: called every L{TICK} with the seconds since the start and the measurements.
     @param cpu: returns the seconds of CPU time that this process has used.
-    @ivar failure: why a connection was lost; None if none was. A lost connection ends the run.
+    @ivar failure: why a connection was lost; C{None} if none was. A lost connection ends the run.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Run:
 
     async def connect(self) -> None:
         """
-        Make the connections.
+        Establish the connections.
 
         @raise Exception: a connection failed, with the exceptions of L{IStreamClientEndpoint}.
         """
@@ -176,7 +176,7 @@ class Run:
         return result
 
     def interrupt(self) -> None:
-        """End the run now, for the user. Without effect before it starts and after it ends."""
+        """End the run at the user's request. This has no effect before the run starts and after it ends."""
         self._interrupted = True
         self._end()
 
@@ -198,7 +198,7 @@ class Run:
         self._stop_sending()
 
     def _stop_sending(self) -> None:
-        """Send no more, and wait up to L{DRAIN_TIMEOUT} for the remaining replies."""
+        """Stop sending, and wait up to L{DRAIN_TIMEOUT} for the remaining replies."""
         if self.state is not RunState.SENDING:
             return
         self._machine.process(RunEvent.STOP)
@@ -208,14 +208,14 @@ class Run:
         self._load.stop()
 
     def _end(self) -> None:
-        """Wait for no more replies."""
+        """Stop sending, and stop waiting for replies."""
         self._stop_sending()
         if self.state is RunState.DRAINING:
             self._machine.process(RunEvent.END)
             self._ended.callback(None)
 
     def _connection_lost(self, failure: Failure) -> None:
-        """End the run: with fewer connections it would measure something else than was asked for."""
+        """End the run: with fewer connections it would not measure the load that was requested."""
         self._lost_connections += 1
         if self.state in (RunState.CLOSING, RunState.CLOSED):
             self._check_closed()

@@ -1,4 +1,4 @@
-"""When the messages of a run are due. Times are seconds of the reactor's clock."""
+"""Schedules, which decide when messages are due. Times are seconds of the reactor's clock."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Schedule(Protocol):
         """Start the schedule."""
 
     def take(self, now: float) -> float | None:
-        """Take the next message if one is due; return the time from which its latency counts, or None."""
+        """Take the next message if one is due; return the time from which its latency counts, or C{None}."""
 
     def next_due(self) -> float | None:
-        """Return when the next message will be due; None if there is none, or it is due as soon as it can be sent."""
+        """Return when the next message is due; C{None} if there is none, or if it is due as soon as it can be sent."""
 
     def close(self, now: float) -> None:
         """End the schedule: no more messages become due."""
@@ -41,7 +41,7 @@ class Unlimited:
     """
     Messages that are due as soon as they can be sent.
 
-    @param count: the number of messages; None sets no limit.
+    @param count: the number of messages; C{None} sets no limit.
     """
 
     untaken = 0
@@ -51,7 +51,7 @@ class Unlimited:
         self._count = maxsize if count is None else count
 
     def start(self, now: float) -> None:
-        """Start the schedule, which does not depend on time."""
+        pass
 
     def take(self, now: float) -> float | None:
         if self.taken >= self._count:
@@ -75,8 +75,8 @@ class ConstantRate:
     Messages that are due at equal intervals, whether they can be sent then or not.
 
     Latency counts from the time at which a message was due. If it counted from sending, a server that stalls would get
-    fewer messages meanwhile, and look better than it is: this is coordinated omission,
-    U{as wrk2 explains it<https://github.com/giltene/wrk2>}.
+    fewer messages meanwhile, and seem better than it is: coordinated omission, which
+    U{wrk2 explains<https://github.com/giltene/wrk2>}.
 
     @param rate: messages a second.
     @param count: the number of messages; None sets no limit.

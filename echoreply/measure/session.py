@@ -1,4 +1,4 @@
-"""C{echoreply-measure} from its options to its exit status: runs, reports, and writes files."""
+"""The program C{echoreply-measure}, from its options to its exit status: it runs, reports, and writes files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Output:
     Writes the report, until writing fails.
 
     @param stream: standard output, or standard error if JSON goes to standard output.
-    @param on_failure: called when writing fails, for instance since the reader of a pipe has closed it.
+    @param on_failure: called when writing fails, for example because the reader has closed the pipe.
     @ivar failure: the error with which writing failed.
     """
 
@@ -72,7 +72,7 @@ class Output:
 
 
 def descriptor_shortage(connections: int) -> str:
-    """Raise the limit of open files; return an error message if it is still too low, or an empty text."""
+    """Raise the limit on open files. Return an error message if it is still too low, else an empty text."""
     if os.name != "posix":  # pragma: no cover
         return ""
     _, limit = set_limit()
@@ -82,7 +82,7 @@ def descriptor_shortage(connections: int) -> str:
 
 
 def style_of(stream: IO[str]) -> Style:
-    """Return what a stream can show."""
+    """Return the capabilities of a stream's terminal."""
     columns = shutil.get_terminal_size().columns if stream.isatty() else 80
     try:
         "█▏".encode(getattr(stream, "encoding", None) or "ascii")
@@ -92,11 +92,11 @@ def style_of(stream: IO[str]) -> Style:
 
 
 def no_progress(_seconds: float, _measurements: Measurements) -> None:
-    """Show no progress."""
+    """Progress callback for runs without a progress bar."""
 
 
 class Session:
-    """One run, with its output for the user."""
+    """One run, with its output."""
 
     def __init__(self, reactor: IClientReactor, options: Namespace, say: Say) -> None:
         self._reactor = reactor
@@ -110,7 +110,7 @@ class Session:
         """
         Handle a signal: Ctrl-C ends a run that has started, with its result.
 
-        @return: the exit status if the program ends at once; None if the result follows.
+        @return: the exit status if the program ends immediately; C{None} if the result follows.
         """
         if number == signal.SIGINT and self._run and self._run.state is not RunState.CONNECTING:
             self._run.interrupt()
@@ -142,7 +142,7 @@ class Session:
                 progress = stack.enter_context(ProgressBar(options.duration, options.count)).show
 
             def on_reply(number: int, seconds: float) -> None:
-                self._output.write(reply_line(number, seconds, target.words))
+                self._output.write(reply_line(number, seconds, target.name))
 
             def on_wrong_reply(reply: WrongReply) -> None:
                 if not options.load:
@@ -161,10 +161,10 @@ class Session:
                 await run.connect()
             except Exception as failure:
                 why = why_not_connected(failure, options.connect_timeout)
-                say(f"cannot connect to {target.words}: {why}")
+                say(f"cannot connect to {target.name}: {why}")
                 return 1
-            result = await run.measure(target.words, settings_of(options))
-        return self._report(result, why_lost(run.failure.value, target.words) if run.failure else None)
+            result = await run.measure(target.name, settings_of(options))
+        return self._report(result, why_lost(run.failure.value, target.name) if run.failure else None)
 
     def _report(self, result: Result, failure: str | None) -> int:
         options = self._options
@@ -199,7 +199,7 @@ class Session:
 
 
 def unwritable(path: str) -> str:
-    """Return why a file can't be written, before the run; an empty text if it can. The file stays as it is."""
+    """Return why a file can't be written; an empty text if it can. The file does not change."""
     existed = os.path.lexists(path)
     try:
         with open(path, "ab"):

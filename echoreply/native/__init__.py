@@ -2,9 +2,9 @@
 Twisted protocols on an asyncio event loop's own transports.
 
 Twisted's reactor for asyncio asks the event loop which sockets are ready, and reads and writes them in Python. An event
-loop such as uvloop's can read and write them in C. With this package it does.
+loop such as uvloop's can read and write them in C. This package makes Twisted use that.
 
-A program chooses one of these, and changes nothing else:
+A program uses one of these, and needs no other change:
 
 - L{NativeServerEndpoint <echoreply.native.endpoint.NativeServerEndpoint>}, an ordinary C{IStreamServerEndpoint}, for
   one port on any L{AsyncioSelectorReactor <twisted.internet.asyncioreactor.AsyncioSelectorReactor>};

@@ -22,7 +22,7 @@ class ConnectingReactor(NativeReactor):
     def __init__(self, loop: AbstractEventLoop) -> None:
         super().__init__(loop)
         self._outgoing = Connections()
-        # A reactor that stops closes its readers and writers, which native transports are not among.
+        # A stopping reactor closes its readers and writers, which do not include native transports.
         cast(IReactorCore, self).addSystemEventTrigger("during", "shutdown", self._outgoing.shut_down)
 
     def connectTCP(
@@ -39,7 +39,7 @@ class ConnectingReactor(NativeReactor):
         return cast(IConnector, connector)
 
     def attach(self, client: NativeClient, protocol: IProtocol) -> NativeTransport:
-        """Let the event loop attach the socket of a connection that was just established. Return its transport."""
+        """Return the transport of a new connection, whose socket the event loop attaches in its next turn."""
         transport = ClientTransport(self._loop, client.socket, protocol, real_address(client), 0, self._outgoing)
         transport.connector = client.connector
         self._loop.create_task(transport.attach())
@@ -47,7 +47,7 @@ class ConnectingReactor(NativeReactor):
 
 
 class NativeConnector(tcp.Connector):
-    """A connector that connects as Twisted's own does, for a connection whose transport is native."""
+    """A connector that connects as Twisted's own does, and whose connection gets a native transport."""
 
     def _makeTransport(self) -> NativeClient:
         return NativeClient(self.host, self.port, self.bindAddress, self, self.reactor)  # type: ignore[no-untyped-call]
@@ -74,13 +74,13 @@ class ClientTransport(NativeTransport):
     """
     The native transport of an outgoing connection.
 
-    @ivar connector: is told when the connection is lost, after the protocol.
+    @ivar connector: the connector, which is notified after the protocol when the connection is lost.
     """
 
     __slots__ = ("connector",)
 
     connector: NativeConnector
 
-    def _tell_lost(self, protocol: IProtocol, reason: Failure) -> None:
-        super()._tell_lost(protocol, reason)
+    def _notify_lost(self, protocol: IProtocol, reason: Failure) -> None:
+        super()._notify_lost(protocol, reason)
         self.connector.connectionLost(reason)

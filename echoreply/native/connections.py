@@ -1,4 +1,4 @@
-"""The connections of one port: the buffer that they share, and their end with the reactor."""
+"""The connections of one port, which share a read buffer and are closed when the reactor stops."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Protocol
 
 
 class Connection(Protocol):
-    """A transport that is not lost yet."""
+    """A connection that is not lost yet."""
 
     def shut_down(self) -> None:
-        """Close the connection at once. The reactor stops, so there is no later turn in which to do it."""
+        """Close the connection immediately: the reactor is stopping, so there is no later turn."""
 
 
 class Connections:
     """
     The connections of a port, or those that a reactor has made.
 
-    @ivar connections: those that are not lost yet.
+    @ivar connections: the connections that are not lost yet.
     """
 
     def __init__(self) -> None:
@@ -30,6 +30,6 @@ class Connections:
         return self._buffers[size]
 
     def shut_down(self) -> None:
-        """Close all connections at once, for a reactor that stops."""
+        """Close all connections immediately: the reactor is stopping."""
         for connection in list(self.connections):
             connection.shut_down()

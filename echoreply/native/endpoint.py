@@ -1,4 +1,4 @@
-"""An endpoint with native transports, for one port of a program whose other ports are Twisted's own."""
+"""A server endpoint with native transports, for a single port of a program with Twisted's own reactor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NativeServerEndpoint:
     @ivar reactor: Twisted's reactor on C{loop}.
     @ivar loop: the event loop that C{reactor} runs on.
     @ivar port: TCP port; 0 chooses a free one.
-    @ivar backlog: the most connections that wait to be accepted.
+    @ivar backlog: maximum connections that wait to be accepted.
     @ivar interface: the IP address to bind; all IPv4 addresses if empty.
     """
 

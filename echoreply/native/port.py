@@ -18,9 +18,9 @@ from echoreply.native.transport import NativeTransport
 
 class PlainSocket(socket.socket):
     """
-    A socket whose family and type are plain numbers, as are those of the sockets that it accepts.
+    A socket whose family and type are plain numbers, like those of the sockets that it accepts.
 
-    Python's own socket makes an Enum of them at every access. That is a tenth of the cost of accepting a connection.
+    Python's own socket converts them to enums at every access, a tenth of the cost of accepting a connection.
     """
 
     __slots__ = ()
@@ -69,7 +69,7 @@ class NativePort(tcp.Port):
             with suppress(ValueError):
                 cast(IReactorCore, self.reactor).removeSystemEventTrigger(self._trigger)
 
-    def transport(  # type: ignore[override]  # what tcp.Port calls for a transport is meant to be replaced
+    def transport(  # type: ignore[override]  # tcp.Port has a class here, which subclasses may replace
         self, skt: socket.socket, protocol: IProtocol, peer: tuple[Any, ...], _port: tcp.Port, session: int, _: object
     ) -> NativeTransport:
         """Return the transport of an accepted socket, which the event loop attaches in its next turn."""

@@ -1,10 +1,10 @@
 """
-Names of other projects that the package uses although they are not public: all of them, each with its reason.
+The private names of other projects that the package uses: all of them, each with the reason.
 
-A private name can go with any release of the project that it belongs to. So no other module reads one: it calls a
-function of this module. Overrides, and attributes that a base class keeps for its subclasses, can't be wrapped in a
-function: they are listed in L{PRIVATE_NAMES} with the class of ours that has them. A test of this module fails with the
-name that is gone or has changed, and with the file and line of a use that is not listed.
+A private name can disappear with any release of its project. So other modules do not use one: they call a function of
+this module. Overrides, and attributes that a base class has for its subclasses, can't be wrapped in a function: they
+are listed in L{PRIVATE_NAMES} with the subclass in this package. A test fails with each name that is gone or has
+changed, and with the file and line of each use that is not listed.
 
 The build of the package imports this module without Twisted, which is why functions import what they need.
 """
@@ -36,8 +36,8 @@ class PrivateName(NamedTuple):
     @ivar owner: the dotted path of the module or class that has it.
     @ivar reason: why the package needs it.
     @ivar replacement: what may take its place, or C{"none"}.
-    @ivar subclass: the dotted path of the subclass of ours that overrides it, or reads it from its base class; empty if
-        a function of this module wraps it.
+    @ivar subclass: the dotted path of the subclass in this package that overrides it, or reads it from its base class;
+        empty if a function of this module wraps it.
     """
 
     owner: str
@@ -82,39 +82,39 @@ PRIVATE_NAMES = (
     PrivateName(
         "_ssl._SSLSocket",
         "get_unverified_chain",
-        "The reason why a certificate was refused names its dates, names and issuer, also when it was not verified.",
+        "The reason why a certificate was rejected has its dates, names and issuer, also when it was not verified.",
         "SSLObject.get_unverified_chain of Python 3.13, which has DER only",
     ),
     # Twisted: endpoints and connections
     PrivateName(
         "twisted.internet.endpoints",
         "_parse",
-        "Descriptions of endpoints get defaults of ours, and are taken apart as Twisted does, escapes included.",
+        "Default arguments are added to descriptions of endpoints, which have to be parsed as Twisted does.",
         "none; twisted.plugins parsers get arguments, but can't add defaults to those of others",
     ),
     PrivateName(
         "twisted.internet.endpoints.UNIXClientEndpoint",
         "_path",
-        "A path that is too long for the system is refused with the option's name, before Twisted stumbles over it.",
+        "A path that is too long for the system is rejected with the option's name, before Twisted fails with it.",
         "none",
     ),
     PrivateName(
         "twisted.internet.endpoints.HostnameEndpoint",
         "_hostAsBytesAndText",
-        "Names with an underscore are looked up, too: containers have such names, but IDNA has not.",
+        "Names with an underscore are looked up, too: containers have such names, though IDNA forbids them.",
         "none",
         "echoreply.connect.target.NameEndpoint",
     ),
     PrivateName(
         "twisted.internet.tcp",
         "_getrealname",
-        "A link-local address needs its link, RFC 4007, which socket.getsockname leaves out.",
+        "A link-local address needs its zone, RFC 4007, which socket.getsockname leaves out.",
         "socket.getnameinfo, which is what it calls",
     ),
     PrivateName(
         "twisted.internet.tcp.Port",
         "_fromListeningDescriptor",
-        "A native port adopts a socket that listens already, as IReactorSocket.adoptStreamPort does for Twisted's own.",
+        "A native port adopts a socket that listens already, as adoptStreamPort does for Twisted's ports.",
         "none; adoptStreamPort makes ports of Twisted's own class only",
     ),
     PrivateName(
@@ -134,7 +134,7 @@ PRIVATE_NAMES = (
     PrivateName(
         "twisted.internet.tcp.BaseClient",
         "_connectDone",
-        "Is called when an outgoing connection is made: from there on the event loop has its socket.",
+        "Called when an outgoing connection is made: from then on its socket belongs to the event loop.",
         "none",
         "echoreply.native.client.NativeClient",
     ),
@@ -147,23 +147,23 @@ PRIVATE_NAMES = (
     PrivateName(
         "twisted.internet.udp.Port",
         "_preexistingSocket",
-        "A UDP port of our own class takes a bound socket, as IReactorSocket.adoptDatagramPort does for Twisted's own.",
+        "DatagramPort takes a bound socket, as IReactorSocket.adoptDatagramPort does for Twisted's ports.",
         "none; adoptDatagramPort makes ports of Twisted's own class only",
     ),
     *(
         PrivateName(
             "twisted.internet.abstract.FileDescriptor",
             name,
-            "Tells whether bytes wait to be sent: if not, a reply is written at once, without asking the reactor.",
+            "Whether bytes wait to be sent: if not, a reply is written immediately, without the reactor.",
             "none",
-            "echoreply.net.transport.PromptServer",
+            "echoreply.net.transport.ImmediateServer",
         )
         for name in ("dataBuffer", "_tempDataBuffer", "_writeDisconnecting")
     ),
     PrivateName(
         "twisted.internet.tcp._SocketCloser",
         "_shouldShutdown",
-        "A UNIX socket that other processes listen on, too, must not be shut down when one of them closes it.",
+        "A UNIX socket that other processes share must not be shut down when one of them closes it.",
         "none; Twisted sets it for TCP sockets that it adopts",
         "echoreply.net.unix_sockets.AdoptedUNIXPort",
     ),
@@ -184,26 +184,26 @@ PRIVATE_NAMES = (
     PrivateName(
         "twisted.internet.posixbase.PosixReactorBase",
         "_internalReaders",
-        "A reactor that has ended leaves the descriptors open that it is woken by.",
+        "A reactor that has stopped leaves the descriptors open that wake it.",
         "none; Twisted expects one reactor for the life of a process",
     ),
     PrivateName(
         "twisted.internet.posixbase.PosixReactorBase",
         "_removeInternalReader",
-        "Lets such a descriptor be closed.",
+        "Such a descriptor can be closed only after it is removed.",
         "none",
     ),
     # Twisted: programs
     PrivateName(
         "twisted.runner.procmon.ProcessMonitor",
         "_monitoredProcessExited",
-        "A worker has more pipes than the protocol of ProcessMonitor knows, so a protocol of ours tells of its end.",
+        "A worker has more pipes than ProcessMonitor's protocol supports, so WorkerProtocol reports its end.",
         "none",
     ),
     PrivateName(
         "twisted.runner.procmon.ProcessMonitor",
         "murder",
-        "The calls that kill the processes that don't stop by themselves: hurrying brings them forward.",
+        "The delayed calls that kill processes that do not stop: skipping the drain makes them earlier.",
         "none",
     ),
     *(
@@ -215,7 +215,7 @@ PRIVATE_NAMES = (
             "echoreply.server.workers.supervisor.Supervisor",
         )
         for name, reason in (
-            ("_clock", "Tells the time as ProcessMonitor does, for the start times that it compares."),
+            ("_clock", "The clock of the start times that ProcessMonitor compares."),
             ("_reactor", "Spawns the processes."),
         )
     ),
@@ -228,7 +228,7 @@ PRIVATE_NAMES = (
     PrivateName(
         "twisted.application.app.AppLogger",
         "_getLogObserver",
-        "Makes the observer of that log, whose format is then ours.",
+        "Makes the observer of that log, whose format is then replaced.",
         "none",
     ),
 )
@@ -269,15 +269,15 @@ class OpenSSLSession(Protocol):
 
 
 def ssl_object(session: SSLObject) -> OpenSSLSession:
-    """Return the object whose C{read} and C{write} those of an L{SSLObject} call, or that object if it has none."""
+    """Return the object whose C{read} and C{write} an L{SSLObject} calls; without one, the L{SSLObject} itself."""
     return cast(OpenSSLSession, getattr(session, "_sslobj", session))
 
 
 def unverified_chain(session: SSLObject) -> list[dict[str, Any]]:
     """
-    Return the certificates that a peer has shown, its own first, each as L{SSLObject.getpeercert} describes one.
+    Return the certificates that a peer has sent, its own first, in the format of L{SSLObject.getpeercert}.
 
-    They are there whether or not they could be verified. The list is empty if the peer has shown none.
+    They are available whether or not they could be verified. The list is empty if the peer has sent none.
 
     @raise ValueError: a certificate can't be decoded; or L{ssl.SSLError}.
     """
@@ -306,7 +306,7 @@ def unix_path(endpoint: UNIXClientEndpoint) -> str:
 
 
 def with_zone(address: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return an IPv6 socket address whose host names the link of a link-local one: C{fe80::1%eth0}."""
+    """Return an IPv6 socket address whose host includes the zone of a link-local address: C{fe80::1%eth0}."""
     from twisted.internet.tcp import _getrealname
 
     return cast("tuple[Any, ...]", _getrealname(address))
@@ -316,16 +316,16 @@ def adopt_listening_port(
     port_class: type[P], reactor: object, descriptor: int, family: int, factory: IProtocolFactory
 ) -> P:
     """
-    Make a port of a socket that listens already.
+    Return a port on a socket that listens already.
 
-    @param descriptor: of the socket, which is duplicated.
+    @param descriptor: the socket's descriptor, which is duplicated.
     @return: the port, which has not been started.
     """
     return cast(P, port_class._fromListeningDescriptor(reactor, descriptor, family, factory))  # type: ignore[no-untyped-call]
 
 
 def use_bound_socket(port: udp.Port, bound: socket.socket) -> None:
-    """Have a UDP port that has not been started receive from a socket that is bound already."""
+    """Set the bound socket of a UDP port that has not been started."""
     port._preexistingSocket = bound  # type: ignore[assignment]
 
 
@@ -335,7 +335,7 @@ def real_address(client: tcp.BaseClient) -> tuple[Any, ...]:
 
 
 def has_unsent(connection: tcp.Connection) -> bool:
-    """Tell whether bytes wait in a connection's buffer until the system takes more."""
+    """Return whether bytes wait in a connection's buffer until the kernel takes more."""
     return bool(connection.dataBuffer or connection._tempDataBuffer)
 
 
@@ -343,12 +343,12 @@ def has_unsent(connection: tcp.Connection) -> bool:
 
 
 def installs_signal_handlers(reactor: ReactorBase) -> bool:
-    """Tell whether a reactor that is running was asked to handle signals."""
+    """Return whether a running reactor was asked to handle signals."""
     return bool(reactor._installSignalHandlers)
 
 
 def close_wakers(reactor: PosixReactorBase) -> None:
-    """Close the descriptors that wake a reactor, which has ended."""
+    """Close the descriptors that wake a reactor, which has stopped."""
     for reader in list(reactor._internalReaders):
         reactor._removeInternalReader(reader)
         reader.connectionLost(None)
@@ -358,12 +358,12 @@ def close_wakers(reactor: PosixReactorBase) -> None:
 
 
 def process_exited(monitor: ProcessMonitor, name: str) -> None:
-    """Tell a monitor that a process has ended, so that it starts it again if it is running."""
+    """Notify a monitor that a process has ended, so that it restarts the process if the monitor is running."""
     monitor._monitoredProcessExited(name)
 
 
 def kill_calls(monitor: ProcessMonitor) -> Iterable[IDelayedCall]:
-    """Return the calls that kill the processes that were asked to stop and have not done so."""
+    """Return the delayed calls that kill the processes that were asked to stop and are still running."""
     return cast("Mapping[str, IDelayedCall]", monitor.murder).values()
 
 

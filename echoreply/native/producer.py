@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 
 from echoreply.native.states import Pull, Push
 
-# Looking a member up in its Enum takes longer, and every connection may have a producer.
+# Module-level names: looking a member up in its enum takes longer, and every connection may have a producer.
 _FLOWING, _PAUSED, _IDLE = Push.FLOWING, Push.PAUSED, Pull.IDLE
 
 
@@ -18,7 +18,7 @@ class PushProducer:
     """
     A producer that writes until it is paused.
 
-    @ivar pull: distinguishes it from a L{PullProducer}. It is read at every write; a class attribute is slower.
+    @ivar pull: distinguishes it from a L{PullProducer}. It is read at every write, and a class attribute is slower.
     """
 
     __slots__ = ("producer", "pull", "state")
@@ -32,16 +32,16 @@ class PushProducer:
 
     @property
     def unfinished(self) -> bool:
-        """Whether it has been paused in the middle of its data, so that the connection has to wait for it."""
+        """Whether it is paused, so that the connection waits for the rest of its data before it closes."""
         return self.state is _PAUSED
 
     def pause(self) -> None:
-        """Pause the producer, again if it has written although it was paused."""
+        """Pause the producer, also again if it has written while it was paused."""
         self.state = self.state.after["full"]
         self.producer.pauseProducing()
 
     def resume(self) -> None:
-        """Let the producer write again."""
+        """Resume the producer."""
         self.state = self.state.after["room"]
         self.producer.resumeProducing()
 
@@ -52,7 +52,7 @@ class PullProducer:
 
     @ivar pull: distinguishes it from a L{PushProducer}.
     @param loop: the event loop of the transport.
-    @param ask: is called with this object in the event loop's next turn after L{ask_soon}.
+    @param ask: called with this object in the event loop's next turn after C{ask_soon}.
     """
 
     __slots__ = ("_ask", "_loop", "producer", "pull", "state")
@@ -68,7 +68,7 @@ class PullProducer:
         self._ask = ask
 
     def ask_soon(self) -> None:
-        """Schedule that the producer is asked for more in the event loop's next turn."""
+        """Schedule asking the producer for more, in the event loop's next turn."""
         before, self.state = self.state, self.state.after["ask"]
         if before is _IDLE:
             self._loop.call_soon(self._turn)

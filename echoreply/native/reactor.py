@@ -18,8 +18,8 @@ class NativeReactor(AsyncioSelectorReactor):
     """
     Twisted's reactor on an asyncio event loop, with L{NativePort} in place of L{twisted.internet.tcp.Port}.
 
-    Outgoing connections, and sockets of other kinds, are Twisted's own. Those of a L{ConnectingReactor
-    <echoreply.native.client.ConnectingReactor>} are native as well.
+    Outgoing connections, and sockets of other kinds, are Twisted's own. The outgoing connections of a
+    L{ConnectingReactor <echoreply.native.client.ConnectingReactor>} are native as well.
 
     @param loop: the event loop to run on, such as uvloop's.
     """
@@ -45,7 +45,7 @@ class NativeReactor(AsyncioSelectorReactor):
         """
         Install a handler of SIGCHLD that reaps children.
 
-        Twisted's own waits for the descriptor that signals are written to, which uvloop replaces with its own.
+        Twisted's own handler relies on the wake-up descriptor of signals, which uvloop replaces.
         """
         if installs_signal_handlers(self) and hasattr(signal, "SIGCHLD"):
             from twisted.internet.process import reapAllProcesses  # not on Windows

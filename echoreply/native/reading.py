@@ -12,7 +12,7 @@ from asyncio import BufferedProtocol, Protocol, Transport
 
 from echoreply.native.states import Reading
 
-# Looking a member up in its Enum takes longer, and these are compared for every connection or pause.
+# Module-level names: looking a member up in its enum takes longer, and these are compared for every connection.
 _OPEN, _PAUSED, _HOLDING, _HOLDING_END, _ENDED = (
     Reading.OPEN,
     Reading.PAUSED,
@@ -23,19 +23,19 @@ _OPEN, _PAUSED, _HOLDING, _HOLDING_END, _ENDED = (
 
 SMALL_READS = 8
 """
-Reads shorter than the buffer after which the event loop may choose the size of its reads.
+Number of reads shorter than the buffer after which the event loop may choose the size of its reads.
 
-There are fewer of them in a TLS handshake.
+It is more than a TLS handshake has.
 """
 
 
 class ReadingSide:
     """
-    Decides what becomes of data and of the end of input: it is passed to the protocol, held or discarded.
+    Decides whether data and the end of input are passed to the protocol, held or discarded.
 
-    The methods that have to pause or resume the event loop's own transport are given it, or C{None} if there is none.
+    Methods that pause or resume the event loop's own transport take it as an argument, C{None} if there is none.
 
-    @ivar state: only while it is C{OPEN} is data passed on as it is read.
+    @ivar state: the state. Data is passed on as it is read only while this is C{OPEN}.
     """
 
     __slots__ = ("_held", "state")
@@ -45,17 +45,17 @@ class ReadingSide:
         self._held = b""
 
     def hold(self, data: bytes, native: Transport | None) -> None:
-        """Keep data that was read in spite of a pause; discard it if nothing will be passed on any more."""
+        """Hold data that was read in spite of a pause; discard it once reading has been stopped."""
         self.state = self.state.after["data"]
         if self.state is not Reading.STOPPED:
             self._held += data
         if native:
-            # Before Python 3.12, asyncio starts to read a paused socket, and takes it to be paused still.
+            # Before Python 3.12, asyncio starts to read a paused socket, but still treats it as paused.
             native.resume_reading()
             native.pause_reading()
 
     def end(self) -> bool:
-        """Take the end of input. Return whether the protocol is to be told of it now."""
+        """Handle the end of input. Return whether the protocol has to be notified now."""
         self.state = self.state.after["end"]
         return self.state is _ENDED
 
@@ -66,7 +66,7 @@ class ReadingSide:
             native.pause_reading()
 
     def resume(self, native: Transport | None) -> bool:
-        """Resume reading. Return whether something is held, which is to be delivered in the next turn."""
+        """Resume reading. Return whether something is held, which has to be delivered in the next turn."""
         before, self.state = self.state, self.state.after["resume"]
         if before is _PAUSED and native:
             native.resume_reading()
@@ -82,7 +82,7 @@ class ReadingSide:
         return held
 
     def delivered(self, native: Transport | None) -> bool:
-        """Go on after the delivery of data. Return whether the protocol is to be told of the end of input now."""
+        """Continue after delivering data. Return whether the protocol has to be notified of the end of input now."""
         if self.state is Reading.DELIVERING_END:
             self.state = self.state.after["deliver"]
             return True
@@ -91,7 +91,7 @@ class ReadingSide:
         return False
 
     def stop(self) -> None:
-        """Discard everything from now on."""
+        """Stop reading for good: everything from now on is discarded."""
         self.state = self.state.after["stop"]
         self._held = b""
 
@@ -103,24 +103,24 @@ class Reader(Protocol):
 
     @abstractmethod
     def read_buffer(self) -> memoryview:
-        """Return the buffer for bounded reads, which bounds their size."""
+        """Return the buffer for bounded reads. Its size is their limit."""
 
     @abstractmethod
     def read_freely(self) -> None:
-        """Let the event loop choose the size of its reads from now on."""
+        """Switch to reads whose size the event loop chooses."""
 
 
 class BoundedReads(BufferedProtocol):
     """
     The asyncio protocol of a connection whose reads are bounded by the size of a buffer.
 
-    An event loop reads faster when it chooses the size of a read, but it then reads up to 256,000 bytes at once
-    (uvloop), or as many as it likes. A program that bounds its memory by C{bufferSize} could be made to hold that much
-    for every connection. So the reads of a connection are bounded at first. They are free once several have been
-    small, and after one free read that exceeds C{bufferSize} they are bounded until the connection ends.
+    An event loop reads faster when it chooses the size of a read, but may then read up to 256,000 bytes at once
+    (uvloop), or any number. Peers could make a program that bounds its memory by C{bufferSize} hold that much for every
+    connection. So the reads of a connection are bounded at first. They become free once several have been small, and
+    after one free read that exceeds C{bufferSize} they are bounded until the connection ends.
 
     @param reader: receives the data, and all other events.
-    @param small_reads: reads that may be shorter than the buffer before reads become free.
+    @param small_reads: the number of reads shorter than the buffer after which reads become free.
     """
 
     __slots__ = ("_buffer", "_reader", "_small_reads_left")
@@ -130,7 +130,7 @@ class BoundedReads(BufferedProtocol):
         self._small_reads_left = small_reads
 
     def allocate(self) -> None:
-        """Get the buffer. Its size is that which the protocol wants now."""
+        """Allocate the buffer, in the size that the protocol wants now."""
         self._buffer = self._reader.read_buffer()
 
     def connection_made(self, transport: object) -> None:

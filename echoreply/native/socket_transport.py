@@ -1,4 +1,4 @@
-"""The part of a transport that only asks its socket, or sets the socket's options."""
+"""A base class for transports: addresses, and socket options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SocketTransport:
     The methods of C{ITCPTransport} that concern addresses and options of the socket.
 
     @param socket: a connected TCP socket.
-    @param peer: the address of the other end, as the socket module gives it.
+    @param peer: the address of the other end, as a tuple of the socket module.
     """
 
     __slots__ = ("_peer", "_socket")
@@ -63,6 +63,6 @@ class SocketTransport:
 
 
 def _address(name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
-    """Return the address that the socket module gives as a tuple."""
+    """Convert an address of the socket module, which is a tuple."""
     kind = IPv4Address if len(name) == 2 else IPv6Address
     return kind("TCP", *name)

@@ -1,10 +1,10 @@
 """
 The states of a L{NativeTransport <echoreply.native.transport.NativeTransport>}, and the tables of their transitions.
 
-A transport has four states at once, since each changes for reasons of its own: its life, how it is being closed, its
-reading side and its writing side. A registered producer has a fifth. Each table maps a state and an event to the state
-that follows, as in C{self.state = self.state.after["pause"]}. An event that is not listed for a state is refused: the
-look-up raises C{KeyError}. An event that leads to the same state is permitted, as most calls of a Twisted transport are
+A transport has four independent states: its life, how it is being closed, its reading side and its writing side. A
+registered producer has a fifth. Each table maps a state and an event to the state that follows, as in
+C{self.state = self.state.after["pause"]}. An event that is not listed for a state is an error: the look-up raises
+C{KeyError}. An event that leads to the same state is permitted, since a Twisted transport allows most calls even
 when they come late.
 
 C{docs/states.md} shows the same tables and explains them.
@@ -60,7 +60,7 @@ class Reading(Enum):
     DELIVERING = "resumed; the held data is passed to the protocol in the next turn"
     HOLDING_END = "paused; the end of input is held, and perhaps data before it"
     DELIVERING_END = "resumed; the end of input, and data held before it, is passed to the protocol in the next turn"
-    ENDED = "the protocol has been told that the peer has closed its sending side"
+    ENDED = "the protocol has been notified that the peer has closed its sending side"
     STOPPED = "the connection is being closed or lost: what is still read is discarded"
 
 
@@ -93,7 +93,7 @@ class Pull(Enum):
 
 
 def _table(table: Mapping[S, Mapping[E, S]]) -> Mapping[S, Mapping[E, S]]:
-    """Make each state's row of a table the state's attribute C{after}. Return the table."""
+    """Set the attribute C{after} of each state to its row of a table. Return the table."""
     for state, transitions in table.items():
         state.after = transitions  # type: ignore[attr-defined]
     return table

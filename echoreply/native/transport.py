@@ -38,7 +38,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _DONE, _LOST = Failure(ConnectionDone()), Failure(ConnectionLost())
 
-# Looking a member up in its Enum takes longer, and these are compared for every connection or message.
+# Module-level names: looking a member up in its enum takes longer, and these are compared for every message.
 _ATTACHING, _LIFE_LOST = Life.ATTACHING, Life.LOST
 _NOT_CLOSING, _ABORTED = Closing.NOT_CLOSING, Closing.ABORTED
 _READING_OPEN = Reading.OPEN
@@ -47,10 +47,10 @@ _WRITING_OPEN, _WRITING_CLOSING, _WRITING_CLOSED = Writing.OPEN, Writing.CLOSING
 
 class EarlyRequests:
     """
-    Requests of a protocol that cannot be met, or would be undone, before the event loop has attached the socket.
+    Requests of a protocol that have to wait until the event loop has attached the socket.
 
     @ivar written: bytes to write.
-    @ivar no_delay: whether small segments are sent at once; an event loop that attaches a socket sets it so.
+    @ivar no_delay: whether small segments are sent immediately, which an event loop sets when it attaches a socket.
     """
 
     __slots__ = ("no_delay", "written")
@@ -65,20 +65,20 @@ class NativeTransport(SocketTransport, Reader):
     """
     The transport of an accepted connection, which replaces Twisted's L{twisted.internet.tcp.Server}.
 
-    The event loop attaches the socket in its next turn. What the protocol asks for before that, as in its
-    C{connectionMade}, is done then. C{docs/states.md} has the states of a transport and their transitions.
+    The event loop attaches the socket in its next turn. Requests of the protocol before that, as in its
+    C{connectionMade}, are met then. C{docs/states.md} has the states of a transport and their transitions.
 
     It differs from a reactor's own transport as follows:
 
-    - Bytes that are written go to the kernel at once, as far as there is room, and a producer is paused as soon as
-      there is none.
+    - Bytes that are written go to the kernel immediately, as far as it has room, and a producer is paused as soon as
+      it has none.
     - C{connectionLost} is never called from within a call of the transport.
-    - On a connection that mostly sends little at once, a single read may exceed C{bufferSize}: L{BoundedReads}.
-    - Small segments are sent at once unless C{setTcpNoDelay(False)} is called, as is usual in asyncio.
-    - A protocol's log messages do not have the connection's prefix, which costs more than a small read does.
+    - On a connection whose reads are mostly small, a single read may exceed C{bufferSize}: L{BoundedReads}.
+    - Small segments are sent immediately unless C{setTcpNoDelay(False)} is called, as is usual in asyncio.
+    - A protocol's log messages do not have the connection's prefix, which would cost more than a small read.
     - It is not among the reactor's readers and writers.
 
-    @ivar bufferSize: the most bytes of one bounded read.
+    @ivar bufferSize: maximum bytes of one bounded read.
     @ivar protocol: receives the data, until the connection is lost. It may be replaced.
     @ivar sessionno: the connection's number among those of its port.
     """
@@ -130,19 +130,19 @@ class NativeTransport(SocketTransport, Reader):
         connections.connections.add(self)
 
     async def attach(self) -> None:
-        """Let the event loop attach the socket. The connection is lost if it does not."""
+        """Attach the socket to the event loop. The connection is lost if this fails."""
         reads = BoundedReads(self, SMALL_READS)
         try:
             await self._loop.connect_accepted_socket(lambda: reads, self._socket)
         except Exception as error:
-            # Some systems refuse a socket that the peer has reset, which is an end like any other.
+            # Some systems refuse a socket that the peer has reset: that is an ordinary end.
             if not isinstance(error, OSError):
                 _log.failure("the event loop could not attach the socket of a connection")
             self._socket.close()
             self.connection_lost(error)
 
     def shut_down(self) -> None:
-        """Close the connection at once. The reactor stops, so there is no later turn in which to do it."""
+        """Close the connection immediately: the reactor is stopping, so there is no later turn."""
         native = self._native
         self.connection_lost(ConnectionLost())
         if native:
@@ -150,7 +150,7 @@ class NativeTransport(SocketTransport, Reader):
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection; it is attached, or about to be."""
+        """Whether there is a connection, attached or about to be."""
         return self._life is not _LIFE_LOST
 
     @property
@@ -171,7 +171,7 @@ class NativeTransport(SocketTransport, Reader):
         if self._closing is _ABORTED:
             native.abort()
             return
-        # The event loop tries to write at once, so every byte that waits is one that the kernel has no room for.
+        # The event loop tries to write immediately, so any bytes that wait are those that the kernel has no room for.
         native.set_write_buffer_limits(0, 0)
         if early:
             self._do_early_requests(early)
@@ -200,8 +200,8 @@ class NativeTransport(SocketTransport, Reader):
 
     def eof_received(self) -> bool:
         if self._reading.end():
-            self._tell_end()
-        # The event loop keeps the connection, whose other half may still be needed.
+            self._notify_end()
+        # True makes the event loop keep the connection, whose other direction may still be needed.
         return True
 
     def pause_writing(self) -> None:
@@ -237,12 +237,12 @@ class NativeTransport(SocketTransport, Reader):
                 registered.producer.stopProducing()
             except Exception:
                 _log.failure("unhandled error in {producer}.stopProducing", producer=type(registered.producer).__name__)
-        self._tell_lost(protocol, reason)
+        self._notify_lost(protocol, reason)
 
     # Called by the protocol: ITCPTransport.
 
     def write(self, data: bytes) -> None:
-        """Write to the kernel, now or as soon as there is room."""
+        """Write to the kernel, immediately or as soon as it has room."""
         if self._writing is _WRITING_CLOSED:
             return
         native = self._native
@@ -252,7 +252,7 @@ class NativeTransport(SocketTransport, Reader):
             if producer is not None:
                 if producer.pull:
                     producer.ask_soon()
-                # What is written to a closing connection is discarded, so a lack of room never pauses its producer.
+                # A closing connection discards what is written, and never reports a lack of room.
                 elif self._full or native.is_closing():
                     producer.pause()
         elif self._life is _ATTACHING:
@@ -272,7 +272,7 @@ class NativeTransport(SocketTransport, Reader):
         self._finish_soon()
 
     def abortConnection(self) -> None:
-        """Close at once, with a reset."""
+        """Close immediately, with a reset."""
         if self._life is _LIFE_LOST or self._closing is _ABORTED:
             return
         # Some systems refuse this once the peer has closed.
@@ -295,7 +295,7 @@ class NativeTransport(SocketTransport, Reader):
     def stopProducing(self) -> None:
         self.loseConnection()
 
-    # Names that a reactor's own transports have for the same as well.
+    # Other names of pauseProducing and resumeProducing, which a reactor's own transports have.
 
     def stopReading(self) -> None:
         """Pause reading."""
@@ -307,9 +307,9 @@ class NativeTransport(SocketTransport, Reader):
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Register a producer: paused while bytes wait for room (if C{streaming}), or asked for more when none do.
+        Register a producer. If C{streaming}, it is paused while bytes wait for room; else it is asked when none wait.
 
-        @raise RuntimeError: there is one already.
+        @raise RuntimeError: a producer is registered already.
         """
         if self._producer is not None:
             raise RuntimeError(f"{producer} can't be registered before {self._producer.producer} is unregistered")
@@ -320,7 +320,7 @@ class NativeTransport(SocketTransport, Reader):
         else:
             pull = self._producer = PullProducer(cast(IPullProducer, producer), self._loop, self._ask)
             pull.resume()
-            # If the kernel has taken everything that was written before, the event loop will not say so again.
+            # If the kernel has taken all earlier bytes, the event loop will not report that again.
             if self._native:
                 pull.ask_soon()
 
@@ -330,7 +330,7 @@ class NativeTransport(SocketTransport, Reader):
             self._finish_soon()
 
     def stopConsuming(self) -> None:
-        """Unregister the producer, and close."""
+        """Unregister the producer and close."""
         self.unregisterProducer()
         self.loseConnection()
 
@@ -370,7 +370,7 @@ class NativeTransport(SocketTransport, Reader):
     # Reading.
 
     def _deliver(self) -> None:
-        """Pass on what was read while reading was paused, unless it is paused again."""
+        """Deliver what was held while reading was paused, unless it is paused again."""
         data = self._reading.take_held()
         if data:
             try:
@@ -378,9 +378,9 @@ class NativeTransport(SocketTransport, Reader):
             except Exception:
                 self._fail()
         if self._reading.delivered(self._native):
-            self._tell_end()
+            self._notify_end()
 
-    def _tell_end(self) -> None:
+    def _notify_end(self) -> None:
         half_closeable = IHalfCloseableProtocol(self.protocol, None)
         if half_closeable is None:
             self._cut("end")
@@ -406,11 +406,11 @@ class NativeTransport(SocketTransport, Reader):
     # Ends.
 
     def _finish_soon(self) -> None:
-        # Not at once: event loops do not expect to be called while they call resume_writing.
+        # Later, since event loops do not expect calls while they call resume_writing.
         self._loop.call_soon(self._finish)
 
     def _finish(self) -> None:
-        """Close or half-close, unless a producer or the kernel is waited for."""
+        """Close or half-close, unless it has to wait for a producer or the kernel."""
         native, producer = self._native, self._producer
         if native is None or (producer is not None and producer.unfinished):
             return
@@ -435,13 +435,13 @@ class NativeTransport(SocketTransport, Reader):
         self._cut("fail")
 
     def _cut(self, event: ClosingEvent) -> None:
-        """Close without waiting for what is not written yet."""
+        """Close without waiting for bytes that are not written yet."""
         self._closing = self._closing.after[event]
         self._reading.stop()
         if self._native:
             self._native.abort()
 
-    def _tell_lost(self, protocol: IProtocol, reason: Failure) -> None:
+    def _notify_lost(self, protocol: IProtocol, reason: Failure) -> None:
         try:
             protocol.connectionLost(reason)
         except Exception:

@@ -1,1 +1,1 @@
-"""Sockets, listening addresses, timers and limits of the system: what lies between it and the protocols."""
+"""Sockets, listening addresses, timers and system limits: the layer between the operating system and the protocols."""

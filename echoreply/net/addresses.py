@@ -19,7 +19,7 @@ def is_ip_address(text: str) -> bool:
     return isIPAddress(text) or isIPv6Address(text)
 
 
-@lru_cache(1024)  # It is called for each datagram.
+@lru_cache(1024)  # Called for each datagram.
 def unmapped(host: str) -> str:
     """
     Return an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) as an IPv4 address; anything else as it is.
@@ -42,7 +42,7 @@ def host_of(address: IAddress) -> str:
 
 
 def plain_address(address: IAddress) -> Address:
-    """Convert a socket's address for reply scripts, which know nothing of Twisted."""
+    """Convert a socket's address to one for reply scripts, which do not depend on Twisted."""
     if isinstance(address, IPv4Address | IPv6Address):
         return Address(unmapped(address.host), address.port)
     return Address(os.fsdecode(address.name or b"") if isinstance(address, UNIXAddress) else str(address), 0)

@@ -1,4 +1,4 @@
-"""Bindings: a binding is a listening address with the factory that serves it, ready to be opened."""
+"""Bindings: listening addresses, each with the factory that serves it, ready to be opened."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from echoreply.net.listener import Listener
 
 T = TypeVar("T")
 
-NO_PORT = "this kind of endpoint gives no port, or not at once"
+NO_PORT = "this kind of endpoint returns no port, or not at once"
 
 
 @contextmanager
 def report_listen_errors(where: str) -> Iterator[None]:
     """
-    Turn whatever keeps the server from listening into an error that names the address.
+    Convert the errors of listening to L{CannotListen}, whose text names the address.
 
     @param where: the address as the user wrote it.
     @raise CannotListen: the block has raised an error.
@@ -36,7 +36,7 @@ def report_listen_errors(where: str) -> Iterator[None]:
         cause = error
     else:
         return
-    # An OSError that Python raises by itself has a text only.
+    # An OSError that Python itself raises has no strerror.
     reason = (isinstance(cause, OSError) and cause.strerror) or cause
     raise CannotListen(f"cannot listen on {where}: {reason}") from None
 
@@ -58,7 +58,7 @@ def result_now(deferred: Deferred[T]) -> T:
 
 
 def finish_at_once() -> Deferred[None]:
-    """Return a Deferred that has fired: every accepted client is known to the factory at once."""
+    """Return a Deferred that has fired: the factory knows every accepted client already."""
     return succeed(None)
 
 
@@ -88,11 +88,11 @@ class Binding:
     A listening address with the factory that serves it.
 
     @ivar where: the address as the user wrote it.
-    @ivar open: starts to listen. The Deferred has fired when it is returned: no address needs a lookup.
+    @ivar open: starts to listen. It returns a Deferred that has fired: no address needs a lookup.
     @ivar listener: describes the address to observers.
     @ivar owner: the process that has opened the socket.
     @ivar finish_accepting: waits, once the port is closed, until the factory knows every client that was accepted.
-    @ivar reload: reads the files of this binding again and logs the result; nothing if there are none.
+    @ivar reload: reads the files of this binding again and logs the result; C{None} if there are none.
     """
 
     where: str

@@ -1,4 +1,4 @@
-"""Server endpoints: all addresses at once, one address, or whatever a Twisted endpoint description says."""
+"""Server endpoints: on all addresses, on one address, or made from a Twisted endpoint description."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def server_endpoint(reactor: IServerReactor, interface: str, port: int) -> IStre
 
 def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerEndpoint:
     """
-    Return the endpoint of a description as in L{twisted.internet.endpoints.serverFromString}, with our defaults.
+    Return the endpoint of a description for L{twisted.internet.endpoints.serverFromString}, with our default arguments.
 
-    @raise ValueError: the description is wrong. The text says why, for people.
+    @raise ValueError: the description is wrong. The text is the reason, for people.
     """
     kind = path = ""
     try:
@@ -108,11 +108,11 @@ def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerE
     except ImportError:
         raise ValueError(f"{kind} needs pyOpenSSL, which is not installed") from None
     except NameError:
-        # Raised by parsers of Twisted that use its TLS, which can't be imported without pyOpenSSL.
+        # Twisted's parsers raise this if they use its TLS, which can't be imported without pyOpenSSL.
         raise ValueError(f"{kind} needs pyOpenSSL, which is not installed; ssl needs nothing") from None
     except TypeError:
         raise ValueError(f"{kind} takes other arguments: see Twisted's endpoints") from None
     except Exception as error:
-        # Third-party parsers raise any exception for a wrong argument.
+        # Third-party parsers may raise any exception for a wrong argument.
         raise ValueError(str(error)) from None
     return FreshUNIXEndpoint(endpoint, path) if path else endpoint

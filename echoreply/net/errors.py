@@ -8,4 +8,4 @@ class CannotStart(Exception):  # noqa: N818
 
 
 class CannotListen(CannotStart):
-    """An address is in use, not available, or invalid. The text names it and says why, in one line."""
+    """An address is in use, not available, or invalid. The text has the address and the reason, in one line."""

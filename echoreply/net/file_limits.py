@@ -1,4 +1,4 @@
-"""The limit on open files of this process, and the number of connections that it leaves room for."""
+"""The limit on open files of this process, and the number of connections that it allows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ except ImportError:  # pragma: no cover  # Windows
     resource = None  # type: ignore[assignment]
 
 RESERVE = 64
-"""Descriptors that are reserved for other things than accepted clients: files, the reactor, refused clients."""
+"""Descriptors reserved for anything but accepted clients: files, the reactor, refused clients."""
 
 MAX_WEB_CONNECTIONS = 150
-"""Connections that the web site accepts at most. Their descriptors are reserved if there is a web site."""
+"""Maximum connections of the monitoring site. Their descriptors are reserved if it is served."""
 
 SELECTABLE = 1024
-"""Descriptors that select(2) can wait for: FD_SETSIZE."""
+"""Number of descriptors that select(2) can wait for: FD_SETSIZE."""
 
 _OPEN_MAX = 10240
 """The highest limit that macOS accepts where it reports none: setrlimit(2) there, under COMPATIBILITY."""
@@ -40,8 +40,8 @@ def set_limit(*wanted: int) -> tuple[int, int]:
 
 def max_connections_for(limit: int, reserved: int = 0) -> int:
     """
-    Return the number of connections that a limit on open files leaves room for.
+    Return the number of connections that a limit on open files allows.
 
-    @param reserved: descriptors for connections of another kind, such as those of the web site.
+    @param reserved: descriptors for connections of another kind, such as those of the monitoring site.
     """
     return max(limit - RESERVE - reserved, limit // 2)

@@ -1,4 +1,4 @@
-"""Idle connections: how long one has made no progress."""
+"""Detecting idle connections: the time for which a connection has made no progress."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ class IdleWatch:
     """
     Watches the progress of one connection.
 
-    Progress is a message answered, or a byte of a reply written by us or, where the system tells, taken by the client.
+    Progress is an answered message, or a byte of a reply that the server has written or, where the system reports this,
+    that the client has taken.
 
-    @param now: when the connection was made, in seconds by the same clock as in L{idle_seconds}.
+    @param now: when the connection was made, in seconds by the clock of L{IdleWatch.idle_seconds}.
     """
 
     __slots__ = ("_all_taken", "_counts", "_progress_at", "_untaken")
@@ -34,8 +35,8 @@ class IdleWatch:
         @param sent: bytes of replies that have been written so far.
         """
         counts = messages, sent
-        # What has been taken stays taken, so for the many connections that have nothing to take, and no new replies,
-        # the kernel is not asked.
+        # Bytes that were taken stay taken. So the kernel is not asked about the many connections that have taken
+        # everything and have no new replies.
         if counts != self._counts or not self._all_taken:
             untaken = unsent(transport)
             if counts != self._counts or untaken != self._untaken:

@@ -14,16 +14,16 @@ from echoreply.net.timer import Timer
 from echoreply.net.transport import IDuplexTransport
 
 REFUSAL_SECONDS = 2.0
-"""Seconds after which a refused client is disconnected, whatever it does."""
+"""Seconds after which a refused client is disconnected at the latest."""
 
 
 @implementer(IHalfCloseableProtocol)
 class RefusalProtocol(Protocol):
     """
-    Sends one error line and closes. Under TLS the line leaves once the handshake is done.
+    Sends one error line and closes. Under TLS the line is sent after the handshake.
 
-    @param error: the reason that the client gets.
-    @param linger: whether to give the client a moment to close first. Closing at once resets a connection on which the
+    @param error: the reason in the error line.
+    @param linger: whether to let the client close first, for a moment. Closing at once resets a connection on which the
         client has sent something, and the reset can overtake the line.
     @param closed: called when the connection is lost.
     """
@@ -60,7 +60,7 @@ class RefusalProtocol(Protocol):
         self._closed(self)
 
     def disconnect(self) -> None:
-        """Close if the line has left, else reset the connection."""
+        """Close if the line has been sent, else reset the connection."""
         if self._flushed:
             self.transport.loseConnection()
         else:

@@ -26,9 +26,9 @@ class SharedSockets:
     """
     The open sockets of one listening address.
 
-    @ivar sockets: one for each process. Where the system can't divide the clients among several sockets, this is the
-        same socket each time, and whichever process is first accepts.
-    @ivar file: the file of a UNIX socket that was made for it.
+    @ivar sockets: one for each process. Where the system can't divide the clients among several sockets, they are all
+        the same socket, and the first process to accept gets the client.
+    @ivar file: the file of a UNIX socket that was opened here; otherwise C{None}.
     """
 
     sockets: Sequence[socket.socket]
@@ -71,7 +71,7 @@ def open_endpoint(description: str, count: int) -> SharedSockets:
 
 @frozen
 class _SocketOpener:
-    """Stands in for a reactor: an endpoint calls it in order to listen, and it opens sockets for other processes."""
+    """Takes the place of a reactor in endpoints: when they listen, it opens sockets for other processes."""
 
     _count: int
 

@@ -1,4 +1,4 @@
-"""Sockets on ports: one for a process, or several that share a port, one for each process."""
+"""Opening listening sockets on a port: one for this process, or several that share the port, one for each process."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from zope.interface import implementer
 from echoreply.net.unix_sockets import AdoptedUNIXPort
 
 BACKLOG = 65535
-"""Connections that may wait to be accepted; the kernel takes less where its own limit is lower, as it mostly is."""
+"""Maximum connections that wait to be accepted. The kernel caps it at its own limit, which is usually lower."""
 
 
 def listening_sockets(
     interface: str, port: int, count: int = 1, backlog: int = BACKLOG, *, one_family: bool = True
 ) -> list[socket.socket]:
     """
-    Listen on a TCP port; with several sockets by SO_REUSEPORT: socket(7). The kernel divides the clients among them.
+    Listen on a TCP port, with one socket or with several by SO_REUSEPORT (socket(7)), which share the clients.
 
-    @param interface: an IP address; if empty, all of the machine, IPv6 and IPv4 by one socket (RFC 3493, 5.3), so that
-        port 0 is the same port in both; on a machine without IPv6, IPv4 alone.
+    @param interface: an IP address; if empty, all addresses, IPv6 and IPv4 by one socket (RFC 3493, 5.3), so that
+        port 0 is the same port in both families; on a machine without IPv6, IPv4 alone.
     @param port: if 0, a free one.
     @param one_family: whether C{::} is IPv6 alone. Otherwise the system decides, as for Twisted's endpoints.
-    @raise CannotListenError: the address is in use, also by another server that would share it, or not available.
+    @raise CannotListenError: the address is not available, or in use, even by a server that would share it.
     """
     sockets = _bound_sockets(socket.SOCK_STREAM, interface, port, count, one_family=one_family)
     try:
@@ -66,7 +66,7 @@ def _bound_sockets(
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6 and (both or one_family):
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
-            # The first socket shares only once it has the port: otherwise it could share that of another server.
+            # The first socket shares only after it is bound: otherwise it could share the port of another server.
             if len(sockets) > 1:
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             bound.bind(address)
@@ -79,7 +79,7 @@ def _bound_sockets(
 
 
 def _closed_with_error(sockets: list[socket.socket], interface: str, port: int, error: OSError) -> CannotListenError:
-    """Close the sockets, and return the error to raise. Python's own text may name the address a second time."""
+    """Close the sockets, and return the error to raise. Python's own text may name the address again."""
     for bound in sockets:
         bound.close()
     if isinstance(error, socket.gaierror):
@@ -95,7 +95,7 @@ def _socket_address(interface: str, port: int, family: int, kind: int) -> Any:  
 
 
 def adopt(reactor: IReactorSocket, listening: socket.socket, factory: IProtocolFactory) -> IListeningPort:
-    """Have a reactor accept from a socket that listens already, and that belongs to the port from now on."""
+    """Return a port of a reactor on a socket that listens already, and that the port owns from now on."""
     if listening.family not in (socket.AF_INET, socket.AF_INET6):
         port = AdoptedUNIXPort(reactor, listening, factory)
         port.startListening()
@@ -108,7 +108,7 @@ def adopt(reactor: IReactorSocket, listening: socket.socket, factory: IProtocolF
 @frozen
 class AdoptedServerEndpoint:
     """
-    Listens on a socket that listens already.
+    An endpoint on a socket that listens already.
 
     @ivar socket: the socket.
     """

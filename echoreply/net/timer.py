@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 class Timer:
     """
-    Calls C{expired} C{seconds} after it was last started, unless it was stopped meanwhile.
+    Calls C{expired} C{seconds} after its last start, unless it is stopped before.
 
     @param clock: schedules the call, such as the reactor.
     """

@@ -29,7 +29,7 @@ class IDuplexTransport(ITCPTransport, IConsumer, IPushProducer):
     """A TCP transport: the consumer of its protocol's bytes, and the producer of its peer's."""
 
     bufferSize: int = Attribute(
-        "Bytes that it reads at once, and that it buffers for writing before it pauses its producer."
+        "Bytes that it reads at once, and that wait to be written before it pauses its producer."
     )
 
 
@@ -40,7 +40,7 @@ class IRecordTransport(Interface):
 
 
 class ISecureTransport(Interface):
-    """A transport with a handshake: it calls C{handshakeCompleted} once it knows its peer."""
+    """A transport with a handshake: it calls C{handshakeCompleted} afterwards."""
 
     tls: TLSDetails = Attribute("The result of the handshake.")
 
@@ -59,9 +59,9 @@ number of probes. TCP_NOTSENT_LOWAT: unsent bytes in the kernel's buffer above w
 """
 
 
-def prepare(listener: socket.socket) -> None:
+def set_socket_options(listener: socket.socket) -> None:
     """
-    Set the options of connections on their listening socket, from which they inherit them: tcp(7).
+    Set the socket options of connections, on their listening socket, from which they inherit them: tcp(7).
 
     Replies are not delayed (RFC 9293, 3.7.4), a vanished peer is detected within two minutes (3.8.4), and a slow
     reader takes little of the kernel's memory. Options that the system lacks are skipped, and all of them for sockets
@@ -75,23 +75,23 @@ def prepare(listener: socket.socket) -> None:
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-class PromptServer(tcp.Server):
+class ImmediateServer(tcp.Server):
     """
-    A reactor's connection that writes at once, as far as the kernel has room.
+    An accepted connection of a reactor that writes immediately, as much as the kernel takes.
 
-    Twisted's own first registers with the reactor for writing, and unregisters afterwards: that costs more system
-    calls than the reply, and there is nearly always room.
+    Twisted's own class registers with the reactor for writing first, and unregisters afterwards. That costs more system
+    calls than the reply itself, and the kernel nearly always takes it.
     """
 
     def write(self, data: bytes) -> None:
-        """Write now, or buffer what the kernel has no room for."""
+        """Write immediately, and buffer what the kernel does not take."""
         if self.connected and not (self.dataBuffer or self._tempDataBuffer or self._writeDisconnecting):
             sent = self.writeSomeData(data)
             if sent == len(data):
                 return
             if isinstance(sent, int):
                 data = data[sent:]
-        # The rest; after an error all of it, so that the reactor meets the error again and handles it.
+        # Buffers the rest. After an error that is everything, and the reactor meets the error again and handles it.
         super().write(data)  # type: ignore[no-untyped-call]
 
 

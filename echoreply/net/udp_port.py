@@ -12,13 +12,13 @@ from twisted.internet.protocol import DatagramProtocol
 
 from echoreply.native.private_names import use_bound_socket
 
-AT_ONCE = 256
-"""Datagrams that are received in one turn of the reactor, before other sockets get their turn."""
+DATAGRAMS_PER_TURN = 256
+"""Maximum datagrams that are received in one turn of the reactor, so that other sockets get their turn."""
 
-_LONGEST = 65535
+_MAX_DATAGRAM = 65535
 
-# The socket option that tells the destination address of each datagram: RFC 3542, 6.1, and IP_PKTINFO of ip(7), which
-# Python has no name for. Other systems than Linux take no such address for an IPv4 peer of an IPv6 socket.
+# The socket options that report the destination address of each datagram: RFC 3542, 6.1, and IP_PKTINFO of ip(7), for
+# which Python has no name. Systems other than Linux accept no such address for an IPv4 peer of an IPv6 socket.
 _PACKET_INFO: dict[int, tuple[int, int]] = {}
 if sys.platform == "linux":
     _PACKET_INFO[socket.AF_INET6] = socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO
@@ -29,13 +29,13 @@ _Control = tuple[int, int, bytes]
 
 class DatagramPort(udp.Port):
     """
-    A UDP port for a protocol that replies to a datagram while it receives it, or not at all.
+    A UDP port for a protocol that replies to a datagram within C{datagramReceived}, or not at all.
 
     Unlike Twisted's port, it replies from the address that the datagram was sent to (on Linux; RFC 1122, 4.1.3.5),
-    keeps the link of an IPv6 link-local peer (RFC 4007, 6), bounds the datagrams of a turn, also empty ones, and
-    survives every error of a read.
+    keeps the zone of an IPv6 link-local peer (RFC 4007, 6), limits the datagrams of a turn, also empty ones, and
+    stays open after any error of a read.
 
-    @param bound: a bound socket that does not block. The port owns it from now on.
+    @param bound: a bound, non-blocking socket. The port owns it from now on.
     """
 
     def __init__(self, reactor: IReactorFDSet, protocol: DatagramProtocol, bound: socket.socket) -> None:
@@ -51,11 +51,11 @@ class DatagramPort(udp.Port):
 
     def doRead(self) -> None:
         """Answer the datagrams of one turn of the reactor."""
-        self.answer_waiting(AT_ONCE)
+        self.answer_waiting(DATAGRAMS_PER_TURN)
 
     @property
     def asked(self) -> str:
-        """The IP address that the current datagram was sent to; empty if the system does not tell."""
+        """The IP address that the current datagram was sent to; empty if the system does not report it."""
         for level, _, info in self._asked:
             if level == socket.IPPROTO_IPV6:
                 return socket.inet_ntop(socket.AF_INET6, info[:16])
@@ -63,16 +63,16 @@ class DatagramPort(udp.Port):
         return ""
 
     def answer_waiting(self, at_most: int) -> None:
-        """Answer datagrams that have arrived, at most so many."""
+        """Answer the datagrams that have arrived, at most C{at_most}."""
         for _ in range(at_most):
             try:
                 if self._control_size:
-                    datagram, control, _, peer = self.socket.recvmsg(_LONGEST, self._control_size)
+                    datagram, control, _, peer = self.socket.recvmsg(_MAX_DATAGRAM, self._control_size)
                     self._asked = [_as_source(*item) for item in control]
                 else:
-                    datagram, peer = self.socket.recvfrom(_LONGEST)
+                    datagram, peer = self.socket.recvfrom(_MAX_DATAGRAM)
             except OSError:
-                # There are no more; or, on some systems, this reports that an earlier reply could not be delivered.
+                # There is no other datagram; or, on some systems, an earlier reply could not be delivered.
                 return
             self.protocol.datagramReceived(datagram, peer)
 
@@ -92,8 +92,8 @@ def _as_source(level: int, kind: int, info: bytes) -> _Control:
     """
     Turn the destination address of a datagram into the source address of its reply.
 
-    Routing chooses the interface: replies may take another way. The system refuses to send from an address that
-    several machines have, such as a broadcast address, so many servers never answer one datagram.
+    The interface is left to routing, since replies may take another one. The system refuses to send from a broadcast or
+    multicast address, so that one datagram is never answered by many servers.
     """
     if level == socket.IPPROTO_IPV6:
         return level, kind, info[:16] + bytes(4)

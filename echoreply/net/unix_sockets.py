@@ -1,4 +1,4 @@
-"""The files of UNIX sockets: replacing one that a dead server has left, and removing only one's own."""
+"""UNIX sockets and their files: replacing the file that a dead server has left, and removing only one's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 class SocketFile:
     """
-    The file of a UNIX socket. Another server may have put one of its own in its place since.
+    The file of a UNIX socket. Another server may replace it with its own.
 
     @param path: the file, which exists.
     """
@@ -29,11 +29,11 @@ class SocketFile:
         self._made = self._identity()
 
     def is_own(self) -> bool:
-        """Return whether the file is still the one that was there when this was made."""
+        """Return whether the file is still the one that this object was made for."""
         return self._identity() == self._made
 
     def remove(self) -> None:
-        """Remove the file if it is still the same one. A process that has given up root may not be able to."""
+        """Remove the file if it is still the same one. A process that has dropped its privileges may be unable to."""
         if self.is_own():
             with suppress(OSError):
                 os.unlink(self._path)
@@ -48,9 +48,9 @@ class SocketFile:
 
 class AdoptedUNIXPort(unix.Port):
     """
-    A port for a UNIX socket that listens already, and that other processes may listen on too.
+    A port on a UNIX socket that listens already, and that other processes may share.
 
-    Twisted's own would change the mode of its file, and shut the socket down for all processes when it closes.
+    Twisted's own port would change the mode of the file, and shut the socket down for all processes when it closes.
 
     @param listening: the socket. The port owns it from now on.
     """
@@ -74,24 +74,24 @@ class AdoptedUNIXPort(unix.Port):
 
 def remove_only_own_file(port: unix.Port, *, keep: bool) -> None:
     """
-    Have a UNIX port remove its file when it closes only if the file is still its own.
+    Change a UNIX port so that it removes its file on closing only if the file is still its own.
 
-    Twisted's port removes whatever file is there, and never closes if it can't.
+    Twisted's port removes any file at its path, and never closes if it can't.
 
-    @param keep: whether another process removes the file.
+    @param keep: whether the port leaves the file to another process.
     """
     file = SocketFile(port.getHost().name)
     remove_and_close = port.connectionLost
 
     def close(reason: Failure) -> None:
         if not keep and file.is_own():
-            # The process may have been root when it made the file, and not be any more.
+            # The process may have dropped its privileges since it made the file.
             with suppress(OSError):
                 remove_and_close(reason)  # type: ignore[no-untyped-call]
                 return
         tcp.Port.connectionLost(port, reason)
 
-    port.connectionLost = close  # type: ignore[method-assign]  # for this port only, whatever has made it
+    port.connectionLost = close  # type: ignore[method-assign]  # on this port alone, whose class Twisted chooses
 
 
 def open_unix_socket(path: str, mode: int, backlog: int) -> socket.socket:
@@ -117,7 +117,7 @@ def open_unix_socket(path: str, mode: int, backlog: int) -> socket.socket:
 @frozen
 class FreshUNIXEndpoint:
     """
-    Listens on a UNIX socket in place of a file that a dead server has left.
+    An endpoint that listens on a UNIX socket, and replaces the file that a dead server has left.
 
     @param path: the file.
     """
@@ -129,7 +129,7 @@ class FreshUNIXEndpoint:
         """
         Listen.
 
-        @return: the port, or a failure with L{CannotListenError}, also if another server listens there.
+        @return: the port, or a failure with L{CannotListenError}, also if another server listens on the path.
         """
         try:
             self._remove_stale_socket()
@@ -141,7 +141,7 @@ class FreshUNIXEndpoint:
         if not os.path.exists(self._path) or not stat.S_ISSOCK(os.stat(self._path).st_mode):
             return
         with socket.socket(socket.AF_UNIX) as probe:
-            # A server whose queue is full is alive too.
+            # A server whose queue is full is still alive: connecting would block.
             probe.setblocking(False)
             with suppress(BlockingIOError):
                 if probe.connect_ex(self._path) == errno.ECONNREFUSED:

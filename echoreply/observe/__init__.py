@@ -1,1 +1,1 @@
-"""Observers of the server: the interface that they implement, and the log, the totals and the tables that do."""
+"""Observers of the server: their interface, and those for the log, the totals, and the table of connections."""

@@ -1,4 +1,4 @@
-"""The open connections as the rows of a table, and what has changed in it since it was last read."""
+"""A table of the open connections, and its changes since it was last read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from echoreply.net.addresses import format_address
 from echoreply.observe.observer import Connection, ReplyObserver
 
 MAX_ROWS = 10_000
-"""Rows in the table, at most: those of the connections that have been open for longest."""
+"""Maximum rows in the table: the connections that have been open for longest."""
 
 
 class Row(NamedTuple):
@@ -54,11 +54,12 @@ _counts_of: Callable[[Connection], Counts] = attrgetter(*COUNTS)
 
 class Changes(TypedDict):
     """
-    The difference between two states of a table, which JSON can carry: some rows go, others come, then counts change.
+    The difference between two states of a table, as JSON: rows are removed, then added, then counts change.
 
-    @ivar reset: whether the table is empty before the rows of C{opened} come.
-    @ivar closed: the ids of rows that go.
-    @ivar changed: columns of one length: C{id}, and each of L{COUNTS}.
+    @ivar reset: whether all rows are removed first.
+    @ivar closed: the ids of rows to remove.
+    @ivar opened: the rows to add.
+    @ivar changed: the new counts: C{id} and each of L{COUNTS}, as columns of equal length.
     """
 
     reset: bool
@@ -69,22 +70,22 @@ class Changes(TypedDict):
 
 class Table(Protocol):
     """
-    A table of connections, which is read once a second by whatever shows it.
+    A table of connections, whose reader takes its changes once a second.
 
-    Between two calls of L{take_changes}, C{len()} and L{rows} stay as they were at the first.
+    Between two calls of C{take_changes}, C{len()} and C{rows} stay the same.
     """
 
     def take_changes(self) -> Changes:
         """Return what has changed since the last call."""
 
     def rows(self) -> list[Row]:
-        """Return all rows, as they were at the last call of L{take_changes}."""
+        """Return all rows, as they were at the last call of C{take_changes}."""
 
     def reset(self) -> None:
-        """Empty the table. The next call of L{take_changes} returns all open connections as new rows."""
+        """Empty the table. The next call of C{take_changes} returns all open connections as new rows."""
 
     def __len__(self) -> int:
-        """Return how many rows there were at the last call of L{take_changes}."""
+        """Return the number of rows at the last call of C{take_changes}."""
 
 
 def make_changes(
@@ -111,14 +112,14 @@ def named(counts: Counts) -> dict[str, Any]:
 
 class ConnectionTable(ReplyObserver):
     """
-    The L{Table} of one process, of whose server it has to be an observer.
+    The L{Table} of one process. It has to observe the server.
 
-    A message costs it nothing: it compares the counts of all connections when it is read.
+    It does nothing for each message: it compares the counts of all connections when it is read.
 
-    @param now: the clock by which connections know their times, such as a sampling clock's C{now}.
+    @param now: the clock of the times in L{Connection}, such as a sampling clock's C{now}.
     @param unix_time: returns seconds since 1970.
-    @param max_rows: rows, at most.
-    @param prefix: what the ids of rows begin with.
+    @param max_rows: maximum number of rows.
+    @param prefix: the prefix of the ids of rows.
     """
 
     def __init__(
@@ -134,9 +135,9 @@ class ConnectionTable(ReplyObserver):
         self._prefix = prefix
         # The connections in the table, with the counts that were last returned.
         self._shown: dict[Connection, Counts] = {}
-        # Those that have closed since, with the same.
+        # Those that have closed since, with their counts.
         self._closed: dict[Connection, Counts] = {}
-        # Those that have opened since, or have found no room in the table: an ordered set.
+        # Those that have opened since, or for which the table had no room: an ordered set.
         self._waiting: dict[Connection, None] = {}
         self._reset = True
 

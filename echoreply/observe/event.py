@@ -1,4 +1,4 @@
-"""The base class of log events, which have fields for machines and a text for people, and a function that logs them."""
+"""Log events, which have fields for machines and a text for people: their base class, and how they are logged."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _log = Logger("echoreply")
 
 class Event:
     """
-    Something to be logged. C{str()} of it is its text for people; one with an empty text is for machines only.
+    An event to be logged. C{str()} returns its text for people; an event with an empty text is for machines only.
 
-    Bytes in its fields are what a peer or a file has said. They are escaped in JSON and in texts.
+    Bytes in its fields come from a peer or a file. They are escaped in JSON and in texts.
 
     @ivar name: the name for machines, which stays the same when the text changes.
     @ivar level: one of the constants of L{LogLevel}.
@@ -35,7 +35,7 @@ class Event:
 
 
 class Fault(Event):
-    """A fault of this program. It is logged while its exception is handled, with the traceback."""
+    """A bug in this program. It is logged while its exception is handled, with the traceback."""
 
     level = LogLevel.critical
 
@@ -49,7 +49,7 @@ def log_event(event: Event, log: Logger = _log) -> None:
 
 
 def name_and_fields(logged: LogEvent) -> tuple[str, dict[str, Any]]:
-    """Return the name and the fields of a log entry; of one by another program, C{log} and its text."""
+    """Return the name and the fields of a log entry. For one of another program, they are C{log} and its text."""
     event = logged.get("event")
     if isinstance(event, Event):
         name, values = event.name, event.fields()

@@ -1,4 +1,4 @@
-"""Every event that the server logs: its fields for machines, and its text for people. docs/logging.md lists them."""
+"""All events that the server logs, with their fields for machines and their texts for people: docs/logging.md."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from echoreply.core.quoting import quote
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.observe.event import Event, Fault
 
-LONGEST_SHOWN = 256
-"""Bytes of a message, or of a certificate's subject, that are logged."""
+MAX_SHOWN = 256
+"""Maximum bytes of a message, or of a certificate's subject, that are logged."""
 
 
 @frozen(kw_only=True)
 class EngineChosen(Event):
-    """The server starts, with an I/O engine."""
+    """The server starts with an I/O engine."""
 
     name = "engine"
     engine: str
@@ -30,7 +30,7 @@ class EngineChosen(Event):
 
 @frozen(kw_only=True)
 class ConnectionsAllowed(Event):
-    """The limit on open files was read, or raised, and bounds the connections."""
+    """The limit on open files was raised or read, and limits the connections."""
 
     name = "connections_allowed"
     allowed: int
@@ -55,7 +55,7 @@ class TooManyWanted(Event):
 
 @frozen(kw_only=True)
 class NoDescriptors(Event):
-    """The server pauses to accept connections, since there are no file descriptors for them."""
+    """The server stops accepting connections for a while, since no file descriptor is free."""
 
     name = "no_descriptors"
     level = LogLevel.warn
@@ -78,7 +78,7 @@ class CertificateGenerated(Event):
 
 @frozen(kw_only=True)
 class Reloaded(Event):
-    """A file was read again, and is used from now on."""
+    """A file was read again, and is used for new clients."""
 
     name = "reloaded"
     what: str
@@ -89,7 +89,7 @@ class Reloaded(Event):
 
 @frozen(kw_only=True)
 class ReloadFailed(Event):
-    """A file was read again and could not be used."""
+    """A file could not be read again, or is invalid: the previous one stays in use."""
 
     name = "reload_failed"
     level = LogLevel.error
@@ -202,7 +202,7 @@ class ConnectionAccepted(ClientEvent):
 
 @frozen(kw_only=True)
 class HandshakeCompleted(ClientEvent):
-    """A TLS handshake completed. Only a client certificate is worth a text."""
+    """A TLS handshake completed. It has a text only if the client has a certificate."""
 
     name = "secured"
     connection: int
@@ -213,7 +213,7 @@ class HandshakeCompleted(ClientEvent):
     client: bytes | None = None
 
     def __str__(self) -> str:
-        return f"{self.peer} is {quote(self.client, LONGEST_SHOWN)}" if self.client else ""
+        return f"{self.peer} is {quote(self.client, MAX_SHOWN)}" if self.client else ""
 
 
 @frozen(kw_only=True)
@@ -221,7 +221,7 @@ class MessageAnswered(ClientEvent):
     """
     A message was answered. One that came as a datagram has no connection.
 
-    @ivar message: the first L{LONGEST_SHOWN} bytes, without the terminator.
+    @ivar message: the first L{MAX_SHOWN} bytes, without the terminator.
     @ivar bytes: the length of the whole message.
     """
 
@@ -271,14 +271,13 @@ class DatagramDropped(ClientEvent):
 
 @frozen(kw_only=True)
 class EventsNotLogged(Event):
-    """Events of the last second were over the log's rate limit."""
+    """Events of the last second were over the log's rate limit. It has no text for handshakes."""
 
     name = "not_logged"
     what: str
     count: int
 
     def __str__(self) -> str:
-        # Handshakes themselves have no text.
         return f"{self.what} not logged: {self.count}" if self.what != "handshakes" else ""
 
 
@@ -343,7 +342,7 @@ class ScriptFault(Event):
 
 @frozen(kw_only=True)
 class ObserverFault(Fault):
-    """An observer raised an exception, its first."""
+    """An observer raised an exception for the first time."""
 
     name = "observer_fault"
     observer: str

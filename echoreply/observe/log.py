@@ -1,4 +1,4 @@
-"""The observer that logs: one line for each event, within rate limits."""
+"""The observer that writes the log: one line for each event, within rate limits."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from echoreply.net.listener import Layer, Listener
 from echoreply.net.timer import Timer
 from echoreply.observe import events
 from echoreply.observe.event import Event, log_event
-from echoreply.observe.events import LONGEST_SHOWN
+from echoreply.observe.events import MAX_SHOWN
 from echoreply.observe.observer import Connection, Peer, ReplyObserver
 from echoreply.observe.totals import Totals
 
 CONNECTIONS_PER_SECOND = 100
-"""Logged events a second, at most: of accepted connections, of ended ones, and of handshakes, each."""
+"""Maximum logged events a second, for each of: accepted connections, ended connections, handshakes."""
 
 REFUSALS_PER_SECOND = 10
-"""Logged events a second, at most: of refusals, of failures, and of dropped datagrams, each. Anyone can cause them."""
+"""Maximum logged events a second, for each of: refusals, failures, dropped datagrams. Anyone can cause these."""
 
 
 class RateLimit:
     """
-    A limit on events a second. The number of events over it is reported when the second is over.
+    A limit on events a second. At the end of the second it reports the number of events over the limit.
 
     @param clock: measures the seconds, such as the reactor.
-    @param per_second: events a second, at most.
-    @param report: called with the number of events over the limit, unless there are none.
+    @param per_second: maximum events a second.
+    @param report: called with the number of events over the limit, unless it is 0.
     @ivar taken: events in this second, those over the limit included.
-    @ivar left: events that are still within the limit.
+    @ivar left: events that are still allowed in this second.
     """
 
     def __init__(self, clock: IReactorTime, per_second: int, report: Callable[[int], object]) -> None:
@@ -46,7 +46,7 @@ class RateLimit:
         self.left = per_second
 
     def take(self, count: int = 1) -> int:
-        """Count events. Return how many were C{left} before: as many of these are within the limit, at most."""
+        """Count events. Return how many of them, at most, are within the limit: C{left} from before."""
         left = self.left
         if not self.taken:
             self._second.start()
@@ -70,8 +70,9 @@ class LogObserver(ReplyObserver):
     Logs events, each kind within a rate limit.
 
     @param clock: measures the rates, such as the reactor.
-    @param messages_per_second: logged messages a second, at most. If 0, messages are neither logged nor counted.
-    @param part: the number of this observer, from 1, and how many observers, in as many processes, share the rates.
+    @param messages_per_second: maximum logged messages a second. If 0, messages are neither logged nor counted.
+    @param part: the number of this observer, from 1, and the number of observers that share the rates, one in each
+        process.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class LogObserver(ReplyObserver):
             return
         rate_limit = self._messages
         if rate_limit.taken and not rate_limit.left:
-            # What take() would do, without the call: most messages of a busy server come here.
+            # take() inlined: most messages of a busy server are over the limit.
             rate_limit.taken += messages.count
         elif left := rate_limit.take(messages.count):
             client = _of_connection(connection)
@@ -190,7 +191,7 @@ class LogObserver(ReplyObserver):
         )
 
     def settle(self) -> None:
-        """Log now how many events of this second were over the rate limits."""
+        """Log the number of events of this second that were over the rate limits, without waiting for its end."""
         for rate_limit in self._rate_limits:
             rate_limit.settle()
 
@@ -212,10 +213,10 @@ def _of_client(listener: Listener, peer: str) -> dict[str, Any]:
 
 
 def _message(client: dict[str, Any], body: bytes) -> events.MessageAnswered:
-    return events.MessageAnswered(**client, message=body[:LONGEST_SHOWN], bytes=len(body))
+    return events.MessageAnswered(**client, message=body[:MAX_SHOWN], bytes=len(body))
 
 
 def _part_of(number: int, part: tuple[int, int]) -> int:
-    """Return one part of a number, such that all parts together make the number."""
+    """Return one part of a number. All parts add up to the number."""
     which, of = part
     return number * which // of - number * (which - 1) // of

@@ -1,4 +1,4 @@
-"""The log's format, text or JSON. Where the log goes is up to twistd's options in either format."""
+"""The JSON format of the log, which twistd's options direct to a file, standard output or syslog, like text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEVELS = tuple(LogLevel.iterconstants())
 
 def json_line(event: LogEvent) -> str:
     """
-    Return a log entry, also one by another program, as a line with an object of JSON (RFC 8259), in ASCII.
+    Return a log entry, also one of another program, as a JSON object (RFC 8259) on one line, in ASCII.
 
     Strict parsers accept it: it has no lone surrogate, no NaN and no infinity.
     """
@@ -30,10 +30,10 @@ def json_line(event: LogEvent) -> str:
 
 
 def json_observer(twistd_options: Mapping[str, Any]) -> ILogObserver:
-    """Return a log observer that writes JSON to where twistd would write text."""
+    """Return a log observer that writes JSON to the log of twistd's options."""
     if twistd_options.get("syslog"):
         return _syslog_observer(twistd_options["prefix"])
-    # twistd knows the file, rotates it at a signal, and does not write to stdout as a daemon.
+    # twistd's own observer finds the file, rotates it at a signal, and in a daemon does not write to stdout.
     observer = log_file_observer(twistd_options)
     observer.formatEvent = json_line
     return observer
@@ -64,7 +64,7 @@ def _level(event: LogEvent) -> str:
 
 
 def _rfc3339(seconds: object) -> str:
-    """Return a time as RFC 3339 writes it, in UTC, to the microsecond; the current time if it is no valid time."""
+    """Return a time in the format of RFC 3339, in UTC, to the microsecond; the current time if it is not valid."""
     try:
         when = datetime.fromtimestamp(seconds, UTC)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError, OSError):
@@ -73,7 +73,7 @@ def _rfc3339(seconds: object) -> str:
 
 
 def _strict(value: object) -> object:
-    """Return a value as strict JSON can have it: as text, if there is no other way."""
+    """Return a value that strict JSON can represent: as text, if nothing else is possible."""
     match value:
         case str():
             return value.encode(errors="backslashreplace").decode()

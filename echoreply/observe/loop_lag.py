@@ -1,4 +1,4 @@
-"""The lag of an event loop: how long whatever is due has to wait because the loop is busy."""
+"""Event loop lag: the time that due events have to wait because the loop is busy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERVAL = 0.1
 
 class LoopLag(Service):
     """
-    Measures ten times a second how late a timer fires.
+    Measures the lag of an event loop ten times a second, by how late a timer fires.
 
     @param clock: the reactor whose loop is measured.
     @param now: a monotonic clock, in seconds.
@@ -42,6 +42,6 @@ class LoopLag(Service):
         self._timer.start()
 
     def _measure(self) -> None:
-        # A timer can fire early, by the clock's resolution.
+        # A timer can fire early, by up to the clock's resolution.
         self._record(max(self._now() - self._due, 0.0))
         self._start_timer()

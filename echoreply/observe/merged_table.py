@@ -1,4 +1,4 @@
-"""One table of connections made from the tables of several processes, by the changes that they send."""
+"""A table of connections that merges the tables of several processes, from the changes that they send."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from echoreply.observe.connection_table import COUNTS, Changes, Row, make_change
 
 class MergedTable:
     """
-    A L{Table <echoreply.observe.connection_table.Table>} made from the changes of several others.
+    A L{Table <echoreply.observe.connection_table.Table>} that merges the changes of several others.
 
     @param unix_time: returns seconds since 1970.
     """
 
     def __init__(self, unix_time: Callable[[], float]) -> None:
         self._unix_time = unix_time
-        # The rows now; which of them have come and which have changed since the last take_changes(), as ordered sets;
-        # and the rows that have gone since.
+        # The current rows; the ids of those opened and of those changed since the last take_changes(), as ordered sets;
+        # and the rows closed since.
         self._rows: dict[str, Row] = {}
         self._opened: dict[str, None] = {}
         self._changed: dict[str, None] = {}
@@ -30,20 +30,20 @@ class MergedTable:
         """
         Apply the changes of one of the tables.
 
-        @param prefix: what the ids of its rows begin with, and no other table's.
+        @param prefix: the prefix of the ids of its rows, which no other table has.
         """
         if changes["reset"]:
             self.close(prefix)
         for row_id in changes["closed"]:
             self._close(row_id)
         for values in changes["opened"]:
-            row = Row(*values)  # JSON has made a list of it.
+            row = Row(*values)  # JSON turns named tuples into lists.
             self._rows[row.id] = row
             self._opened[row.id] = None
         now = round(self._unix_time(), 1)
         changed = changes["changed"]
         for row_id, *counts in zip(changed["id"], *(changed[name] for name in COUNTS), strict=True):
-            # Changes from before a reset can arrive after it.
+            # Changes that were sent before a reset can arrive after it.
             if before := self._rows.get(row_id):
                 row = before._replace(**named(tuple(counts)))
                 self._rows[row_id] = row._replace(active=now) if row.received != before.received else row
@@ -71,7 +71,7 @@ class MergedTable:
         return [*self._closed.values(), *(row for row_id, row in self._rows.items() if row_id not in self._opened)]
 
     def reset(self) -> None:
-        """Empty the table. The tables that it is made from have to be reset as well."""
+        """Empty the table. The merged tables have to be reset as well."""
         self._rows, self._opened, self._changed, self._closed = {}, {}, {}, {}
 
     def _close(self, row_id: str) -> None:

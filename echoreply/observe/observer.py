@@ -1,4 +1,4 @@
-"""The interface through which the server tells observers what happens: to a log, to totals, to the live page."""
+"""The interface of observers, which the server notifies of its events: the log, totals, the live page."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Connection:
     """
     One connection and its running totals.
 
-    @ivar number: counts the connections of a factory, from 1.
+    @ivar number: the connection's number among those of its factory, from 1.
     @ivar peer: the client's address.
     @ivar host: the server's address.
     @ivar listener: the listener that accepted the connection.
-    @ivar tls: the result of the TLS handshake, once there was one.
+    @ivar tls: the result of the TLS handshake, once it is complete.
     @ivar messages: messages answered.
     @ivar received: bytes read.
     @ivar sent: bytes of replies handed to the transport.
@@ -53,11 +53,11 @@ class ReplyObserver:
     """
     An observer of the server: the interface, and the base class of observers.
 
-    Each method stands for one kind of event, is called while the event happens, and does nothing here. A subclass
-    overrides those that it needs. They should return quickly: the server waits for them.
+    Each method handles one kind of event, and does nothing here. A subclass overrides those that it needs. The server
+    calls them synchronously, so they should return quickly.
 
-    A new kind of event is a new method here, and its callers. L{Publisher <echoreply.observe.publisher.Publisher>}
-    passes on every method of this class, whatever its name and its positional arguments.
+    A new kind of event needs a new method here, and its callers. L{Publisher <echoreply.observe.publisher.Publisher>}
+    passes on calls of every method of this class, whatever its name and its positional arguments.
     """
 
     def listening(self, listener: Listener, /) -> None:

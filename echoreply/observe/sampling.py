@@ -1,7 +1,7 @@
 """
-A clock that can be read only so often in each window of time.
+A clock with a limited number of readings in each window of time, for timing a sample of the messages.
 
-Reading a clock for every message would take a twentieth of its CPU time. A sample of them shows their times too.
+Reading a clock for every message would take a twentieth of its CPU time.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from echoreply.net.timer import Timer
 
 SAMPLES = 250
-"""Readings in each window, at most."""
+"""Maximum readings in each window."""
 
 WINDOW = 0.1
-"""Seconds."""
+"""Seconds in a window."""
 
 
 class SamplingClock:
@@ -25,8 +25,8 @@ class SamplingClock:
     A clock with a budget of L{SAMPLES} readings in each L{WINDOW}.
 
     @param clock: schedules the windows, such as the reactor.
-    @ivar now: the clock that is read, in seconds. Calling it directly costs nothing of the budget.
-    @ivar remaining: readings left in this window. Whoever calls L{sample} checks it first.
+    @ivar now: the clock that is read, in seconds. Calling it directly does not use the budget.
+    @ivar remaining: readings left in this window. Callers of C{sample} check it first.
     """
 
     __slots__ = ("_window", "now", "remaining")

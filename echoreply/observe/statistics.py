@@ -1,4 +1,4 @@
-"""What monitoring asks a server for: its state, its totals and its processes; and the answers of a single process."""
+"""The statistics that monitoring reads from a server: its state, its totals and its processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from echoreply.observe.totals_observer import TotalsObserver
 
 
 class ServerState(Enum):
-    """What happens to a client that connects now."""
+    """The state of the server: whether a client that connects now would be served."""
 
     STARTING = "starting"
     """The server does not listen yet, or no worker serves."""
@@ -23,7 +23,7 @@ class ServerState(Enum):
     FULL = "full"
     """The client is refused: there are too many connections."""
     DRAINING = "draining"
-    """The server is stopping: it accepts nobody, and sends the replies that it owes."""
+    """The server is stopping: it accepts no clients, and sends the replies that it owes."""
 
 
 @frozen
@@ -32,7 +32,7 @@ class Process:
     A process of the server: the only one, the supervisor of the workers, or a worker.
 
     @ivar worker: the worker's number, from 1; 0 for the supervisor and for the only process.
-    @ivar lag: how late the process's event loop was.
+    @ivar lag: the lag of the process's event loop.
     """
 
     worker: int
@@ -41,7 +41,7 @@ class Process:
 
 
 class Statistics(Protocol):
-    """What a server tells monitoring."""
+    """The statistics of a server, for monitoring."""
 
     def state(self) -> ServerState:
         """Return the server's state."""
@@ -55,10 +55,10 @@ class Statistics(Protocol):
 
 class ProcessStatistics(TotalsObserver):
     """
-    The L{Statistics} of a server in one process, of which it has to be an observer.
+    The L{Statistics} of a server in one process. It has to observe the server.
 
     @param full: returns whether the server refuses a client that connects now.
-    @ivar lag: how late the event loop was. Filled by a L{LoopLag <echoreply.observe.loop_lag.LoopLag>}.
+    @ivar lag: the lag of the event loop. Filled by a L{LoopLag <echoreply.observe.loop_lag.LoopLag>}.
     """
 
     def __init__(self, full: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""Sums of what a server did, which can be added up: connections, messages, bytes, and a histogram of seconds."""
+"""The totals of a server, which can be added up: connections, messages, bytes, and a histogram of durations."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BOUNDS = (
 
 class Histogram:
     """
-    Durations, counted by length.
+    A histogram of durations, in seconds.
 
-    @ivar buckets: how many durations fell into each bucket: one for each of L{BOUNDS}, and one for longer ones.
+    @ivar buckets: the number of durations in each bucket: one for each of L{BOUNDS}, and one for longer durations.
     @ivar seconds: the sum of all durations.
     """
 
@@ -47,7 +47,7 @@ class Histogram:
 @define
 class Totals:
     """
-    What a server, or one of its listeners, did since it was started.
+    The totals of a server, or of one of its listeners, since the server was started.
 
     @ivar accepted: connections accepted.
     @ivar refusals: connections refused, by reason.

@@ -1,4 +1,4 @@
-"""The observer that adds up totals, for each listener."""
+"""The observer that adds up the totals of each listener."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ class TotalsObserver(ReplyObserver):
     """
     Adds up the L{Totals} of one process.
 
-    The messages and bytes of open connections are added up when the totals are asked for, so a message on a connection
-    costs nothing.
+    The messages and bytes of open connections are added up when the totals are read, so a message on a connection costs
+    nothing.
 
-    @ivar open: the open connections, in the order in which they were accepted. The values mean nothing: Python's
-        ordered set is a dictionary.
+    @ivar open: the open connections, in the order in which they were accepted: a dictionary as an ordered set.
     """
 
     def __init__(self) -> None:
         self.open: dict[Connection, None] = {}
-        # All but the messages and bytes of open connections.
+        # Everything but the messages and bytes of open connections.
         self._settled: defaultdict[Listener, Totals] = defaultdict(Totals)
 
     def totals(self) -> Totals:

@@ -1,4 +1,4 @@
-"""A factory for connections that proxies make for their clients."""
+"""The factory for connections that begin with a PROXY header."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ProxyFactory:
     Builds a factory's protocols for the clients that proxies name.
 
     @param clock: the source of time, such as the reactor.
-    @param is_trusted: tells whether a peer is a proxy whose headers are trusted. Others are disconnected.
-    @param report_failure: is called with the peer and the reason, for people, when a connection has no valid header.
+    @param is_trusted: returns whether a peer is a proxy whose headers are trusted. Others are disconnected.
+    @param report_failure: called with the peer and the reason, for people, when a connection has no valid header.
     """
 
     noisy = False
@@ -52,7 +52,7 @@ class ProxyFactory:
 
     def drain(self) -> Deferred[None]:
         """
-        Wait for the headers of connections that have none yet, once the port accepts no more connections.
+        Wait for the headers that have not arrived yet. Called once the port accepts no more connections.
 
         @return: fires when the clients of all connections are known, after L{DRAIN_HEADER_TIMEOUT
             <echoreply.proxy.protocol.DRAIN_HEADER_TIMEOUT>} at the latest.

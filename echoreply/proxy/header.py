@@ -2,7 +2,7 @@
 The parser of PROXY headers, versions 1 and 2.
 
 Every rule is from HAProxy's U{doc/proxy-protocol.txt<https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt>},
-sections 2.1 and 2.2. A header may come in any pieces: it is parsed once it is complete.
+sections 2.1 and 2.2. A header may arrive in pieces: it is parsed once it is complete.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from attrs import frozen
 
 _V1 = b"PROXY "
-_V1_LONGEST = 107
+_V1_MAX_LENGTH = 107
 _V1_FAMILIES = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
 
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -46,7 +46,7 @@ _V2_UNIX_LENGTH = 216
 
 
 class InvalidHeader(Exception):  # noqa: N818
-    """The data does not begin with a valid header. The text says why."""
+    """The data does not begin with a valid header. The text is the reason."""
 
 
 @frozen
@@ -54,9 +54,9 @@ class Header:
     """
     A PROXY header.
 
-    @ivar length: of the header, in bytes.
-    @ivar source: host and port of the client; nothing if the proxy has connected for itself, or does not name a client.
-    @ivar destination: host and port that the client has connected to, in the same way.
+    @ivar length: the length of the header, in bytes.
+    @ivar source: host and port of the client; C{None} if the proxy has connected for itself, or names no client.
+    @ivar destination: host and port that the client has connected to; C{None} in the same cases.
     """
 
     length: int
@@ -68,9 +68,9 @@ def parse_header(data: bytes) -> Header | None:
     """
     Parse the header that a connection begins with.
 
-    @param data: all that has come so far.
-    @return: nothing if the header is not complete.
-    @raise InvalidHeader: it is none.
+    @param data: all bytes that have arrived so far.
+    @return: C{None} if the header is not complete.
+    @raise InvalidHeader: it is not valid.
     """
     if data.startswith(_V2):
         return _parse_v2(data)
@@ -82,10 +82,10 @@ def parse_header(data: bytes) -> Header | None:
 
 
 def _parse_v1(data: bytes) -> Header | None:
-    line, end, _ = data[:_V1_LONGEST].partition(b"\r\n")
+    line, end, _ = data[:_V1_MAX_LENGTH].partition(b"\r\n")
     if not end:
-        if len(data) >= _V1_LONGEST:
-            raise InvalidHeader(f"the line does not end within {_V1_LONGEST} bytes")
+        if len(data) >= _V1_MAX_LENGTH:
+            raise InvalidHeader(f"the line does not end within {_V1_MAX_LENGTH} bytes")
         return None
     length = len(line) + len(end)
     _, family, *words = line.split(b" ")
@@ -96,7 +96,7 @@ def _parse_v1(data: bytes) -> Header | None:
         raise InvalidHeader("the protocol is none of TCP4, TCP6 and UNKNOWN")
     try:
         if b"%" in line:
-            # Python accepts an IPv6 zone (RFC 4007), with anything as its name. A proxy's zone means nothing here.
+            # Python accepts an IPv6 zone (RFC 4007) with any name. A proxy's zone has no meaning on this machine.
             raise ValueError
         source, destination, source_port, destination_port = (word.decode("ascii") for word in words)
         return Header(

@@ -1,4 +1,4 @@
-"""The protocol that waits for a connection's PROXY header, and then hands the connection over to the client's."""
+"""The protocol that reads a connection's PROXY header, and then hands the connection over to the client's protocol."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from echoreply.net.transport import IDuplexTransport
 from echoreply.proxy.header import Header, InvalidHeader, parse_header
 
 HEADER_TIMEOUT = 5.0
-"""Seconds after which a connection without a header is closed. A proxy can send it as soon as it has connected."""
+"""Seconds after which a connection without a header is closed. Proxies send it immediately after connecting."""
 
 DRAIN_HEADER_TIMEOUT = 0.2
-"""Seconds that are left for the header once the server stops."""
+"""Seconds for the header once the server is stopping."""
 
 
 class IReplaceableTransport(IDuplexTransport):
     """A socket's transport, whose protocol can be replaced."""
 
-    protocol: IProtocol = Attribute("The protocol that is told what happens on the connection.")
+    protocol: IProtocol = Attribute("The protocol that receives the events of the connection.")
 
 
 class State(Enum):
-    """The state of a connection before it is the client's."""
+    """The state of a connection with a PROXY header."""
 
     WAITING = "waiting"
     """The header is not complete."""
     HANDED_OVER = "handed over"
-    """The header was valid, and the client's protocol has the connection, unless its factory did not want it."""
+    """The header was valid, and the client's protocol has the connection, unless its factory has refused it."""
     CLOSING = "closing"
-    """There is no valid header, and the connection is being closed. What still comes is dropped."""
+    """There is no valid header, and the connection is being closed. Further bytes are dropped."""
     LOST = "lost"
     """The connection is gone."""
 
 
 class HeaderProtocol(Protocol):
     """
-    Reads the header, and leaves the connection to the protocol of the client that it names.
+    Reads the header, and hands the connection over to the protocol of the client that it names.
 
     @param factory: builds the client's protocol.
     @param clock: the source of time, such as the reactor.
-    @param report_failure: is called with the peer and the reason, for people, if there is no valid header.
-    @param done: is called with this protocol when it no longer waits.
+    @param report_failure: called with the peer and the reason, for people, if there is no valid header.
+    @param done: called with this protocol when it no longer waits.
     """
 
     transport: IReplaceableTransport
@@ -92,7 +92,7 @@ class HeaderProtocol(Protocol):
         self._done(self)
 
     def shorten_timeout(self) -> None:
-        """Leave the header L{DRAIN_HEADER_TIMEOUT} seconds from now on."""
+        """Shorten the time for the header to L{DRAIN_HEADER_TIMEOUT} seconds from now."""
         if self._state is State.WAITING:
             self._timeout.stop()
             self._timeout = Timer(self._clock, DRAIN_HEADER_TIMEOUT, self._timed_out)
@@ -125,13 +125,13 @@ class HeaderProtocol(Protocol):
 
 
 class ProxyTransport:
-    """A transport with the addresses that the header names: the client's, and the one that it has connected to."""
+    """A transport that reports the addresses of the header: the client's, and the one that it has connected to."""
 
     def __init__(self, transport: IDuplexTransport, peer: IAddress, host: IAddress) -> None:
         self._transport = transport
         self._peer = peer
         self._host = host
-        # Every message is written: an attribute is found faster than by __getattr__.
+        # An attribute, since __getattr__ would be slower for every message.
         self.write = transport.write
         directlyProvides(self, providedBy(transport))
 

@@ -1,7 +1,7 @@
 """
-Reply scripts: TOML files that say what the server sends, on connect, to each message, and when it closes.
+Reply scripts: TOML files that define the greeting, the replies, and when the server closes.
 
-C{source} parses one, C{script} holds what it says, C{template} renders a reply, C{responder} chooses and renders the
-reply to a message, and C{conversation} has a whole conversation by it. Import these only when there is a script: Jinja
-and RE2 take fourteen megabytes.
+C{source} parses a script, C{script} is the parsed script, C{template} renders a reply, C{responder} chooses and renders
+the reply to a message, C{conversation} answers one client, and C{rules} makes the server's rules. Import these only if
+there is a script: Jinja and RE2 take fourteen megabytes.
 """

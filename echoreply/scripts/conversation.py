@@ -1,4 +1,4 @@
-"""A conversation in which a reply script decides each reply, so each message is looked at by itself."""
+"""Conversations by a reply script, in which each message is answered separately."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Answer:
     """
     A script's answer to a message.
 
-    @ivar rule: the part of the script that gave it, as people know it, such as C{rule 1}.
-    @ivar reply: may be empty.
-    @ivar fault: why there is no reply, if one could not be rendered. The client gets it as an error line.
+    @ivar rule: the name of the part of the script that it comes from, such as C{rule 1}.
+    @ivar reply: the reply, which may be empty.
+    @ivar fault: the rendering error, which the client gets as an error line; empty if there is none.
     @ivar close: whether the connection is closed after the reply.
     """
 
@@ -33,7 +33,7 @@ class Answer:
 @frozen
 class ScriptedRules(Rules):
     """
-    Rules by which each message is answered by itself.
+    Rules by which each message is answered separately.
 
     @ivar answer: returns the answer to a message. It takes the facts about the client, the message's number in its
         conversation, from 1, its body and its terminator.
@@ -73,7 +73,7 @@ class ScriptedConversation(Conversation):
         return super().greet(connection_info)
 
     def answer(self, data: bytes) -> None:
-        """Return C{None}: each message needs a look of its own."""
+        """Return C{None}: there is no fast path, since each message is answered separately."""
         return
 
     def _answer_waiting(self) -> Block:

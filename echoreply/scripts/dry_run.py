@@ -1,4 +1,4 @@
-"""A dry run of a reply script: what the server would send, without a connection."""
+"""A dry run of a reply script, without a connection: the replies that the server would send."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Outcome:
 
 def dry_run(script: Script, replies: Replies, max_message: int, messages: Iterable[bytes]) -> Iterator[Outcome]:
     """
-    Yield the greeting of a client that connects by TCP on this machine, and the outcome of each of its messages.
+    Yield the greeting for a TCP client on this machine, and the outcome of each of its messages.
 
-    @param messages: with their terminators. After one that ends the connection, the next begins another.
+    @param messages: the messages, with their terminators. The one after the end of a connection begins a new one.
     """
     responder = Responder(script=script, replies=replies, ports=PortNumbers(), seconds=time, report=lambda _fault: None)
     greeting = [_outcome(responder.greeting(_CLIENT))] if script.greeting else []

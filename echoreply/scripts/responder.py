@@ -1,4 +1,4 @@
-"""Chooses which reply of a script a message gets, and renders it."""
+"""Choosing the reply of a script to a message, and rendering it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from echoreply.scripts.conversation import Answer
 from echoreply.scripts.script import GREETING, REPLY, Script
 from echoreply.scripts.template import TemplateContext
 
-LONGEST_FAULT = 256
-"""Characters of a template's error that are shown, at most."""
+MAX_FAULT = 256
+"""Maximum characters of a template's error that are shown."""
 
 
 @frozen(kw_only=True)
@@ -36,7 +36,7 @@ class Responder:
     _reported: set[str] = field(init=False, factory=set)
 
     def greet(self, connection_info: ConnectionInfo) -> bytes:
-        """Return the bytes that a client gets when it has connected."""
+        """Return the bytes that are sent when a client has connected: the greeting, or an error line."""
         greeting = self.greeting(connection_info)
         return error_line(greeting.fault) if greeting.fault else greeting.reply
 
@@ -79,9 +79,9 @@ class Responder:
         return datetime.fromtimestamp(self._seconds(), UTC)
 
     def _fault(self, name: str, error: Exception) -> str:
-        """Return a rendering error as one line, and report it the first time that the rule has one."""
+        """Return a rendering error as one line, and report it if it is the first of its rule."""
         # The error may quote the whole message.
-        why = " ".join(str(error)[:LONGEST_FAULT].split())
+        why = " ".join(str(error)[:MAX_FAULT].split())
         fault = f"{name}: {why or type(error).__name__}"
         if name not in self._reported:
             self._reported.add(name)

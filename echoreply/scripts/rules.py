@@ -1,4 +1,4 @@
-"""Turns a script into the rules that a server's conversations follow."""
+"""Converting a script to the rules of a server's conversations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rules_of_script(
     """
     Return the rules of a server with a script.
 
-    If the script only puts constant bytes before each message, its rules are as fast as those without a script.
+    If all replies are a constant prefix and the message, the rules are as fast as those without a script.
 
     @param replies: the prefix that the script may use, and the transform of messages in their replies.
     @param framing: where a message ends, whatever the script says.

@@ -1,4 +1,4 @@
-"""A reply script after parsing: its rules, its default reply and its greeting."""
+"""A parsed reply script: its rules, its default reply and its greeting."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from echoreply.core.framing import Framing
 from echoreply.scripts.template import Template
 
 GREETING, REPLY = "greeting", "reply"
-"""The names that people know the greeting by, and the reply to messages that no rule is for."""
+"""The names of the greeting, and of the reply to messages that match no rule, in texts for people."""
 
 Matcher = Callable[[bytes], Mapping[str, str] | None]
-"""Takes a message without its terminator. Returns the named groups it found, or C{None} if the message is another."""
+"""Takes a message without its terminator. Returns the named groups, or C{None} if it does not match."""
 
 
 @frozen
 class ScriptRule:
     """
-    A C{[[rule]]} of a script: a kind of message, and the reply to it.
+    A C{[[rule]]} of a script: a condition on messages, and the reply to those that meet it.
 
-    @ivar name: the name that people know it by, such as C{rule 1}.
-    @ivar match: returns the named groups that were found, or C{None} if the rule is not for the message.
-    @ivar when: if there is one, and it renders as an empty text, the rule is not for the message after all.
+    @ivar name: its name for people, such as C{rule 1}.
+    @ivar match: returns the named groups of a match, or C{None} if the message does not match.
+    @ivar when: a further condition: if it renders as an empty text, the message does not match.
     @ivar close: whether the connection is closed after the reply.
     """
 
@@ -40,10 +40,10 @@ class Script:
     """
     A parsed reply script.
 
-    @ivar rules: in order; the first that is for a message answers it.
-    @ivar reply: the reply to messages that no rule is for.
+    @ivar rules: the rules in order: the first that a message matches answers it.
+    @ivar reply: the reply to messages that match no rule.
     @ivar greeting: sent when a client has connected.
-    @ivar framing: where a message ends, if the script says so.
+    @ivar framing: the framing that the script sets; C{None} if it sets none.
     """
 
     rules: tuple[ScriptRule, ...]
@@ -53,7 +53,7 @@ class Script:
     framing: Framing | None = None
 
     def constant_prefix(self, prefix: bytes) -> bytes | None:
-        """Return the bytes before the message, if every reply is only those, the message and its terminator."""
+        """Return the constant that every reply puts before the message and its terminator; C{None} if one differs."""
         parts = self.reply.parts
         if self.rules or parts is None or parts[-2:] != ["message", "end"]:
             return None

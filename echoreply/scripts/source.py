@@ -1,4 +1,4 @@
-"""Parses reply scripts, which are TOML files with Jinja templates and RE2 patterns, and says what is wrong with one."""
+"""The parser of reply scripts: TOML files with Jinja templates and RE2 patterns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def script_of_toml(text: str, where: str = "script") -> Script:
     Parse a script.
 
     @param where: the name of the script in error texts, such as its file.
-    @raise ValueError: the script is wrong. The text is one line for people, with the place and the reason.
+    @raise ValueError: the script is not valid. The text is one line for people, with the place and the reason.
     """
     document = parse_toml(text, where)
     return _Parser(text, where).script(document)
@@ -40,7 +40,7 @@ def script_of_toml(text: str, where: str = "script") -> Script:
 @frozen
 class _Parser:
     """
-    Makes a L{Script} of a document.
+    Converts a TOML document to a L{Script}.
 
     All methods raise C{ValueError} for the first mistake that they find.
     """
@@ -109,7 +109,7 @@ class _Parser:
         )
 
     def _check_reachable(self, rules: Sequence[Mapping[str, Any]]) -> None:
-        """Check that no rule follows one that answers all its messages."""
+        """Raise an error if a rule can never be used, since an earlier rule has the same condition."""
         taken: dict[tuple[str, str], int] = {}
         for number, rule in enumerate(rules):
             for key in {"message", "pattern"} & set(rule):
@@ -188,6 +188,6 @@ def _equals(expected: bytes, message: bytes) -> Mapping[str, str] | None:
 
 
 def _name(path: Path) -> str:
-    """Return a place as people write it: C{rule 2, reply}."""
+    """Return a place in the script as text for people, such as C{rule 2, reply}."""
     words = [f" {place + 1}" if isinstance(place, int) else f", {place}" for place in path]
     return "".join(words).removeprefix(", ")

@@ -1,7 +1,7 @@
 """
 Templates: Jinja templates that render to bytes, with the fields that a reply script may use.
 
-Unknown fields are errors when a template is compiled, so little can go wrong when it is rendered. A template that only
+Unknown fields are errors when a template is compiled, so that few errors are left for rendering. A template that only
 concatenates constant text and fields that are bytes is rendered without Jinja.
 """
 
@@ -34,7 +34,7 @@ class TemplateContext:
     @ivar end: the terminator.
     @ivar now: returns the time.
     @ivar count: the message's number in its conversation, from 1; 0 for a greeting.
-    @ivar match: the named groups of the pattern that matched; a group that took no part is empty.
+    @ivar match: the named groups of the pattern that matched; a group that did not take part is empty.
     """
 
     connection_info: ConnectionInfo
@@ -48,12 +48,12 @@ class TemplateContext:
 
 
 def text_of(data: bytes) -> str:
-    """Return bytes of any kind as text. L{bytes_of} reverses it."""
+    """Return any bytes as text. L{bytes_of} reverses it."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def bytes_of(text: str) -> bytes:
-    """Return text as bytes."""
+    """Return a text as bytes: the inverse of L{text_of}."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -91,15 +91,15 @@ _GREETING_LACKS = {"message", "end", "match"}
 
 _STAND_INS = "\u1680\u205f\u2006\ud800"
 """
-Characters that may stand in for CR, which Jinja would turn into LF: the first that is not in the text is used.
+Characters that may replace CR, which Jinja would convert to LF: the first that is not in the text is used.
 
-All but the last are white space, as CR is, which matters where a template strips white space. The last can't be in a
-text that was decoded from UTF-8, so there is always one.
+All but the last are white space, like CR, since templates can strip white space. The last can't be in a text that was
+decoded from UTF-8, so there is always one.
 """
 
 
 class _Variables(dict[str, str]):
-    """The environment variables. One that is not set is empty, as in a shell."""
+    """The environment variables. Unset variables are empty, as in a shell."""
 
     def __missing__(self, name: str) -> str:
         return ""
@@ -107,7 +107,7 @@ class _Variables(dict[str, str]):
 
 class BadTemplate(ValueError):  # noqa: N818
     """
-    A template that can't be compiled. The text says why, for people.
+    A template that can't be compiled. The text is the reason, for people.
 
     @ivar line: the line of the template, from 1.
     """
@@ -121,8 +121,7 @@ class Template:
     """
     A compiled template. Made by L{template}, L{greeting} and L{condition}.
 
-    @ivar parts: constant bytes, and the names of fields that are bytes, if the template only concatenates those;
-        otherwise C{None}.
+    @ivar parts: the constant bytes and the names of fields, if the template only concatenates bytes; otherwise C{None}.
     """
 
     def __init__(self, tree: nodes.Template) -> None:
@@ -158,7 +157,7 @@ def template(source: str, groups: Collection[str] = ()) -> Template:
 
 def greeting(source: str) -> Template:
     """
-    Compile a template that has no message yet.
+    Compile a template for the greeting, which has no message.
 
     @raise BadTemplate: it can't be compiled.
     """
@@ -199,11 +198,11 @@ def _syntax_errors(takes: str = "") -> Iterator[None]:
 
 
 def _check(tree: nodes.Template, fields: Collection[str], groups: Collection[str]) -> None:
-    """Check that all fields and parts that a template uses exist, and that it includes no other template."""
+    """Raise L{BadTemplate} if a template uses an unknown field or part, or includes another template."""
     for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
         raise BadTemplate("a template can't include or import others", node.lineno)
     names = list(tree.find_all(nodes.Name))
-    # Jinja counts a name that only one branch sets as undeclared, too.
+    # Jinja also counts a name as undeclared that only one branch sets.
     own = {name.name for name in names if name.ctx == "store"}
     unknown = find_undeclared_variables(tree) - own - {*fields, *_JINJA.globals}
     for name in names:
@@ -226,7 +225,7 @@ def _stand_in(source: str) -> str:
 
 
 def _restored(tree: nodes.Template, stand_in: str) -> nodes.Template:
-    """Put CR back where its stand-in is."""
+    """Replace the stand-in for CR with CR again."""
     for data in tree.find_all(nodes.TemplateData):
         data.data = data.data.replace(stand_in, "\r")
     for constant in tree.find_all(nodes.Const):

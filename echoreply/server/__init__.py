@@ -1,1 +1,1 @@
-"""The server: from validated options to a running service, in one process or in several (`workers`)."""
+"""The server: from its options to a running service, in one process or in several (C{workers})."""

@@ -1,4 +1,4 @@
-"""Accepting connections within the limit on open files, and retrying later when no descriptor is free."""
+"""Accepting connections within the limit on open files, and pausing while no descriptor is free."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RETRY_SECONDS = 0.1
 """Seconds between attempts to accept while no descriptor is free."""
 
 LOG_SECONDS = 60.0
-"""Seconds between two log lines about that."""
+"""Minimum seconds between two log lines about that."""
 
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -33,13 +33,13 @@ def raise_connection_limit(reactor: object, wanted: int, reserved: int = 0) -> i
     """
     Raise the limit on open files as far as is useful, and log the number of connections that it allows.
 
-    @param wanted: the connections that the user allows at most; 0 is no limit.
+    @param wanted: maximum connections by the settings; 0 is no limit.
     @param reserved: as for L{max_connections_for}.
-    @return: the connections to accept at most; 0 is no limit.
+    @return: maximum connections to accept; 0 is no limit.
     """
     if resource is None:  # pragma: no cover  # Windows
         return wanted
-    # A higher limit would lead to descriptors that this reactor can't wait for.
+    # With a higher limit there could be descriptors that this reactor can't wait for.
     before, limit = set_limit(SELECTABLE) if isinstance(reactor, SelectReactor) else set_limit()
     if limit == resource.RLIM_INFINITY:
         return wanted
@@ -55,8 +55,8 @@ class RetryingSocket:
     """
     The listening socket of a L{tcp.Port}, which leaves clients in its queue while no descriptor is free for them.
 
-    Without this, the port accepts them with a descriptor that it keeps in reserve, and closes them at once; when that
-    fails, it tries again without a pause. A slow answer is better for clients than a closed connection.
+    Twisted's port would accept such clients with a reserved descriptor and close them immediately; if that fails, it
+    retries without a pause. A late reply is better for clients than a closed connection.
 
     @ivar accepted: the number of clients accepted so far.
     """
@@ -93,12 +93,12 @@ class RetryingSocket:
             self._logged = now
             log_event(NoDescriptors(why=error.strerror or str(error)))
         self._port.pauseProducing()
-        # This has no effect on a port that has been closed meanwhile.
+        # This has no effect on a port that was closed meanwhile.
         self._clock.callLater(RETRY_SECONDS, self._port.resumeProducing)
 
 
 def retry_accept(port: tcp.Port, clock: IReactorTime) -> None:
-    """Have a port retry later when no descriptor is free for a client: L{RetryingSocket}."""
+    """Change a port so that it retries later when no descriptor is free for a client: L{RetryingSocket}."""
     port.socket = RetryingSocket(port, clock)
 
 

@@ -1,4 +1,4 @@
-"""The addresses that the settings say to listen on, and the bindings that serve them."""
+"""The listening addresses of the settings, and the bindings that serve them."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ HAPROXY = "haproxy:"
 @frozen(kw_only=True)
 class ListeningAddress:
     """
-    An address that the settings say to listen on. Nothing is opened yet.
+    A listening address of the settings. Nothing is open yet.
 
     @ivar where: the address as the user wrote it.
     @ivar listener: describes it to observers.
-    @ivar endpoint: returns its endpoint on a reactor; nothing for UDP.
-    @ivar open_sockets: opens sockets for so many other processes.
-    @ivar owner: the process that opens the socket if no supervisor does.
-    @ivar read_context: reads the files for TLS, if TLS is spoken there.
+    @ivar endpoint: returns its endpoint on a reactor; C{None} for UDP.
+    @ivar open_sockets: opens the sockets for a number of other processes.
+    @ivar owner: the process that opens the socket if there is no supervisor.
+    @ivar read_context: reads the files for TLS; C{None} without TLS.
     """
 
     where: str
@@ -64,7 +64,7 @@ def listening_addresses(
     settings: Settings, certificate: Callable[[], bytes] | None = None
 ) -> Iterator[ListeningAddress]:
     """
-    Make the addresses to listen on. Their order is the same in every process.
+    Yield the addresses to listen on. Their order is the same in every process.
 
     @param certificate: returns the certificate and its key, in PEM, if the settings name none; by default, it
         generates one.
@@ -74,7 +74,7 @@ def listening_addresses(
     if settings.tcp is not None:
         yield _port(host_and_port(interface or "*", settings.tcp), interface, settings.tcp)
     if settings.tls is not None:
-        # Lazily: it takes ten megabytes.
+        # Imported lazily: it takes ten megabytes.
         from echoreply.server.certificates import context_reader, generate_certificate
 
         where = host_and_port(interface or "*", settings.tls)
@@ -111,15 +111,15 @@ def _described_address(description: str) -> ListeningAddress:
     """
     Return the address of an endpoint that is described as for L{twisted.internet.endpoints.serverFromString}.
 
-    Our own C{ssl:} needs no pyOpenSSL. Our own C{haproxy:} takes a header that arrives in pieces, and supports
-    half-close, as Twisted's does not; the header comes before TLS, as proxies send it.
+    C{ssl:} and C{haproxy:} replace Twisted's. C{ssl:} needs no pyOpenSSL. C{haproxy:} accepts a header that arrives in
+    pieces, and supports half-close; the header comes before TLS, as proxies send it.
 
     @raise ValueError: the description is wrong.
     """
     inner = description.removeprefix(HAPROXY)
     layers = (Layer.PROXY,) if inner != description else ()
     if inner.startswith(HAPROXY):
-        # Clients could send the second header.
+        # Clients could send the second header themselves.
         raise ValueError("haproxy takes an endpoint without it")
     if inner.startswith("ssl:"):
         from echoreply.server.certificates import parse_ssl_endpoint
@@ -143,9 +143,9 @@ def bind(
     inherited: Sequence[socket.socket] = (),
 ) -> Iterator[Binding]:
     """
-    Make the bindings of a factory to addresses.
+    Yield a binding for each address.
 
-    @param inherited: the sockets that the supervisor has opened, one for each address; none if there is no supervisor.
+    @param inherited: the sockets that the supervisor has opened, one for each address; empty without a supervisor.
     @raise CannotListen: an address can't be bound.
     """
     for index, address in enumerate(addresses):
@@ -198,7 +198,7 @@ def _bind_stream(
 
 
 def _trusts(settings: Settings, observer: ReplyObserver, listener: Listener, peer: IAddress) -> bool:
-    """Return whether a peer is a trusted proxy. UNIX sockets have the permissions of their files."""
+    """Return whether a peer is a trusted proxy; always true for UNIX sockets, which have file permissions."""
     host = host_of(peer)
     if not host or within(host, settings.trust_proxy):
         return True
@@ -219,7 +219,7 @@ def _bind_datagrams(
         lambda: factory.rules,
         factory.observer,
         address.listener,
-        # A host's datagrams go to the worker that their source port chooses, so the limit is divided.
+        # The source port of a datagram selects the worker, so each worker gets its part of the limit.
         rate=ceil(settings.udp_rate / settings.workers),
         permits=settings.access.permits,
         sampling_clock=factory.sampling_clock,

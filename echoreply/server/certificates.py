@@ -1,7 +1,7 @@
 """
-TLS of listeners: reading certificates from the files of options and endpoints, and reloading them.
+TLS on listening addresses: reading certificates from the files of options and endpoints, and reloading them.
 
-Import this only if there is such a listener: the libraries that read certificates take ten megabytes.
+Import this only if TLS is used: the libraries that read certificates take ten megabytes.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from echoreply.tls.context import context_of_pem, server_context
 from echoreply.tls.factory import TLSFactory
 
 ReadContext = Callable[[], SSLContext]
-"""Reads the files, again each time; raises L{ValueError} if they can't be used."""
+"""Reads the files at each call; raises L{ValueError} if they can't be used."""
 
 
 class SSLEndpoint(NamedTuple):
     """
-    The description of an C{ssl:} endpoint, parsed.
+    A parsed description of an C{ssl:} endpoint.
 
     @ivar read_context: reads its files.
-    @ivar interface: an IP address; empty for all.
+    @ivar interface: an IP address; empty for all addresses.
     """
 
     read_context: ReadContext
@@ -44,9 +44,9 @@ def parse_ssl_endpoint(description: str) -> SSLEndpoint:
     """
     Parse C{ssl:PORT:privateKey=FILE:certKey=FILE}, whose arguments have Twisted's names.
 
-    @raise ValueError: the description is wrong. The text says why, for people.
+    @raise ValueError: the description is wrong. The text is the reason, for people.
     """
-    # Twisted's own parser, which knows how a colon is escaped.
+    # Twisted's own parser, since it handles escaped colons.
     (_, *numbers), named = parse_endpoint(description)
     if unknown := sorted({*named} - {"port", "privateKey", "certKey", "extraCertChain", "interface"}):
         raise ValueError(f"ssl takes no {unknown[0]}, but privateKey, certKey, extraCertChain and interface")
@@ -65,8 +65,8 @@ def generate_certificate(interface: str) -> bytes:
     """
     Generate a self-signed certificate and its key, and log its fingerprint.
 
-    @param interface: the IP address that the certificate is for besides the names of this machine; may be empty.
-    @return: both in PEM.
+    @param interface: an IP address that the certificate is also for, besides the names of this machine; may be empty.
+    @return: both, in PEM.
     """
     pem = make_certificate([interface] if interface else [])
     log_event(CertificateGenerated(fingerprint=fingerprint(pem)))
@@ -88,17 +88,20 @@ def context_reader(
 
 
 def add_tls(
-    where: str, factory: IProtocolFactory, read_context: ReadContext, tell: Callable[[IAddress, Layer, str], object]
+    where: str,
+    factory: IProtocolFactory,
+    read_context: ReadContext,
+    report_failure: Callable[[IAddress, Layer, str], object],
 ) -> tuple[TLSFactory, Reload]:
     """
-    Put TLS in front of a factory.
+    Wrap a factory in TLS.
 
     @param where: the address as the user wrote it.
-    @param tell: is called with the peer of a failed connection, the layer, and the reason, for people.
-    @return: the factory in front, and the reload of its files.
+    @param report_failure: called with the peer of a failed connection, the layer, and the reason, for people.
+    @return: the wrapping factory, and the reload of its files.
     @raise ValueError: the files can't be used.
     """
-    front = TLSFactory(factory, read_context(), lambda peer, why: tell(peer, Layer.TLS, why))
+    front = TLSFactory(factory, read_context(), lambda peer, why: report_failure(peer, Layer.TLS, why))
 
     def read_again() -> None:
         front.context = read_context()

@@ -1,4 +1,4 @@
-"""The composition root: puts a server together from its settings, for twistd and for a worker process alike."""
+"""The composition root: it assembles a server from its settings, for twistd and for worker processes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from echoreply.server.signals import SignalledService
 @frozen
 class Server:
     """
-    A server that has been composed and not started.
+    A server that has been composed but not started.
 
     @ivar service: the server itself.
     @ivar watchers: services that start after it, and stop once it has stopped.
@@ -55,21 +55,22 @@ class Server:
 @frozen(kw_only=True)
 class ProcessParts:
     """
-    The parts of a server that differ between a process by itself and a worker.
+    The parts of a server that differ between a single process and a worker.
 
     @ivar limit: the limits of this process.
-    @ivar shared_limits: limits of all workers together, if any. The last one counts a client that it does not refuse.
-    @ivar observers: log, statistics and the like.
-    @ivar lagged: is called with the seconds by which the event loop was late.
+    @ivar shared_limits: limits of all workers together, if any. They are asked after C{limit}, since they count each
+        client that they do not refuse.
+    @ivar observers: the log, statistics and others.
+    @ivar record_lag: called with the lag of the event loop, in seconds.
     @ivar addresses: the addresses to listen on.
-    @ivar inherited: a socket for each address; none for a process that opens them itself.
+    @ivar inherited: an open socket for each address; empty if this process opens them.
     @ivar read_script: returns the text of the script.
     """
 
     limit: ConnectionLimits
     shared_limits: Sequence[Limit] = ()
     observers: Sequence[ReplyObserver]
-    lagged: Callable[[float], object]
+    record_lag: Callable[[float], object]
     addresses: Iterable[ListeningAddress]
     inherited: Sequence[socket.socket] = ()
     read_script: Callable[[str], str] = read_text
@@ -86,7 +87,7 @@ def compose(reactor: IServerReactor, settings: Settings, engine: Engine) -> Serv
 
 def compose_process(reactor: IServerReactor, settings: Settings, parts: ProcessParts) -> Server:
     """
-    Compose the server in a process that serves clients, by itself or as a worker.
+    Compose the server in a process that serves clients: a single process, or a worker.
 
     @raise CannotStart: a file can't be used, or an endpoint's description is wrong.
     """
@@ -95,7 +96,7 @@ def compose_process(reactor: IServerReactor, settings: Settings, parts: ProcessP
         reactor,
         settings,
         partial(first_refusal, limits),
-        # A client's place is free before any other observer is told that it has gone.
+        # Limits come first, so that a place is free before any other observer is notified that a client has gone.
         [*reversed(limits), *parts.observers],
         parts.read_script,
         SamplingClock(reactor) if settings.web else None,
@@ -107,17 +108,17 @@ def compose_process(reactor: IServerReactor, settings: Settings, parts: ProcessP
         settings.drain,
         [reload.attempt for reload in reloads],
     )
-    return Server(service, [LoopLag(reactor, perf_counter, parts.lagged)] if settings.web else [])
+    return Server(service, [LoopLag(reactor, perf_counter, parts.record_lag)] if settings.web else [])
 
 
 def process_limit(reactor: IServerReactor, settings: Settings, reserved: int = 0) -> ConnectionLimits:
     """
-    Make the limits of this process, within its limit on open files.
+    Return the connection limits of this process, within its limit on open files.
 
-    @param reserved: descriptors for connections of another kind.
+    @param reserved: descriptors for other connections.
     """
-    most = raise_connection_limit(reactor, settings.max_connections, reserved)
-    return ConnectionLimits(most, settings.max_per_host)
+    max_connections = raise_connection_limit(reactor, settings.max_connections, reserved)
+    return ConnectionLimits(max_connections, settings.max_per_host)
 
 
 def _compose_single(reactor: IServerReactor, settings: Settings, engine: Engine) -> Server:
@@ -126,7 +127,7 @@ def _compose_single(reactor: IServerReactor, settings: Settings, engine: Engine)
     parts = ProcessParts(
         limit=limit,
         observers=[LogObserver(reactor, settings.log_messages), *([statistics, table] if settings.web else [])],
-        lagged=statistics.lag.observe,
+        record_lag=statistics.lag.observe,
         addresses=listening_addresses(settings),
     )
     server = compose_process(reactor, settings, parts)
@@ -134,7 +135,7 @@ def _compose_single(reactor: IServerReactor, settings: Settings, engine: Engine)
 
 
 def _compose_supervisor(reactor: IServerReactor, settings: Settings, engine: Engine) -> Server:
-    # Lazily: it imports the reactor.
+    # Imported lazily: it imports the reactor.
     from echoreply.server.workers.statistics import WorkersStatistics
     from echoreply.server.workers.supervisor import IWorkersReactor, Supervisor
 
@@ -149,7 +150,7 @@ def _web_services(
 ) -> Sequence[IService]:
     if not settings.web:
         return ()
-    # Lazily: most servers have no web site.
+    # Imported lazily: most servers have no monitoring site.
     from echoreply.web.service import WebService
 
     return [WebService(reactor, settings.web, statistics, table, engine.value, settings.workers)]
@@ -164,7 +165,7 @@ def reply_factory(
     sampling_clock: SamplingClock | None = None,
 ) -> tuple[ReplyFactory, list[Reload]]:
     """
-    Make the factory of all connections of this process.
+    Return the factory of all connections of this process.
 
     @param refusal: as for L{ReplyFactory}; so is C{sampling_clock}.
     @param read: returns the text of a file.

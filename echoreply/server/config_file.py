@@ -17,9 +17,9 @@ from echoreply.core.toml import line_of, parse_toml
 @frozen
 class ConfigFile:
     """
-    The options that a file gives.
+    The options that are set in a file.
 
-    @ivar values: by the option's name, its text; of a repeatable option, a list of texts; of a flag, a truth value.
+    @ivar values: the values by the options' names: a text, a list of texts for a repeatable option, a bool for a flag.
     """
 
     _path: str
@@ -27,7 +27,7 @@ class ConfigFile:
     values: dict[str, Any]
 
     def at(self, name: str) -> str:
-        """Return the place of an option, as people look for it."""
+        """Return the place of an option in the file, for people."""
         return _place(self._path, self._text, name)
 
 
@@ -35,8 +35,8 @@ def read_config(path: str, options: Iterable[Option]) -> ConfigFile:
     """
     Read a file of options.
 
-    @param options: what may stand in it.
-    @raise ValueError: the file can't be read, is not TOML, has a key that is no option, or a value of a wrong type. The
+    @param options: the options that it may contain.
+    @raise ValueError: the file can't be read, is not TOML, has an unknown key, or a value of a wrong type. The
         text names the file, the line and the key.
     """
     text = read_text(path)
@@ -81,7 +81,7 @@ def _parse_one(value: object) -> str:
 
 
 def _toml(value: object) -> str:
-    """Return a value's kind, or the value if it is short, in TOML's terms rather than Python's."""
+    """Return a value, or its type if it may be long, in the terms of TOML."""
     match value:
         case bool():
             return str(value).lower()

@@ -1,8 +1,8 @@
 """
 Replies to datagrams, limited so that they can't be abused for reflection and amplification.
 
-The source address of a datagram can be forged. So two servers must not fall into a loop of replies (CERT advisory
-CA-1996-01), the replies to one host are limited (RFC 4732), and so is the memory for hosts.
+The source address of a datagram can be forged. So replies must not loop between two servers (CERT advisory CA-1996-01),
+the replies to one host are limited (RFC 4732), and so is the memory for hosts.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from echoreply.observe.sampling import SamplingClock
 ANSWERING_PORTS = frozenset({7, 13, 17, 19})
 """Ports of services that answer any datagram: echo, daytime, quote of the day, chargen; RFC 862, 867, 865, 864."""
 
-MOST_HOSTS = 65536
-"""Hosts whose replies are counted within a second, at most; they take about 8 MB."""
+MAX_HOSTS = 65536
+"""Maximum hosts whose replies are counted within a second: about 8 MB."""
 
-AT_STOP = 16384
-"""Datagrams that are answered before the port closes, at most: new ones may arrive as fast as they are answered."""
+DATAGRAMS_AT_STOP = 16384
+"""Maximum datagrams that are answered before the port closes: new ones may arrive as fast as they are answered."""
 
 
 class HostRate:
     """
     A rate limit for each host.
 
-    All hosts are forgotten each second: there are more addresses than memory, and a flood may come from all of them.
+    All counts are reset every second, to bound memory: a flood may come from any number of addresses.
 
-    @param clock: tells the time, such as the reactor.
-    @param per_second: the replies that a host gets in a second, at most.
+    @param clock: the source of time, such as the reactor.
+    @param per_second: maximum replies to a host in a second.
     """
 
     def __init__(self, clock: IReactorTime, per_second: int) -> None:
@@ -52,16 +52,16 @@ class HostRate:
         self._times: dict[str, int] = {}
 
     def take(self, host: str) -> DropReason | None:
-        """Count a reply to a host, or return the reason why it is over the limit."""
+        """Count a reply to a host. Return the reason if it is over the limit instead, else C{None}."""
         now = self._clock.seconds()
-        # The clock may be set back.
+        # The clock may have been set back.
         if not self._began <= now < self._began + 1:
             self._began = now
             self._times.clear()
         times = self._times.get(host, 0)
         if times >= self._per_second:
             return DropReason.RATE
-        if not times and len(self._times) >= MOST_HOSTS:
+        if not times and len(self._times) >= MAX_HOSTS:
             return DropReason.TOO_MANY_HOSTS
         self._times[host] = times + 1
         return None
@@ -71,13 +71,13 @@ class ReplyDatagrams(DatagramProtocol):
     """
     Answers datagrams, each of which is a message (RFC 862's UDP service, with a prefix).
 
-    @param clock: tells the time, such as the reactor.
+    @param clock: the source of time, such as the reactor.
     @param rules: returns the current rules. Their framing does not apply: a datagram is a message.
-    @param observer: is told of each datagram, answered or dropped.
-    @param listener: the address that receives them.
-    @param rate: the datagrams of one IP address that are answered in a second, at most.
+    @param observer: notified of each datagram, answered or dropped.
+    @param listener: the listener that receives the datagrams.
+    @param rate: maximum datagrams of one IP address that are answered in a second.
     @param permits: returns whether an IP address is answered at all.
-    @param sampling_clock: if given, the observer is told how long datagrams take.
+    @param sampling_clock: if given, it times datagrams for the observer.
     """
 
     noisy = False
@@ -103,12 +103,12 @@ class ReplyDatagrams(DatagramProtocol):
         self._answering_ports = ANSWERING_PORTS
 
     def startProtocol(self) -> None:
-        """Store our own port: a datagram from the same port may come from a server like this one."""
+        """Add the server's own port to those that answer: a datagram from it may come from a server like this one."""
         self._host = plain_address(self.transport.getHost())  # type: ignore[no-untyped-call]
         self._answering_ports = ANSWERING_PORTS | {self._host.port}
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:  # noqa: ANN401  # as the socket module has it
-        """Answer a datagram, or drop it for a reason that the observer is told."""
+        """Answer a datagram, or drop it and notify the observer of the reason."""
         since = self._sampling_clock.sample() if self._sampling_clock and self._sampling_clock.remaining else 0.0
         host, port = unmapped(addr[0]), addr[1]
         rules = self._rules()

@@ -1,4 +1,4 @@
-"""The I/O engine: which event loop serves, Twisted's own or uvloop's, and its installation as the process's reactor."""
+"""The I/O engine: the choice between Twisted's own reactors and uvloop, and the installation of the reactor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from echoreply.server.settings import Engine, OptionError
 
 def resolve(engine: Engine) -> Engine:
     """
-    Return C{TWISTED} or C{UVLOOP}, whichever C{AUTO} means here.
+    Return C{TWISTED} or C{UVLOOP}: the engine itself, or the one that C{AUTO} selects.
 
     @raise OptionError: uvloop is not installed, or another reactor is. The text is for people.
     """
@@ -34,9 +34,8 @@ def start_engine(engine: Engine) -> IServerReactor:
     """
     Install and return the reactor of this process.
 
-    This has to wait until the service is made: by then twistd has read all options, and has not imported the reactor
-    yet, which would install the default one, unless C{--reactor} chose another. An event loop that is made before
-    twistd becomes a daemon survives that.
+    Call this when the service is made: by then twistd has read all options, but has not installed the default reactor
+    yet. The event loop still works after twistd becomes a daemon.
     """
     if engine is Engine.UVLOOP:
         import uvloop

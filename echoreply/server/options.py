@@ -1,4 +1,4 @@
-"""The server's command line: twistd's parser made from the declared options, and C{--config} beneath it."""
+"""The server's command line: twistd's option parser, made from the declared options, combined with C{--config}."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ OptionsT = TypeVar("OptionsT", bound="type[Options]")
 
 def takes(options: Sequence[Option]) -> Callable[[OptionsT], OptionsT]:
     """
-    Return a class decorator that makes the parser of twistd's take options, and tell them in its help.
+    Return a class decorator that adds options to a parser of twistd, and to its help.
 
-    An option without a method C{opt_...} of its own stores its text; a repeatable one a list of texts, a flag 1.
+    An option without a method C{opt_...} stores its text; a repeatable one stores a list of texts, a flag stores 1.
     """
 
     def decorate(cls: OptionsT) -> OptionsT:
@@ -85,9 +85,9 @@ class Options(usage.Options):
     The options of the server, as twistd parses them.
 
     @cvar declared: all options.
-    @cvar settings_type: the class whose declarations they come from.
+    @cvar settings_type: the class of the settings that they declare.
     @ivar settings: the settings, once the options are parsed.
-    @ivar engine: the I/O engine that the settings mean here.
+    @ivar engine: the I/O engine that the settings select.
     """
 
     declared: ClassVar[tuple[Option, ...]] = ()
@@ -110,7 +110,7 @@ class Options(usage.Options):
             text = _message(error)
             if self.parent is None or self.parent.subCommand is None:
                 raise usage.UsageError(text) from None
-            # twistd itself would write the help to standard output first.
+            # twistd would write the help to standard output first.
             sys.exit(f"twistd {self.parent.subCommand}: {text}")
 
     def __str__(self) -> str:
@@ -140,7 +140,7 @@ class Options(usage.Options):
             raise usage.UsageError(f"takes options and nothing else, not {arguments[0]!r}")
 
     def postOptions(self) -> None:
-        """Make the settings of the command line and the file that it names."""
+        """Set the settings from the command line and the file of C{--config}."""
         config = None
         try:
             if self["config"] == "":
@@ -164,11 +164,11 @@ class Options(usage.Options):
             raise OptionError("--log-format json and twistd's --logger are one or the other", "log-format")
 
     def _has(self, name: str) -> bool:
-        """Return whether the command line gives an option; to Twisted, a flag that is not given is 0."""
+        """Return whether an option is given on the command line. Twisted sets flags that are not given to 0."""
         return self[name] not in (None, 0)
 
     def _located(self, error: OptionError, config: ConfigFile | None) -> str:
-        """Return the text of an error; if the file gives one of its options, with the place."""
+        """Return the text of an error. If one of its options is set in the file, it includes the place."""
         for name in error.options if config else ():
             if config and name in config.values and not self._has(name):
                 subject = name == error.options[0]
@@ -176,7 +176,7 @@ class Options(usage.Options):
         return str(error)
 
     def _check(self) -> None:
-        from echoreply.scripts.dry_run import dry_run  # as in server.rules
+        from echoreply.scripts.dry_run import dry_run  # lazily: see server.rules
 
         try:
             script = script_of(self.settings)
@@ -195,7 +195,7 @@ class Options(usage.Options):
 
 
 def _message(error: usage.UsageError) -> str:
-    """Return the text of a mistake in our words, if it was found by Python's parser."""
+    """Return the text of an error, reworded if it is from Python's getopt."""
     cause = error.__context__
     if not isinstance(cause, GetoptError) or not cause.opt:
         return str(error)
@@ -211,11 +211,11 @@ def _message(error: usage.UsageError) -> str:
 
 
 def _print_and_exit(text: str) -> NoReturn:
-    """Print, and exit; with status 1 if that fails, but not if the reader has seen enough, as C{head} has."""
+    """Print a text and exit: with status 1 if printing fails, but 0 if a reader such as C{head} has closed the pipe."""
     try:
         print(text, end="", flush=True)
     except OSError as error:
-        # Python would report the error again when it flushes at exit.
+        # Otherwise Python would report the error again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             sys.exit(f"twistd echoreply: cannot write to standard output: {error.strerror}")

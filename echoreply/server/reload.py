@@ -1,4 +1,4 @@
-"""Reloading files while the server runs: on success new clients get the new content, otherwise nothing changes."""
+"""Reloading files while the server runs: new clients get the new content, or the previous one if it is not valid."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from echoreply.observe.events import Reloaded, ReloadFailed
 @frozen
 class Reload:
     """
-    The reload of one thing that was read from files.
+    The reload of one or more files that are used together.
 
-    @ivar what: the name of that thing, for people.
-    @ivar read_again: reads the files for the clients that connect from now on. If they can't be used, it changes
-        nothing and raises L{ValueError} with a text for people.
+    @ivar what: names them for people, such as C{script FILE}.
+    @ivar read_again: reads the files, for clients that connect from now on. If they can't be used, it changes nothing
+        and raises L{ValueError} with a text for people.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""The reply rules that the settings ask for: a prefix, a reply script, or a profile."""
+"""The reply rules of the settings: from a prefix, a reply script, or a profile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def script_of(settings: Settings, read: Callable[[str], str] = read_text) -> Scr
     Read the script or the profile that the settings name, or else the default profile.
 
     @param read: returns the text of a file.
-    @raise ValueError: it can't be read or is wrong. The text says where and why, for people.
+    @raise ValueError: it can't be read or is wrong. The text has the place and the reason, for people.
     """
     from echoreply.scripts.source import script_of_toml  # lazily: it takes fourteen megabytes
 
@@ -50,7 +50,7 @@ def rules_of(
 
     The parameters are those of L{rules_of_script <echoreply.scripts.rules.rules_of_script>} and of L{script_of}.
 
-    @raise ValueError: the script can't be read or is wrong. The text says where and why, for people.
+    @raise ValueError: the script can't be read or is wrong. The text has the place and the reason, for people.
     """
     replies = replies_of(settings)
     if not (settings.script or settings.profile):

@@ -11,15 +11,15 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime
 
 from echoreply.net.binding import Binding, SocketOwner
 from echoreply.net.sockets import BACKLOG
-from echoreply.net.transport import PromptServer, prepare
+from echoreply.net.transport import ImmediateServer, set_socket_options
 from echoreply.net.udp_port import DatagramPort
 from echoreply.net.unix_sockets import remove_only_own_file
 from echoreply.protocol import ReplyFactory
 from echoreply.server.accepting import accept_queued, retry_accept
-from echoreply.server.datagrams import AT_STOP
+from echoreply.server.datagrams import DATAGRAMS_AT_STOP
 
 ABORT_SECONDS = 0.5
-"""Seconds between the end of the drain, when connections are asked to close, and aborting those that are left."""
+"""Seconds between the end of the drain, when connections start to close, and aborting the remaining ones."""
 
 
 class ReplyService(Service):
@@ -28,7 +28,7 @@ class ReplyService(Service):
 
     @param clock: schedules the drain, such as the reactor.
     @param drain: the graceful-shutdown timeout: the seconds that clients get to take their replies when it stops.
-    @param reloads: reload the files of other things than bindings, and log the result.
+    @param reloads: functions that reload files besides those of bindings, and log the result.
     """
 
     _skips_drain = False
@@ -50,7 +50,7 @@ class ReplyService(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Listen, while the process may still take any port.
+        Listen, while the process may still bind any port.
 
         @raise CannotListen: an address is in use or not available.
         """
@@ -59,7 +59,7 @@ class ReplyService(Service):
 
     def startService(self) -> None:
         """
-        Listen, unless that has been done.
+        Listen, unless C{privilegedStartService} has.
 
         @raise CannotListen: an address is in use or not available.
         """
@@ -71,7 +71,7 @@ class ReplyService(Service):
         """
         Stop listening, and drain the connections.
 
-        @return: fires when no connection is left, at the latest a second after C{drain} seconds.
+        @return: fires when no connection is left: at the latest C{drain} seconds and one more after this call.
         """
         super().stopService()  # type: ignore[no-untyped-call]
         return ensureDeferred(self._stop())
@@ -82,7 +82,7 @@ class ReplyService(Service):
         return bool(self._reloads)
 
     def reload(self) -> None:
-        """Reload the files. Those that can't be used change nothing, and are logged."""
+        """Reload the files, and log the results. Files that can't be used change nothing."""
         for reload in self._reloads:
             reload()
 
@@ -97,13 +97,13 @@ class ReplyService(Service):
             port = binding.listen()
             self._ports.append((binding, port))
             if isinstance(port, tcp.Port):
-                prepare(port.socket)
+                set_socket_options(port.socket)
                 if port.transport is tcp.Server:
-                    port.transport = PromptServer
+                    port.transport = ImmediateServer
                 retry_accept(port, self._clock)
             if isinstance(port, unix.Port):
                 remove_only_own_file(port, keep=binding.owner is not SocketOwner.PROCESS)
-            # Observers are told once the reactor runs: only then are clients served and signals handled.
+            # Observers are notified once the reactor runs: only then are clients served and signals handled.
             self._clock.callLater(0, self._factory.observer.listening, binding.listener)
 
     async def _stop(self) -> None:
@@ -111,11 +111,11 @@ class ReplyService(Service):
         closed = []
         for binding, port in self._ports:
             if isinstance(port, tcp.Port) and binding.owner is not SocketOwner.SERVICE_MANAGER:
-                # The port closes in the reactor's next turn, just after this call. The clients in its queue count as
-                # connected for themselves and may have sent messages; more than the queue holds are newcomers.
+                # The port closes in the reactor's next turn, just after this call. The clients in its queue regard
+                # themselves as connected, and may have sent messages. Any beyond its length have connected since.
                 self._clock.callLater(0, accept_queued, port, BACKLOG)
             elif isinstance(port, DatagramPort):
-                port.answer_waiting(AT_STOP)
+                port.answer_waiting(DATAGRAMS_AT_STOP)
             closed.append(maybeDeferred(port.stopListening))
         self._ports.clear()
         for port_closed in closed:

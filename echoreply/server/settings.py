@@ -1,4 +1,4 @@
-"""The server's settings: every option declared once, and one validated value made of them."""
+"""The server's settings: the declarations of all options, and one immutable, validated value of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from echoreply.core.defaults import (
 )
 from echoreply.core.framing import Framing
 from echoreply.core.option import Option
-from echoreply.core.parsing import alternatives, choice, given, parser, seconds, whole_number
+from echoreply.core.parsing import alternatives, choice, nonempty, parser, seconds, whole_number
 from echoreply.core.replies import Transform
 from echoreply.scripts.profiles import text_of
 from echoreply.server.help import Group
@@ -32,25 +32,25 @@ LOCAL_NETWORKS = (
     *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
     *("::1", "fc00::/7", "fe80::/10"),
 )
-"""Loopback, private networks and links: RFC 1122, 1918, 3927, 4193 and 4291."""
+"""Loopback, private and link-local networks: RFC 1122, 1918, 3927, 4193 and 4291."""
 
 
 class Engine(Enum):
     """The event loop, which does the I/O."""
 
     AUTO = "auto"
-    """uvloop where it is installed, unless another reactor has been chosen."""
+    """uvloop if it is installed, unless another reactor has been installed already."""
     TWISTED = "twisted"
-    """The reactor that has been chosen, or else Twisted's default."""
+    """The reactor that has been installed, or else Twisted's default."""
     UVLOOP = "uvloop"
     """uvloop's event loop and transports."""
 
 
 class LogFormat(Enum):
-    """How the log is written."""
+    """The format of the log."""
 
     TEXT = "text"
-    """As twistd writes it."""
+    """The text format of twistd."""
     JSON = "json"
     """One JSON object per line."""
 
@@ -69,7 +69,7 @@ class OptionError(ValueError):
 
 def _address(value: str) -> str:
     if value == "localhost":
-        # RFC 6761, 6.3: it is always loopback, so nothing is looked up.
+        # RFC 6761, 6.3: it is always loopback, so it needs no lookup.
         return LOOPBACK
     if value:
         ip_address(value)
@@ -77,12 +77,12 @@ def _address(value: str) -> str:
 
 
 def _path(value: str) -> str:
-    # A daemon may have changed its directory before it reads the file again.
-    return os.path.abspath(given(value))
+    # A daemon changes its directory before it may read the file again.
+    return os.path.abspath(nonempty(value))
 
 
 def _endpoint(of_port: Callable[[int], str], example: str) -> Callable[[Any], str]:
-    """Return the parser of an endpoint description, or of a bare port, of which C{of_port} makes a description."""
+    """Return the parser of an endpoint description, or of a bare port, which C{of_port} converts to a description."""
 
     def parse(value: str) -> str:
         if value.isdigit():
@@ -95,7 +95,7 @@ def _endpoint(of_port: Callable[[int], str], example: str) -> Callable[[Any], st
 
 
 def _on_all_addresses(port: int) -> str:
-    # As --port listens.
+    # Like --port.
     return f"tcp6:{port}" if socket.has_dualstack_ipv6() else f"tcp:{port}"
 
 
@@ -147,12 +147,12 @@ def option(
     repeatable: bool = False,
 ) -> Any:  # noqa: ANN401
     """
-    Declare a setting and its option, whose name is the field's, with dashes.
+    Declare a setting and its option. The option's name is the name of the field, with dashes.
 
     @param metavar: stands for the value in help and documents; empty for a flag, whose default is C{False}.
     @param parse: parses the option's text, or a value that already has its type; of a repeatable option, one of them.
     @param default: is the setting's value if the option is not given.
-    @param shown: describes the default, where the value itself would not inform.
+    @param shown: describes the default in the help, if its value alone would not.
     """
     parse_all = (lambda values: tuple(map(parse, values))) if repeatable else parse
 
@@ -194,7 +194,7 @@ def _text(value: object) -> str:
 @frozen(kw_only=True)
 class Settings:
     """
-    The settings of a server, each named as its option, made of values or of the options' texts; None is not given.
+    The settings of a server, made from values or from the options' texts. C{None} means that an option is not given.
 
     @raise OptionError: an option does not take its value, or contradicts another.
     """
@@ -361,12 +361,12 @@ class Settings:
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Self:
-        """Make settings of the texts of options, by the settings' names; other entries are ignored."""
+        """Return settings made from the texts of options, by the settings' names. Other entries are ignored."""
         texts: dict[str, Any] = {name: options.get(name) for name in fields_dict(cls)}
         return cls(**texts)
 
     def options(self) -> list[str]:
-        """Return command line options that make the same settings."""
+        """Return command line options for the same settings."""
         options = []
         for each in self.declared():
             setting = getattr(self, each.key)

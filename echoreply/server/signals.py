@@ -21,10 +21,10 @@ from echoreply.net.errors import CannotStart
 @contextmanager
 def hide_start_traceback() -> Iterator[None]:
     """
-    Have Python report a start-up error in one line. For twistd only, since this holds for the whole process.
+    Make Python report a start-up error in one line. For twistd only, since this affects the whole process.
 
-    @raise CannotStart: twistd passes it on, after it has removed its pid file and, as a daemon, told the process that
-        waits for the start.
+    @raise CannotStart: twistd raises it again, after it has removed its pid file and, as a daemon, notified the process
+        that waits for the start.
     """
     try:
         yield
@@ -35,7 +35,7 @@ def hide_start_traceback() -> Iterator[None]:
 
 
 def _print_start_error(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Print an error that the user can correct without the names of Python, and any other as Python does."""
+    """Print a L{CannotStart} as one line, and any other error as Python does."""
     if isinstance(error, CannotStart):
         print(f"twistd echoreply: {error}", file=sys.stderr)
     else:
@@ -43,10 +43,10 @@ def _print_start_error(kind: type[BaseException], error: BaseException, tracebac
 
 
 class SignalledService(Protocol):
-    """A service that signals stop, stop without a drain, and reload."""
+    """The interface of a service that is stopped and reloaded by signals."""
 
     def setServiceParent(self, parent: object) -> object:
-        """See L{twisted.application.service.IService}."""
+        """Set the parent: L{twisted.application.service.IService}."""
 
     def skip_drain(self) -> None:
         """Abort all connections: at once if the service is stopping, or else as soon as it stops."""
@@ -61,7 +61,7 @@ class SignalledService(Protocol):
 
 class TwistdService(MultiService):
     """
-    The top service of the process. The first SIGTERM or SIGINT drains the server, the second one ends it.
+    The top service of the process. The first SIGTERM or SIGINT drains the server, the second one ends the drain.
 
     @param reply_service: the server.
     @param watchers: services that start after the server, and stop once it has stopped.
@@ -94,7 +94,7 @@ class TwistdService(MultiService):
 
     def privilegedStartService(self) -> None:
         """
-        Open the ports while the process may still take any.
+        Open the ports while the process may still bind any port.
 
         @raise CannotStart: see L{hide_start_traceback}.
         """
@@ -104,7 +104,7 @@ class TwistdService(MultiService):
 
     def startService(self) -> None:
         """
-        Start, and handle signals once the reactor does.
+        Start, and handle signals once the reactor runs.
 
         @raise CannotStart: see L{hide_start_traceback}.
         """
@@ -135,7 +135,7 @@ class TwistdService(MultiService):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
-        """Call the reactor's handler, which stops it; if it is stopping, for whatever reason, end the drain."""
+        """Call the reactor's handler, which stops it; if it is stopping already, end the drain."""
         if self._stopping or not self.running:
             self._reactor.callFromThread(self._reply_service.skip_drain)
         else:

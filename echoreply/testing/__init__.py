@@ -1,5 +1,5 @@
 """
-A real reply server for tests of network clients: it answers, and shows what it has received.
+A real reply server for tests of network clients. It records what it receives.
 
 - For pytest there is the fixture C{echoreply_server}, a L{ThreadedServer
   <echoreply.testing.threaded.ThreadedServer>}. Tests need no knowledge of Twisted.

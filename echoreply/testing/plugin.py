@@ -1,8 +1,8 @@
 """
 The pytest plugin with the fixture C{echoreply_server}.
 
-pytest loads it wherever echoreply is installed, also for test suites that do not use it. So it imports what it needs
-only when the fixture is used.
+pytest loads it wherever echoreply is installed, also for test suites that do not use it. So it imports the rest of the
+package only when the fixture is used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _echoreply_thread() -> Iterator[ReactorThread]:
 
 @pytest.fixture
 def echoreply_server(_echoreply_thread: ReactorThread) -> Iterator[ThreadedServer]:
-    """Provide a reply server on a free port of 127.0.0.1, for this test only, that shows what it has received."""
+    """Provide a reply server on a free port of 127.0.0.1, for this test only, that records what it receives."""
     from echoreply.testing.threaded import ThreadedServer
 
     server = ThreadedServer(_echoreply_thread)

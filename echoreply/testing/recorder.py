@@ -1,4 +1,4 @@
-"""Records what a test's server has received: its messages and its connections."""
+"""The records of a test's server: the messages and connections that it has received."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from echoreply.observe.observer import Connection, ReplyObserver
 @frozen
 class ReceivedConnection:
     """
-    The state of a connection at the time when it was asked for.
+    A snapshot of a connection.
 
     @ivar peer: the client's IP address and port.
     @ivar messages: the messages that have been answered, in order, without their terminators.
     @ivar received: the number of bytes that were read.
-    @ivar ended: why the connection ended; None while it is open.
+    @ivar ended: why the connection ended; C{None} while it is open.
     """
 
     peer: tuple[str, int]

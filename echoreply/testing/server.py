@@ -29,10 +29,10 @@ HOST = "127.0.0.1"
 DEFAULT_TIMEOUT = 10.0
 
 POLL_INTERVAL = 0.05
-"""Seconds between two checks of conditions: bytes that do not complete a message cause no check of their own."""
+"""Seconds between two checks of conditions, which may depend on bytes that do not complete a message yet."""
 
 MAX_SHOWN = 256
-"""Most bytes of a message that are shown in an error."""
+"""Maximum bytes of a message that are shown in an error."""
 
 
 def serve(reactor: IServerReactor) -> Server:
@@ -89,7 +89,7 @@ class Server:
         """
         The reply script, in TOML, of connections from now on; an empty text for the server's default replies.
 
-        @raise ValueError: the script that is being set is not valid. The message says where, and why.
+        @raise ValueError: the script that is being set is not valid. The message has the place and the reason.
         """
         return self._script
 
@@ -129,7 +129,7 @@ class Server:
             L{POLL_INTERVAL} seconds.
         @param timeout: seconds after which the test fails.
         @return: fires when the condition is true; fails with what the condition raises, or with C{TimeoutError}, whose
-            message lists the connections.
+            text lists the connections.
         """
         waiter = _Waiter(condition, Deferred(lambda _met: self._forget(waiter)))
         waiter.timeout = self._reactor.callLater(timeout, self._give_up, waiter, timeout)
@@ -174,7 +174,7 @@ class Server:
 
     def _give_up(self, waiter: _Waiter, timeout: float) -> None:
         waiter.timeout = None
-        # On a slow machine the timeout may come before a check that is already scheduled.
+        # On a slow machine the timeout may precede a check that is already scheduled.
         self._check(waiter)
         if waiter not in self._waiters:
             return

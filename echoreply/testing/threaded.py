@@ -35,7 +35,7 @@ class PrivateReactor(PlatformReactor):
     _registerAsIOThread = False
 
     def close(self) -> None:
-        """Close the descriptors that wake it, after it has stopped."""
+        """Close the descriptors that wake the reactor, after it has stopped."""
         close_wakers(self)
 
 
@@ -49,7 +49,7 @@ class ReactorThread:
 
     @property
     def reactor(self) -> IServerReactor:
-        """The reactor, to be used only within L{call}."""
+        """The reactor, to be used only within L{ReactorThread.call}."""
         return cast(IServerReactor, self._reactor)
 
     def call(self, function: Callable[[], T]) -> T:
@@ -91,7 +91,7 @@ class ThreadedServer:
     """
     A L{Server} that can be used from any thread but its own.
 
-    A message whose reply the client has read is always recorded already. Properties return copies.
+    A message is recorded before the client can read its reply. Properties return copies.
 
     @ivar host: the IP address of the listener.
     @ivar port: the TCP port of the listener.
@@ -115,7 +115,7 @@ class ThreadedServer:
         """
         The reply script, in TOML, of connections from now on; an empty text for the server's default replies.
 
-        @raise ValueError: the script that is being set is not valid. The message says where, and why.
+        @raise ValueError: the script that is being set is not valid. The message has the place and the reason.
         """
         return self._thread.call(lambda: self._server.script)
 

@@ -18,7 +18,7 @@ from echoreply.net.addresses import is_ip_address
 VALID_DAYS = 397
 """Days for which a self-signed certificate is valid. Some clients reject certificates that are valid for longer."""
 
-_LONGEST_COMMON_NAME = 64
+_MAX_COMMON_NAME = 64
 
 
 def check_dates(pem: bytes, name: str) -> None:
@@ -42,13 +42,13 @@ def check_dates(pem: bytes, name: str) -> None:
 
 
 def fingerprint(pem: bytes) -> str:
-    """Return the SHA-256 fingerprint of a certificate, as C{openssl x509 -fingerprint -sha256} writes it."""
+    """Return the SHA-256 fingerprint of a certificate, in the format of C{openssl x509 -fingerprint -sha256}."""
     return x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def subject_of(der: bytes) -> str:
     """
-    Return the subject of a certificate as RFC 4514 writes it, or its SHA-256 fingerprint if that can't be read.
+    Return the subject of a certificate in the format of RFC 4514, or its SHA-256 fingerprint if it can't be read.
 
     OpenSSL accepts certificates that C{cryptography} can't read.
     """
@@ -64,12 +64,12 @@ def make_certificate(addresses: Iterable[str] = ()) -> bytes:
     """
     Return a new self-signed certificate, for this machine's name, C{localhost} and the loopback addresses.
 
-    @param addresses: more IP addresses that it is for.
+    @param addresses: further IP addresses that it is for.
     @return: the certificate and its key, in PEM.
     """
-    hostname = socket.gethostname()[:_LONGEST_COMMON_NAME]
+    hostname = socket.gethostname()[:_MAX_COMMON_NAME]
     if not hostname or not hostname.isascii():
-        # A common name can't hold it.
+        # A common name must be ASCII and not empty.
         hostname = "localhost"
     names = dict.fromkeys([hostname, "localhost", "127.0.0.1", "::1", *addresses])
     key = ec.generate_private_key(ec.SECP256R1())

@@ -31,12 +31,12 @@ from echoreply.tls.states import Writing
 from echoreply.tls.transport import TLSTransport
 from echoreply.tls.verification import rejection_reason
 
-# How OpenSSL names an alert that it has received: with the version that introduced it, whichever is spoken.
+# OpenSSL names an alert with the version that introduced it, whichever version is in use.
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(\w+)")
 
 
 class HandshakeError(Exception):
-    """A handshake has failed. The text says why, for people."""
+    """The TLS handshake has failed. The text is the reason, for people."""
 
 
 def client_context(
@@ -45,13 +45,13 @@ def client_context(
     """
     Return a context with the authorities that a client trusts, and with its own certificate.
 
-    TLS 1.2 and 1.3 are spoken, with Python's choice of ciphers: L{ssl.create_default_context}.
+    It supports TLS 1.2 and 1.3, with Python's choice of ciphers: L{ssl.create_default_context}.
 
     @param authorities: the path of the trusted authorities' certificates, in PEM; if empty, the system's are trusted.
     @param certificate: the path of the client's own certificate in PEM, if it has one; others of its chain may follow.
     @param key: the path of its key; if empty, the key is in the certificate's file.
     @param insecure: whether any certificate of a server is accepted.
-    @raise ValueError: a file can't be used. The text says which and why, for people.
+    @raise ValueError: a file can't be used. The text names it and the reason, for people.
     """
     if authorities:
         read(authorities)
@@ -72,9 +72,9 @@ def client_context(
 @frozen
 class TLSClientEndpoint:
     """
-    Connects to another endpoint, with TLS on the connection.
+    An endpoint that connects to another endpoint, with TLS on the connection.
 
-    @ivar context: L{client_context} makes one.
+    @ivar context: as L{client_context} returns it.
     @ivar name: the name or the IP address that the server's certificate must be for. A name is also sent: RFC 6066,
         section 3. It may be missing if the context does not check it.
     """
@@ -85,7 +85,7 @@ class TLSClientEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
-        Connect to the other endpoint, and wait for the handshake.
+        Connect to the other endpoint, and wait for the handshake to complete.
 
         @return: the protocol, once it is connected; or a failure, such as L{HandshakeError}.
         """
@@ -120,7 +120,7 @@ class TLSClientFactory:
 
 
 class PendingProtocol(Protocol):
-    """Takes the protocol's place until the handshake is complete."""
+    """The placeholder for the protocol until the handshake is complete."""
 
 
 class TLSClientTransport(TLSTransport):
@@ -157,7 +157,7 @@ class TLSClientTransport(TLSTransport):
         suite = session.cipher()
         return f"{session.version()}, {suite[0] if suite else 'no cipher'}"
 
-    def _tell_complete(self) -> None:
+    def _notify_complete(self) -> None:
         self._protocol = self._upper
         self._protocol.makeConnection(self)
         self.handshake_done.callback(self._protocol)
@@ -165,8 +165,8 @@ class TLSClientTransport(TLSTransport):
     def _end_reading(self) -> None:
         transport = self._transport
         if self._writing is Writing.ENDED and isinstance(transport, tcp.Connection) and not has_unsent(transport):
-            # All is sent, but for the FIN. A peer that has got our close_notify may close before the FIN is sent, and
-            # then the transport tells nothing.
+            # Everything but the FIN has been sent. A peer that has our close_notify may close before that, and then the
+            # transport does not report that the sending side is closed.
             self.writeConnectionLost()
         super()._end_reading()
 
@@ -182,7 +182,7 @@ class TLSClientTransport(TLSTransport):
             try:
                 return rejection_reason(error, self._name, self._certificates())
             except (SSLError, ValueError):
-                # They can't be decoded.
+                # The certificates can't be decoded.
                 return rejection_reason(error, self._name, [])
         if error.reason == "WRONG_VERSION_NUMBER" and self._handshake:
             return "the server does not speak TLS"

@@ -1,4 +1,4 @@
-"""A server's settings for TLS: its certificate and key, and the clients' certificates that it accepts."""
+"""SSL contexts of servers: the certificate and key, and the client certificates that are accepted."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class ServerSession(SSLObject):
     """
     A server's side of a connection.
 
-    @ivar server_name: the server name that the client has sent, if it has: RFC 6066, 3.
+    @ivar server_name: the server name that the client has sent (SNI, RFC 6066, 3); C{None} if it has sent none.
     """
 
     server_name: str | None = None
 
 
 def _keep_server_name(session: SSLObject, name: str | None, _context: SSLContext) -> None:
-    # A context also serves sockets, whose sessions are of another class.
+    # Contexts also serve plain sockets, whose sessions are of another class.
     if isinstance(session, ServerSession):
         session.server_name = name
 
@@ -40,8 +40,8 @@ def server_context(
     """
     Return a context with a server's certificate and key, which are read from files.
 
-    TLS 1.2 and 1.3 are spoken, with Python's choice of ciphers (L{ssl}). The client's order of preference counts, since
-    it is the client whose TLS is tested. The context's sessions are L{ServerSession}s.
+    It supports TLS 1.2 and 1.3, with Python's choice of ciphers (L{ssl}), in the client's order of preference: it is
+    the client whose TLS is tested. The context's sessions are L{ServerSession}s.
 
     @param certificate: the path of the certificate in PEM; others of its chain may follow in the file.
     @param key: the path of the key; if empty, the key is in the certificate's file.
@@ -49,9 +49,9 @@ def server_context(
     @param client_ca: the path of authorities' certificates. If it is given, clients need a certificate that one of them
         has signed.
     @param alpn: the protocols to choose from, the best first: RFC 7301. A client that offers none of them gets none.
-    @raise ValueError: a file can't be used. The text says which and why, for people.
+    @raise ValueError: a file can't be used. The text names it and the reason, for people.
     """
-    # A client has no use for it, and it takes ten megabytes.
+    # Imported here, since it takes ten megabytes and clients do not need it.
     from echoreply.tls.certificate import check_dates
 
     context = SSLContext(PROTOCOL_TLS_SERVER)
@@ -77,11 +77,11 @@ def server_context(
 
 def context_of_pem(pem: bytes, *, client_ca: str = "", alpn: Sequence[str] = ()) -> SSLContext:
     """
-    Return such a context for a certificate and its key that are not in a file.
+    Return a context as L{server_context} does, for a certificate and its key that are in memory.
 
     @raise ValueError: C{client_ca} can't be used.
     """
-    # Python reads them from files only.
+    # Python loads them from files only.
     with NamedTemporaryFile("wb") as file:
         file.write(pem)
         file.flush()
@@ -92,7 +92,7 @@ def load_certificate(context: SSLContext, certificate: str, key: str = "", chain
     """
     Load a server's or a client's certificate into a context. The parameters are those of L{server_context}.
 
-    @raise ValueError: a file can't be used. The text says which and why, for people.
+    @raise ValueError: a file can't be used. The text names it and the reason, for people.
     """
     key = key or certificate
     texts = {path: read(path) for path in (certificate, key, chain) if path}
@@ -110,5 +110,5 @@ def load_certificate(context: SSLContext, certificate: str, key: str = "", chain
 
 
 def _no_password() -> str:
-    # Without this, OpenSSL would ask for it on the terminal.
+    # Without this, OpenSSL would ask for a password on the terminal.
     raise ValueError("the key has a password")

@@ -1,4 +1,4 @@
-"""What a TLS handshake has agreed on, in the names of the standards."""
+"""The result of a TLS handshake, with the names that the standards use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from echoreply.tls.context import ServerSession
 
 
 def handshake_details(session: SSLObject) -> TLSDetails:
-    """Return what a handshake that is complete has agreed on."""
-    from echoreply.tls.certificate import subject_of  # as in server_context
+    """Return the result of a complete handshake."""
+    from echoreply.tls.certificate import subject_of  # lazily: see server_context
 
     certificate = session.getpeercert(binary_form=True)
     name, *_ = session.cipher() or ("",)
@@ -26,10 +26,10 @@ def handshake_details(session: SSLObject) -> TLSDetails:
 
 def suite_name(name: str) -> str:
     """
-    Return the name that a cipher suite has in IANA's registry: RFC 5289, RFC 7905 and RFC 8446, B.4.
+    Return the name of a cipher suite in IANA's registry: RFC 5289, RFC 7905 and RFC 8446, B.4.
 
     @param name: OpenSSL's name. For TLS 1.2, OpenSSL has names of its own.
-    @return: the same name if it is none of the suites that Python's L{ssl} offers.
+    @return: the same name for a suite that Python's L{ssl} does not offer.
     """
     match = re.fullmatch(r"(\w+)-(\w+)-(?:AES(\d+)-(GCM-)?(SHA\d+)|CHACHA20-POLY1305)", name)
     if not match:

@@ -17,9 +17,10 @@ class TLSFactory:
     """
     Puts TLS between a factory's protocols and their transports.
 
-    @param report_failure: is called with the peer and the reason, for people, when a connection fails, in its handshake
+    @param report_failure: called with the peer and the reason, for people, when a connection fails, in its handshake
         or later.
-    @ivar context: serves new connections: L{server_context <echoreply.tls.context.server_context>} makes one.
+    @ivar context: the context for new connections, as L{server_context <echoreply.tls.context.server_context>} returns
+        it.
     """
 
     noisy = False
@@ -30,8 +31,8 @@ class TLSFactory:
         self._factory = factory
         self.context = context
         self._report_failure = report_failure
-        # All connections share two buffers, since each uses them for one call and leaves them empty. Buffers of its own
-        # would cost each connection up to 50 KB for as long as it lives.
+        # All connections share two buffers: each uses them within one call and leaves them empty. Separate buffers
+        # would cost each connection up to 50 KB.
         self._incoming = MemoryBIO()
         self._outgoing = MemoryBIO()
 

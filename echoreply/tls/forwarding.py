@@ -1,4 +1,4 @@
-"""The part of a transport above another that only forwards: addresses, the socket, and its options."""
+"""A base class for transports on top of others: it forwards addresses, the socket, and socket options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from echoreply.net.transport import IDuplexTransport
 
 @implementer(ISystemHandle)
 class ForwardingTransport:
-    """Forwards to the transport below what is the same above."""
+    """Forwards to the transport below."""
 
     __slots__ = ("__provides__", "_transport")
 
@@ -34,7 +34,7 @@ class ForwardingTransport:
         return self._transport.getHost()
 
     def getHandle(self) -> object:
-        """Return the socket, whose queues hold encrypted bytes; nothing if the transport below has none."""
+        """Return the socket, whose queues hold encrypted bytes; C{None} if the transport below has none."""
         transport = self._transport
         return cast(ISystemHandle, transport).getHandle() if ISystemHandle.providedBy(transport) else None
 

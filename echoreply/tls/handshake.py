@@ -1,4 +1,4 @@
-"""The time before a TLS connection has keys: the handshake, and what the protocol above asks for meanwhile."""
+"""The handshake of a TLS connection, and requests of its protocol that have to wait for the end of the handshake."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from echoreply.tls.records import Records
 
 class Handshake:
     """
-    The handshake of one connection, with what its protocol has asked for before it is complete.
+    The handshake of one connection, and the requests of its protocol meanwhile.
 
-    @ivar held: what the protocol has written, in order.
+    @ivar held: the bytes that the protocol has written, in order.
     @ivar read_paused: whether the protocol wants no data for now. The handshake itself is read all the same.
     @ivar streaming: whether the protocol's producer is a push producer.
     """
@@ -27,7 +27,7 @@ class Handshake:
 
     def advance(self) -> bool:
         """
-        Have OpenSSL go on with what the peer has sent.
+        Continue the handshake with what the peer has sent.
 
         @return: whether the handshake is complete.
         @raise SSLError: it has failed.
@@ -40,7 +40,7 @@ class Handshake:
 
     def hold(self, data: bytes, limit: int) -> bool:
         """
-        Keep bytes until there are keys.
+        Hold bytes until the handshake is complete.
 
         @return: whether more than C{limit} bytes are held now, and were not before.
         """

@@ -1,4 +1,4 @@
-"""OpenSSL's end of a connection, in memory: TLS records on one side, the protocol's bytes on the other."""
+"""Encryption and decryption of one connection in memory: TLS records on one side, the protocol's bytes on the other."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Records:
     """
     The records of one connection.
 
-    A transport makes the calls of every message, C{decrypt} and C{encrypt}, itself. All others are methods.
+    For speed, a transport calls C{decrypt} and C{encrypt} itself.
 
     @ivar session: reads records from C{incoming}, and writes them to C{outgoing}. Both are empty between two calls from
         outside, so connections may share them.
-    @ivar decrypt: returns the next record's bytes, but no more than so many. It returns none, or raises
-        L{SSLZeroReturnError}, once the peer has sent its close_notify.
-    @ivar encrypt: writes a record, and returns how many bytes it holds.
+    @ivar decrypt: takes a maximum size, and returns at most that many bytes of the next record. It returns none, or
+        raises L{SSLZeroReturnError}, once the peer has sent its close_notify.
+    @ivar encrypt: writes a record with as many of the bytes as fit, and returns their number.
     """
 
     __slots__ = ("decrypt", "encrypt", "incoming", "outgoing", "session")
@@ -35,11 +35,11 @@ class Records:
         """
         Decrypt the rest of a read, after the first call of C{decrypt}.
 
-        @param pieces: what that has returned.
-        @param size: of the read.
-        @param error: what it has raised.
+        @param pieces: the bytes that it has returned.
+        @param size: the size of the read.
+        @param error: the error that it has raised.
         @return: all bytes of the read, and how it ends: with L{SSLZeroReturnError} after a close_notify, with another
-            error after a record that was rejected, with nothing otherwise.
+            error after a record that was rejected, with C{None} otherwise.
         """
         incoming = self.incoming
         ended = pieces == [b""]
@@ -58,16 +58,16 @@ class Records:
         return b"".join(pieces), error
 
     def encrypt_rest(self, data: bytes, sent: int) -> None:
-        """Encrypt the bytes that follow the first C{sent}: OpenSSL takes a record at a time."""
+        """Encrypt all bytes after the first C{sent}, one record at a time."""
         while sent != len(data):
             sent += self.encrypt(memoryview(data)[sent:])
 
     def close_notify(self) -> None:
-        """Write the record that ends our side."""
-        # It raises if the peer's close_notify has not come, which is not waited for.
+        """Write our close_notify, which ends our side."""
+        # It raises if the peer has not sent its close_notify, which need not come first.
         with suppress(SSLError):
             self.session.unwrap()
 
     def discard(self) -> None:
-        """Empty C{incoming} of what follows the end, or an error: it must not reach another connection."""
+        """Discard what follows the end, or an error, in C{incoming}: it must not reach another connection."""
         self.incoming.read()

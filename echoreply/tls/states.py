@@ -4,8 +4,8 @@ The states of a TLS connection: one for each direction, and the events that chan
 Each direction of a TLS connection ends by itself (RFC 8446, section 6.1), so each has a state of its own, and an event
 may change both.
 
-A transition that the tables lack is a mistake in this package: neither a peer nor a protocol can cause one.
-C{docs/states.md} shows the tables, and a test compares them.
+A transition that is not in the tables is a bug in this package: neither a peer nor a protocol can cause one.
+C{docs/states.md} has the same tables.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Reading(Enum):
     IDLE = "idle"
     """There is no connection yet."""
     HANDSHAKING = "handshaking"
-    """What the peer sends belongs to the handshake."""
+    """The handshake is in progress."""
     OPEN = "open"
-    """What the peer sends is decrypted, and passed on."""
+    """Bytes from the peer are decrypted and passed on."""
     ENDED = "ended"
-    """The peer has sent its close_notify, or closed after ours. What follows is dropped."""
+    """The peer has sent its close_notify, or closed after ours. Further bytes are dropped."""
     FAILED = "failed"
-    """The connection was cut, or OpenSSL has rejected what the peer sent. What follows is dropped."""
+    """The connection was truncated, or OpenSSL has rejected a record. Further bytes are dropped."""
     LOST = "lost"
     """The connection is gone."""
 
@@ -36,32 +36,32 @@ class Writing(Enum):
     """The direction from the protocol to the peer."""
 
     HOLDING = "holding"
-    """There are no keys yet: what the protocol writes is held."""
+    """There are no keys yet: bytes that the protocol writes are held."""
     ENDING = "ending"
-    """The protocol has closed its side while bytes were held: they are sent once there are keys, and nothing else."""
+    """The protocol has closed its side while bytes were held: they are sent before it is closed."""
     OPEN = "open"
-    """What the protocol writes is encrypted, and sent."""
+    """Bytes that the protocol writes are encrypted and sent."""
     ENDED = "ended"
-    """Our close_notify is sent, or, without keys, a FIN alone. What the protocol writes is dropped."""
+    """Our close_notify has been sent, or, without keys, only a FIN. Bytes that the protocol writes are dropped."""
     CUT = "cut"
-    """The connection has failed, was aborted, or is gone: nothing more is sent, no close_notify either."""
+    """The connection has failed, was aborted, or is gone: nothing more is sent, not even a close_notify."""
 
 
 class Event(Enum):
-    """What happens to a connection."""
+    """An event of a connection."""
 
     CONNECTED = "connected"
-    """The transport below is there."""
+    """The transport below is connected."""
     KEYS = "keys"
     """The handshake is complete."""
     PEER_CLOSED = "peer closed"
-    """The peer's close_notify has come, or its FIN after our close_notify."""
+    """The peer's close_notify has arrived, or its FIN after our close_notify."""
     HALF_CLOSE = "half-close"
     """The protocol closes its side while bytes are held."""
     CLOSED = "closed"
-    """Our side ends: close_notify is sent, or, without keys, a FIN alone."""
+    """Our side ends: close_notify is sent, or, without keys, only a FIN."""
     FAILURE = "failure"
-    """A FIN came without a close_notify, or OpenSSL has raised an error."""
+    """A FIN has arrived without a close_notify, or OpenSSL has raised an error."""
     ABORT = "abort"
     """The protocol aborts the connection."""
     LOST = "lost"
@@ -75,7 +75,7 @@ READING: Transitions[Reading, Event] = strict(
         },
         Reading.HANDSHAKING: {
             Event.KEYS: Reading.OPEN,
-            # The peer, too, may close before there are keys, once our FIN has come.
+            # The peer may close before there are keys, too, once it has our FIN.
             Event.PEER_CLOSED: Reading.ENDED,
             Event.FAILURE: Reading.FAILED,
             Event.LOST: Reading.LOST,
@@ -119,14 +119,14 @@ WRITING: Transitions[Writing, Event] = strict(
             Event.LOST: Writing.CUT,
         },
         Writing.ENDED: {
-            # A handshake goes on after a FIN of ours.
+            # The handshake continues after our FIN.
             Event.KEYS: Writing.ENDED,
             Event.FAILURE: Writing.CUT,
             Event.ABORT: Writing.CUT,
             Event.LOST: Writing.CUT,
         },
         Writing.CUT: {
-            # Until an abort is carried out, the transport below may still tell something.
+            # Until an abort takes effect, the transport below may still report events.
             Event.KEYS: Writing.CUT,
             Event.FAILURE: Writing.CUT,
             Event.ABORT: Writing.CUT,

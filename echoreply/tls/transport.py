@@ -1,8 +1,8 @@
 """
 A TLS connection: the protocol of a transport below, and the transport of a protocol above.
 
-A read that is one record and is answered by one record costs one call of OpenSSL for each, and no copy but those that
-they make. Its path through this file is C{dataReceived} and C{write}, where local names save lookups.
+A read of one record that is answered with one record costs two calls of OpenSSL, and no copies but theirs. This fast
+path is in C{dataReceived} and C{write}, where local names save look-ups.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from echoreply.tls.handshake import Handshake
 from echoreply.tls.records import Records
 from echoreply.tls.states import READING, WRITING, Event, Reading, Writing
 
-# Every message asks for these.
+# Module-level names: these are compared for every message.
 _READING_OPEN = Reading.OPEN
 _WRITING_OPEN = Writing.OPEN
 
@@ -45,17 +45,17 @@ class TLSTransport(ForwardingTransport):
     """
     A TLS connection between a transport and a protocol.
 
-    The protocol is connected at once, so that it can limit clients that never complete their handshake. What it writes
-    until then is held.
+    The protocol is connected before the handshake, so that it can limit clients that never complete it. Bytes that it
+    writes until then are held.
 
-    Each direction ends by itself, as in TLS 1.3 (RFC 8446, section 6.1): a C{close_notify} is what a FIN is to TCP, and
-    is followed by one. A FIN without it means that the connection was cut. L{echoreply.tls.states} has the states of
-    both directions.
+    Each direction ends by itself, as in TLS 1.3 (RFC 8446, section 6.1): a C{close_notify} ends a
+    direction as a FIN does in TCP, and is followed by a FIN. A FIN without it means that the connection was truncated.
+    L{echoreply.tls.states} has the states of both directions.
 
     C{ISSLTransport} is not provided, since it promises pyOpenSSL's certificates.
 
-    @param report_failure: is called with the peer and the reason when the connection fails.
-    @ivar taken: bytes read so far, as they were on the wire.
+    @param report_failure: called with the peer and the reason when the connection fails.
+    @ivar taken: the number of bytes read so far, counted on the wire.
     @ivar disconnecting: whether the protocol has asked to close or to abort the connection.
     """
 
@@ -80,7 +80,7 @@ class TLSTransport(ForwardingTransport):
         self._report_failure = report_failure
         self._reading = Reading.IDLE
         self._writing = Writing.HOLDING
-        # There is one until there are keys.
+        # None once there are keys.
         self._handshake: Handshake | None = Handshake(records)
         self._producer: IProducer | None = None
         self._failure: Failure | None = None
@@ -98,10 +98,10 @@ class TLSTransport(ForwardingTransport):
         self._protocol.makeConnection(self)
 
     def connectionMade(self) -> None:
-        """Do nothing: L{makeConnection} has connected the protocol above."""
+        pass  # makeConnection has connected the protocol above.
 
     def dataReceived(self, data: bytes) -> None:
-        """Decrypt a read, and pass it on in one piece."""
+        """Decrypt a read, and pass it on as one read."""
         size = len(data)
         self.taken += size
         if self._reading is not _READING_OPEN:
@@ -123,15 +123,15 @@ class TLSTransport(ForwardingTransport):
         self._protocol.dataReceived(message)
 
     def _receive_unless_open(self, data: bytes) -> None:
-        """Go on with the handshake; drop what follows the end, or a failure."""
+        """Continue the handshake; drop bytes that follow the end, or a failure."""
         if self._reading is Reading.HANDSHAKING:
             self._records.incoming.write(data)
             self._advance_handshake()
 
     def _receive_rest(self, pieces: list[bytes], size: int, error: SSLError | None = None) -> None:
-        """Pass on a read that is not just one record, in one piece, and then act on how it ends."""
+        """Pass on a read that is not exactly one record, as one read; then handle its end or error."""
         if not size:
-            # OpenSSL would return as little as at the end.
+            # For an empty read OpenSSL returns the same as at the end.
             return
         message, error = self._records.decrypt_rest(pieces, size, error)
         self._flush()
@@ -144,7 +144,7 @@ class TLSTransport(ForwardingTransport):
 
     def readConnectionLost(self) -> None:
         if self._writing is Writing.ENDED:
-            # A peer that has got our close_notify owes us none.
+            # A peer that has our close_notify need not send its own.
             self._end_reading()
         elif self._reading in _READABLE:
             if self.taken:
@@ -174,7 +174,7 @@ class TLSTransport(ForwardingTransport):
         if self._handshake:
             self._handshake.held.clear()
             if producer:
-                # The transport below does not know it yet.
+                # It is registered with the transport below only after the handshake.
                 producer.stopProducing()
         protocol = self._protocol
         # They refer to each other: this breaks the reference cycle.
@@ -182,7 +182,7 @@ class TLSTransport(ForwardingTransport):
         protocol.connectionLost(self._failure or reason)
 
     def _fail(self, reason: str) -> None:
-        """Close a connection that was cut, or whose peer and OpenSSL do not understand each other."""
+        """Close a connection that was truncated, or on which OpenSSL has raised an error."""
         self._records.discard()
         self._flush()
         if self._reading not in _READABLE:
@@ -196,7 +196,7 @@ class TLSTransport(ForwardingTransport):
         self._transport.loseConnection()
 
     def _describe_error(self, error: SSLError) -> str:
-        """Return OpenSSL's reason in a form for people."""
+        """Return OpenSSL's reason as text for people."""
         if isinstance(error, SSLCertVerificationError):
             return f"certificate verification failed: {error.verify_message}"
         return (error.reason or "unknown error").replace("_", " ").lower()
@@ -218,7 +218,7 @@ class TLSTransport(ForwardingTransport):
             self.dataReceived(rest)
 
     def _finish_handshake(self, handshake: Handshake) -> None:
-        """Do what the protocol has asked for before there were keys, and tell it that there are."""
+        """Perform the requests of the protocol that were waiting, and notify it that the handshake is complete."""
         self._reading = READING[self._reading][Event.KEYS]
         self._writing = WRITING[self._writing][Event.KEYS]
         self._handshake = None
@@ -233,7 +233,7 @@ class TLSTransport(ForwardingTransport):
             self._transport.registerProducer(self._producer, handshake.streaming)
             if len(held) > self.bufferSize and handshake.streaming:
                 cast(IPushProducer, self._producer).resumeProducing()
-        self._tell_complete()
+        self._notify_complete()
         if not self.connected:
             return
         if self.disconnecting and not self._producer:
@@ -241,8 +241,8 @@ class TLSTransport(ForwardingTransport):
         elif self._writing is Writing.ENDING:
             self._end_writing()
 
-    def _tell_complete(self) -> None:
-        """Tell the protocol that the handshake is complete."""
+    def _notify_complete(self) -> None:
+        """Notify the protocol that the handshake is complete."""
         if IHandshakeListener.providedBy(self._protocol):
             self._protocol.handshakeCompleted()
 
@@ -268,7 +268,7 @@ class TLSTransport(ForwardingTransport):
             cast(IPushProducer, self._producer).pauseProducing()
 
     def _flush(self) -> None:
-        """Send the records that OpenSSL has written of its own accord."""
+        """Send the records that OpenSSL has written by itself."""
         outgoing = self._records.outgoing
         if outgoing.pending:
             self._transport.write(outgoing.read())
@@ -316,7 +316,7 @@ class TLSTransport(ForwardingTransport):
             self._flush()
 
     def pauseProducing(self) -> None:
-        """Stop reading, or do so once there are keys."""
+        """Pause reading, from the end of the handshake on."""
         if self._handshake:
             self._handshake.read_paused = True
         else:
@@ -333,9 +333,9 @@ class TLSTransport(ForwardingTransport):
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Have a producer paused while too much waits to be sent.
+        Register a producer, which is paused while too many bytes wait to be sent.
 
-        @raise RuntimeError: there is one already.
+        @raise RuntimeError: a producer is registered already.
         """
         if self._producer:
             raise RuntimeError(f"{producer} can't be registered before {self._producer} is unregistered")

@@ -1,4 +1,4 @@
-"""Why a client has rejected a server's certificate, in words for people."""
+"""The reason why a client has rejected a server's certificate, as text for people."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 from echoreply.core.quoting import quote
 
-# OpenSSL's X509_V_ERR_..., of x509_vfy.h.
+# OpenSSL's error codes X509_V_ERR_... in x509_vfy.h.
 _UNKNOWN_ISSUERS = {2, 19, 20, 21}
 _NOT_YET_VALID = 9
 _EXPIRED = 10
 _SELF_SIGNED = 18
 _OTHER_NAME = {62, 64}
 
-LONGEST_SHOWN = 500
-"""Bytes that are shown of the names in a certificate."""
+MAX_SHOWN = 500
+"""Maximum bytes of the names in a certificate that are shown."""
 
 
 def rejection_reason(error: SSLCertVerificationError, name: str | None, chain: list[dict[str, Any]]) -> str:
     """
-    Return why a certificate was rejected, with what the certificates say about it.
+    Return why a certificate was rejected, with the relevant names and dates of the certificates.
 
     @param name: the name that the certificate should be for.
     @param chain: the certificates, the server's own first, as L{unverified_chain
-        <echoreply.native.private_names.unverified_chain>} returns them; empty if they are not known.
+        <echoreply.native.private_names.unverified_chain>} returns them; empty if they are unknown.
     """
     code = error.verify_code
     if code in _OTHER_NAME:
@@ -56,4 +56,4 @@ def _plain(name: str) -> str:
 
 
 def _quoted(texts: Iterable[str]) -> str:
-    return quote(", ".join(texts).encode("utf-8", "surrogateescape"), LONGEST_SHOWN)
+    return quote(", ".join(texts).encode("utf-8", "surrogateescape"), MAX_SHOWN)

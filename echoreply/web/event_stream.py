@@ -1,4 +1,4 @@
-"""The resource that streams the feed's events to a browser."""
+"""The HTTP resource that streams the feed's events to a browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from echoreply.web.feed import Feed
 from echoreply.web.http import TEXT
 
 MAX_STREAMS = 100
-"""Streams at once, at most."""
+"""Maximum number of open streams."""
 
 
 class EventStreamResource(Resource):
@@ -44,14 +44,14 @@ class EventStreamResource(Resource):
 
 @implementer(IPushProducer)
 class EventStream:
-    """A subscriber of the feed. While its client does not read, events are dropped: they would take memory."""
+    """A subscriber of the feed. While its client does not read, events are dropped, to bound memory."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._paused = False
 
     def send(self, event: bytes) -> bool:
-        """Send an event, unless earlier ones still wait to be read. Return whether it was sent."""
+        """Send an event, unless earlier ones are still waiting to be read. Return whether it was sent."""
         if self._paused:
             return False
         self._request.write(event)
@@ -69,4 +69,4 @@ class EventStream:
         self._paused = False
 
     def stopProducing(self) -> None:
-        """Leave it to C{notifyFinish} to unsubscribe."""
+        pass  # notifyFinish unsubscribes.

@@ -1,4 +1,4 @@
-"""The feed of the live page: server-sent events, one with everything to begin with, then one each second of changes."""
+"""The feed of the live page: server-sent events, first one with the whole state, then one with changes every second."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ INTERVAL = 1.0
 """Seconds from one event to the next."""
 
 HISTORY_LENGTH = 601
-"""Samples of the totals that are kept: those of ten minutes, with both ends."""
+"""Number of samples of the totals that are kept: ten minutes, including both ends."""
 
 REASONS: Mapping[str, type[Reason]] = {"refusals": RefusalReason, "endings": EndReason, "drops": DropReason}
-"""The reasons that events count, by the key of their counts."""
+"""The enums of reasons, by the key of their counts in events."""
 
 
 class Subscriber(Protocol):
     """A receiver of the feed's events."""
 
     def send(self, event: bytes) -> bool:
-        """Send an event, or return C{False} and drop it, if earlier ones have not been taken yet."""
+        """Send an event and return C{True}; drop it and return C{False} if earlier ones have not been read yet."""
 
     def close(self) -> None:
         """End the stream of events."""
@@ -42,7 +42,7 @@ class Feed(Service):
     """
     Sends the state of a server to subscribers once a second. docs/web.md describes the events.
 
-    Without subscribers it only samples the totals once a second, for the charts of whoever subscribes later.
+    Without subscribers it only samples the totals once a second, for the charts of later subscribers.
 
     @param clock: schedules the events, such as the reactor.
     @param unix_time: returns seconds since 1970.
@@ -66,10 +66,10 @@ class Feed(Service):
         self._by_listener: dict[Listener, Totals] = {}
         self._totals = Totals()
         self._time = 0.0
-        # The event `state` as all who subscribe until the next tick get it, once one has.
+        # The event `state` for all subscriptions until the next tick, once one has needed it.
         self._state: bytes | None = None
-        # Whether the table is being read. It is from a subscription until the first tick without subscribers, so that
-        # any number of subscriptions resets it at most once a second.
+        # Whether the table is being read: from a subscription until the first tick without subscribers, so that any
+        # number of subscriptions resets it at most once a second.
         self._reads_table = False
         # Each subscriber, with whether it has missed an event.
         self._subscribers: dict[Subscriber, bool] = {}
@@ -86,7 +86,7 @@ class Feed(Service):
 
     @property
     def subscribers(self) -> int:
-        """How many subscribers there are."""
+        """The number of subscribers."""
         return len(self._subscribers)
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -99,7 +99,7 @@ class Feed(Service):
         self._subscribers[subscriber] = not subscriber.send(self._whole_state())
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Send a subscriber nothing any more."""
+        """Stop sending events to a subscriber."""
         del self._subscribers[subscriber]
 
     def _tick(self) -> None:

@@ -13,7 +13,7 @@ from twisted.web.server import Request, Site
 from echoreply.net.file_limits import MAX_WEB_CONNECTIONS
 
 REQUEST_TIMEOUT = 60
-"""Seconds within which a request has to be complete, and as many within which its response has to be read."""
+"""Seconds for receiving a request, and again for sending its response."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -27,8 +27,8 @@ HEADERS = {
 """
 The headers of every response.
 
-The page shows text that peers choose, such as the names in their certificates. The page never makes markup of it; if
-it did, these headers would keep scripts from running (https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/trusted-types/).
+The page shows text that peers choose, such as the names in their certificates. It never inserts it as markup; if it
+did, these headers would keep scripts from running (https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/trusted-types/).
 """
 
 TEXT = "text/plain; charset=utf-8"
@@ -38,7 +38,7 @@ class OneRequestChannel(HTTPChannel):
     """
     A connection to the site, which is closed after the response to its first request, or when that takes too long.
 
-    So no client can hold a connection for longer, or have the server do much at once.
+    This limits how long a client can hold a connection, and how much work it can cause.
     """
 
     site: MonitoringSite
@@ -56,7 +56,7 @@ class OneRequestChannel(HTTPChannel):
         try:
             return super().headerReceived(line)  # type: ignore[no-untyped-call, no-any-return]
         except ValueError:
-            # A Content-Length of more digits than Python converts to an integer.
+            # The Content-Length has more digits than Python converts to an integer.
             self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             self.loseConnection()
             return False
@@ -67,7 +67,7 @@ class OneRequestChannel(HTTPChannel):
         return False
 
     def resetTimeout(self) -> None:
-        """Keep the timeout running: Twisted would restart it with each byte."""
+        pass  # Twisted would restart the timeout with each byte.
 
     def loseConnection(self) -> None:
         """Close when the response has been written, or when the timeout expires."""
@@ -86,17 +86,17 @@ class MonitoringSite(Site):
     """
 
     noisy = False
-    protocol = OneRequestChannel  # type: ignore[assignment]  # Twisted allows for HTTP/2 here
+    protocol = OneRequestChannel  # type: ignore[assignment]  # Twisted declares a type for HTTP/2 as well
     connections = 0
 
     def buildProtocol(self, addr: IAddress | None) -> HTTPChannel | None:  # type: ignore[override]
-        """Return the protocol of a connection, or C{None}, which closes it, if there are too many."""
+        """Return the protocol of a connection; C{None}, which closes it, if there are too many."""
         if self.connections >= MAX_WEB_CONNECTIONS:
             return None
         return super().buildProtocol(addr)  # type: ignore[no-untyped-call, no-any-return]
 
     def log(self, request: object) -> None:
-        """Write no access log."""
+        pass  # no access log
 
 
 class ReadOnlyRequest(Request):
@@ -107,7 +107,7 @@ class ReadOnlyRequest(Request):
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Drop a part of the body."""
+        pass  # The body is dropped.
 
     def process(self) -> None:
         for name, value in HEADERS.items():

@@ -1,8 +1,8 @@
 """
-The server's metrics, in the formats that Prometheus reads. They are collected when they are asked for.
+The server's metrics, in the formats that Prometheus reads. They are collected at each request.
 
 Names, units and labels follow U{https://prometheus.io/docs/practices/naming/}. Every label value that can occur has a
-sample from the start, of 0: U{https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics}.
+sample of 0 from the start: U{https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics}.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from echoreply.observe.totals import BOUNDS, Histogram, Totals
 _OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 _PROXY_REASON = RefusalReason.UNTRUSTED
-"""Occurs only where proxies connect."""
+"""The reason that occurs only on listeners for proxies."""
 
 _LISTENER_LABELS = ("listener", "transport")
 _BOUNDS = (*map(str, BOUNDS), "+Inf")
@@ -42,7 +42,7 @@ class Metrics(Collector):
     """
     The metrics of a server.
 
-    @param statistics: what the metrics are made from.
+    @param statistics: the source of the metrics.
     @param engine: the name of the I/O engine.
     @param several: whether there are worker processes. Metrics of one process then have the label C{worker}.
     """
@@ -72,7 +72,7 @@ class Metrics(Collector):
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[Metric]:
-        """Return all metrics, for L{CollectorRegistry} to call."""
+        """Yield all metrics. Called by L{CollectorRegistry}."""
         yield InfoMetricFamily(
             "echoreply_build", "Versions of the server, Python and Twisted, and the I/O engine.", self._build
         )
@@ -97,7 +97,7 @@ class Metrics(Collector):
         return family
 
     def _resources(self, processes: Iterable[Process]) -> Iterable[Metric]:
-        """Return the system's metrics of the processes. A process that has just ended is left out."""
+        """Return the operating system's metrics of the processes, except for one that has just ended."""
         families: dict[str, Metric] = {}
         for process in processes:
             self._pid = process.pid
@@ -109,8 +109,8 @@ class Metrics(Collector):
 
 
 def format_for(accept: str) -> str:
-    """Return an C{Accept} that selects one of the two formats, the one that another C{Accept} prefers."""
-    # The library would fail at some values, and repeat an unknown version from others.
+    """Return an C{Accept} for OpenMetrics if the client's C{Accept} includes it, else one for the text format."""
+    # With the client's own, the library would fail for some values, and repeat an unknown version of others.
     return _OPENMETRICS if _OPENMETRICS in accept.replace(" ", "") else ""
 
 
@@ -124,7 +124,7 @@ def _state(now: ServerState) -> Metric:
 
 
 def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
-    """Return the metrics of the listeners. A listener of datagrams has no samples of connections, and vice versa."""
+    """Return the metrics of the listeners. UDP listeners have no samples for connections, others none for datagrams."""
     opened = GaugeMetricFamily("echoreply_connections_open", "Open connections.", labels=_LISTENER_LABELS)
     accepted = CounterMetricFamily(
         "echoreply_connections_accepted", "Accepted connections, open ones and ended ones.", labels=_LISTENER_LABELS
@@ -178,7 +178,7 @@ def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
 
 
 def _by_address(totals: Mapping[Listener, Totals]) -> dict[Listener, Totals]:
-    """Add up listeners that share an address, as sockets from systemd can: a sample must not be there twice."""
+    """Add up listeners that share an address, as sockets from systemd can: samples must not be duplicates."""
     first: dict[tuple[str, str], Listener] = {}
     added: dict[Listener, Totals] = {}
     for listener, counted in totals.items():

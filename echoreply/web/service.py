@@ -1,4 +1,4 @@
-"""The service that serves the monitoring site: from before the server accepts clients until after it has drained."""
+"""The service that runs the monitoring site: from before the server accepts clients until after it has drained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IListeningPort
 from echoreply import __version__
 from echoreply.net.binding import Binding, SocketOwner, owner_of, report_listen_errors
 from echoreply.net.endpoints import IServerReactor, stream_endpoint
-from echoreply.net.transport import prepare
+from echoreply.net.transport import set_socket_options
 from echoreply.net.unix_sockets import remove_only_own_file
 from echoreply.observe.connection_table import Table
 from echoreply.observe.event import log_event
@@ -32,8 +32,8 @@ class WebService(MultiService):
 
     @param description: the endpoint to serve it on, as Twisted's C{serverFromString} takes it.
     @param engine: the name of the I/O engine.
-    @param workers: worker processes.
-    @raise CannotListen: the description is not one of an endpoint.
+    @param workers: the number of processes that serve clients.
+    @raise CannotListen: the description of the endpoint is wrong.
     """
 
     _port: IListeningPort | None = None
@@ -67,7 +67,7 @@ class WebService(MultiService):
 
     def privilegedStartService(self) -> None:
         """
-        Listen, while the process may still take any port.
+        Listen, while the process may still bind any port.
 
         @raise CannotListen: the address is in use, or the process may not use it.
         """
@@ -90,7 +90,7 @@ class WebService(MultiService):
     def _listen(self) -> None:
         self._port = self._binding.listen()
         if isinstance(self._port, tcp.Port):
-            prepare(self._port.socket)
+            set_socket_options(self._port.socket)
         if isinstance(self._port, unix.Port):
             remove_only_own_file(self._port, keep=self._binding.owner is not SocketOwner.PROCESS)
         self._reactor.callLater(0, self._log)

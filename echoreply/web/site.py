@@ -1,4 +1,4 @@
-"""The paths of the monitoring site: the live page and its files, the feed, metrics, health checks. All only read."""
+"""The paths of the monitoring site, all read-only: the live page and its files, the feed, metrics, health checks."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ class ComputedResource(Resource):
 
 class MetricsCache:
     """
-    Metrics that are made once in each turn of the reactor, however many requests there are for them.
+    Caches the metrics for one turn of the reactor, however many requests there are for them.
 
-    To make them takes milliseconds, for which the replies to clients have to wait.
+    Collecting them takes milliseconds, for which the replies to clients have to wait.
 
     @param exposition: returns the metrics in the format for an C{Accept}, and their content type.
     """
@@ -99,7 +99,7 @@ def _file(content_type: str, data: bytes, _request: Request) -> Response:
 
 
 def _metrics(exposition: Callable[[str], tuple[bytes, str]], request: Request) -> Response:
-    # As text, Twisted would take it for UTF-8, and raise an exception if it is not.
+    # As bytes: for text, Twisted would decode UTF-8, and raise an exception if it is invalid.
     accept: bytes = request.getHeader(b"accept") or b""
     text, content_type = exposition(accept.decode("latin-1"))
     return Response(OK, content_type, text)

@@ -4,7 +4,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.client.backoff import FIRST, LONGEST, SHORTEST, STABLE, Backoff
+from echoreply.client.backoff import FIRST_WAIT, MAX_WAIT, MIN_WAIT, STABLE_AFTER, Backoff
 
 
 class Most(Random):
@@ -23,20 +23,20 @@ class BackoffTests(SynchronousTestCase):
         seen = set()
         for seed in range(100):
             backoff = Backoff(Random(seed))
-            most = FIRST
+            most = FIRST_WAIT
             for _ in range(10):
                 wait = backoff.next()
-                self.assertTrue(SHORTEST <= wait <= most)
-                most = min(2 * most, LONGEST)
+                self.assertTrue(MIN_WAIT <= wait <= most)
+                most = min(2 * most, MAX_WAIT)
             seen.add(wait)
         self.assertEqual(len(seen), 100)
-        self.assertTrue(min(seen) < LONGEST / 4 and max(seen) > LONGEST * 3 / 4)
+        self.assertTrue(min(seen) < MAX_WAIT / 4 and max(seen) > MAX_WAIT * 3 / 4)
 
     def test_after_a_stable_connection_waits_start_short_again(self) -> None:
         backoff = Backoff(Most())
         for _ in range(5):
             backoff.next()
-        backoff.connection_lost(STABLE - 0.1)
+        backoff.connection_lost(STABLE_AFTER - 0.1)
         self.assertEqual(backoff.next(), 16)
-        backoff.connection_lost(STABLE)
-        self.assertEqual(backoff.next(), FIRST)
+        backoff.connection_lost(STABLE_AFTER)
+        self.assertEqual(backoff.next(), FIRST_WAIT)

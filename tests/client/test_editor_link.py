@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.client.bridge import ReplyClientFactory, SessionEnd, StdioProtocol
 from echoreply.client.editor_link import EditorLink, LineTooLongError, SentLines
 from echoreply.client.round_trips import RoundTrips
-from echoreply.connect.datagram_transport import LONGEST_DATAGRAM, DatagramTransport
+from echoreply.connect.datagram_transport import MAX_DATAGRAM, DatagramTransport
 from echoreply.core.input_lines import Eol
 from tests.support.fake_transports import TCPStringTransport
 
@@ -92,7 +92,7 @@ class DatagramTests(LinkTestCase):
 
     def test_a_line_that_fits_in_no_datagram_raises_and_is_counted(self) -> None:
         with self.assertRaises(LineTooLongError):
-            self.link.send(b"x" * (LONGEST_DATAGRAM + 1) + b"\n")
+            self.link.send(b"x" * (MAX_DATAGRAM + 1) + b"\n")
         self.assertEqual(self.link.send(b"short\n"), b"short\n")
         self.assertEqual(self.link.too_long, 1)
 

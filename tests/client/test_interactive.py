@@ -25,7 +25,7 @@ from echoreply.client.editor_link import SentLines
 from echoreply.client.interactive import Interactive, InteractiveOptions
 from echoreply.client.outcome import Outcome
 from echoreply.client.transcript import Transcript
-from echoreply.connect.datagram_transport import LONGEST_DATAGRAM, DatagramTransport
+from echoreply.connect.datagram_transport import MAX_DATAGRAM, DatagramTransport
 from echoreply.connect.target import ConnectTarget
 from echoreply.core.input_lines import Eol
 from tests.support.fake_transports import TCPStringTransport
@@ -421,7 +421,7 @@ class EolNoneTests(InteractiveTestCase):
 
 class DatagramTests(InteractiveTestCase):
     datagrams = True
-    TOO_LONG = f"not sent: a line of more than {LONGEST_DATAGRAM} bytes does not fit in a datagram"
+    TOO_LONG = f"not sent: a line of more than {MAX_DATAGRAM} bytes does not fit in a datagram"
 
     def setUp(self) -> None:
         super().setUp()
@@ -441,7 +441,7 @@ class DatagramTests(InteractiveTestCase):
             self.transport.doWrite()
 
     def test_a_line_that_fits_in_no_datagram_is_reported_and_the_status_is_1(self) -> None:
-        self.type("x" * (LONGEST_DATAGRAM + 1))
+        self.type("x" * (MAX_DATAGRAM + 1))
         self.assertEqual(self.editor.take()[-1], f"client: {self.TOO_LONG}")
         self.type("a", "quit")
         self.send_all()

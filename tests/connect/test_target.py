@@ -17,7 +17,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from echoreply.client.command import parse_arguments
-from echoreply.connect.target import ConnectTarget, IClientReactor, OneFamily, connect_target, connection_words
+from echoreply.connect.target import ConnectTarget, IClientReactor, OneFamily, connect_target, describe_connection
 from echoreply.connect.udp import DatagramClientEndpoint
 from echoreply.tls.client import TLSClientEndpoint
 
@@ -81,7 +81,7 @@ class DestinationTests(DestinationTestCase):
         ):
             there = self.connect_target(*arguments)
             self.assertIsInstance(there.endpoint, endpoint)
-            self.assertEqual(there.words, words)
+            self.assertEqual(there.name, words)
 
     def test_the_name_of_a_certificate_has_no_root_and_no_zone(self) -> None:
         for arguments, name in (
@@ -131,7 +131,7 @@ class DatagramEndpointTests(DestinationTestCase):
         self.addCleanup(protocol.transport.abortConnection)  # type: ignore[attr-defined]
         self.assertEqual(protocol.transport.getPeer(), IPv4Address("UDP", "127.0.0.1", 9))
         self.assertEqual(self.resolver.asked, [("both", "UDP")])
-        self.assertRegex(connection_words(protocol.transport), r"^127\.0\.0\.1:9 from 127\.0\.0\.1:\d+, UDP$")
+        self.assertRegex(describe_connection(protocol.transport), r"^127\.0\.0\.1:9 from 127\.0\.0\.1:\d+, UDP$")
 
     def test_a_name_without_an_address_is_an_error(self) -> None:
         self.failureResultOf(self.connect(Factory.forProtocol(Protocol), "nowhere"), DNSLookupError)
@@ -151,7 +151,7 @@ class DatagramEndpointTests(DestinationTestCase):
 
 class ConnectionWordsTests(SynchronousTestCase):
     def words(self, peer: IAddress, host: IAddress) -> str:
-        return connection_words(cast(ITransport, StringTransport(peerAddress=peer, hostAddress=host)))
+        return describe_connection(cast(ITransport, StringTransport(peerAddress=peer, hostAddress=host)))
 
     def test_tcp_has_two_addresses(self) -> None:
         here, there = IPv4Address("TCP", "127.0.0.1", 1), IPv6Address("TCP", "::1", 2)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.framing import LONGEST_TERMINATOR, Block, LineFramer, ReadFramer, too_long
+from echoreply.core.framing import MAX_TERMINATOR, Block, LineFramer, ReadFramer, too_long
 from tests.support.reference import cut, places, streams
 
 
@@ -54,8 +54,8 @@ class TooLongTests(SynchronousTestCase):
         self.assertTrue(too_long(b"x" * 7 + b"\r\rx", 8))
 
     def test_a_terminator_may_not_grow_without_end(self) -> None:
-        self.assertFalse(too_long(b"\r" * (8 + LONGEST_TERMINATOR), 8))
-        self.assertTrue(too_long(b"\r" * (9 + LONGEST_TERMINATOR), 8))
+        self.assertFalse(too_long(b"\r" * (8 + MAX_TERMINATOR), 8))
+        self.assertTrue(too_long(b"\r" * (9 + MAX_TERMINATOR), 8))
 
 
 class LineFramerTests(SynchronousTestCase):
@@ -95,7 +95,7 @@ class LineFramerTests(SynchronousTestCase):
         self.assertIsNone(self.framer.finish())
 
     def test_cr_without_end_is_noticed_too(self) -> None:
-        for _ in range(8 + LONGEST_TERMINATOR):
+        for _ in range(8 + MAX_TERMINATOR):
             self.framer.receive(b"\r")
             self.assertFalse(self.framer.overflow)
         self.framer.receive(b"\r")

@@ -112,7 +112,7 @@ class TestPorts:
         [
             ("unix:" + "x" * 200, "AF_UNIX path too long"),
             ("haproxy:haproxy:tcp:0", "haproxy takes an endpoint without it"),
-            ("stdio:", "this kind of endpoint gives no port, or not at once"),
+            ("stdio:", "this kind of endpoint returns no port, or not at once"),
         ],
     )
     def test_a_wrong_endpoint_ends_it_with_a_line_that_says_why(self, listen: str, why: str, tmp_path: Path) -> None:

@@ -71,15 +71,15 @@ class OptionsTests(SynchronousTestCase):
             ["-c", "0"],
             ["--connections", "x"],
             ["--depth=-1"],
-            ["--size", str(messages.SHORTEST - 1)],
-            ["--size", str(messages.LONGEST + 1)],
+            ["--size", str(messages.MIN_SIZE - 1)],
+            ["--size", str(messages.MAX_SIZE + 1)],
             ["--duration", "inf"],
             ["--rate", "0"],
             ["host", "99999"],
             ["--json", ""],
         ):
             self.assertIn("takes", self.refused(*arguments))
-        for size in (messages.SHORTEST, messages.LONGEST):
+        for size in (messages.MIN_SIZE, messages.MAX_SIZE):
             self.assertEqual(parse_arguments(["--size", str(size)]).size, size)
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.measure.messages import LONGEST, SHORTEST, Messages
+from echoreply.measure.messages import MAX_SIZE, MIN_SIZE, Messages
 
 
 class MessagesTests(SynchronousTestCase):
@@ -22,7 +22,7 @@ class MessagesTests(SynchronousTestCase):
 
     @given(
         st.integers(0, 100_000),
-        st.one_of(st.integers(SHORTEST, 40), st.just(LONGEST)),
+        st.one_of(st.integers(MIN_SIZE, 40), st.just(MAX_SIZE)),
         st.binary(max_size=5).filter(lambda prefix: b"\n" not in prefix),
         st.integers(0, 10**12),
     )

@@ -49,7 +49,7 @@ from echoreply.native.private_names import (
     use_bound_socket,
     with_zone,
 )
-from echoreply.net.transport import PromptServer
+from echoreply.net.transport import ImmediateServer
 from echoreply.testing.threaded import PrivateReactor
 from echoreply.tls.certificate import make_certificate
 from echoreply.tls.context import context_of_pem
@@ -333,7 +333,7 @@ class EndpointTests(SynchronousTestCase):
         with ours, theirs:
             ours.setblocking(False)
             reactor = MemoryReactorClock()
-            connection = PromptServer(ours, Protocol(), ("peer", 0), None, 0, reactor)  # type: ignore[arg-type]
+            connection = ImmediateServer(ours, Protocol(), ("peer", 0), None, 0, reactor)  # type: ignore[arg-type]
             self.assertFalse(has_unsent(connection))
             connection.write(b"at once")
             self.assertEqual(theirs.recv(100), b"at once")

@@ -14,16 +14,16 @@ class AddressTests(SynchronousTestCase):
     def test_ipv6_stands_in_brackets(self) -> None:
         self.assertEqual(format_address(IPv6Address("TCP", "2001:db8::1", 80)), "[2001:db8::1]:80")
 
-    def test_a_scope_is_kept(self) -> None:
+    def test_the_zone_of_an_address_is_kept(self) -> None:
         self.assertEqual(format_address(IPv6Address("TCP", "fe80::1%eth0", 80)), "[fe80::1%eth0]:80")
 
     def test_an_ipv4_peer_of_an_ipv6_socket_is_written_as_ipv4(self) -> None:
         self.assertEqual(format_address(IPv6Address("TCP", "::ffff:192.0.2.1", 80)), "192.0.2.1:80")
 
-    def test_any_other_address_can_be_written(self) -> None:
+    def test_other_kinds_of_addresses_are_formatted(self) -> None:
         self.assertIn("sock", format_address(UNIXAddress("/run/sock")))
 
-    def test_the_name_that_a_unix_socket_has_chosen_drives_no_terminal_and_forges_no_line(self) -> None:
+    def test_control_characters_in_the_name_of_a_unix_socket_are_escaped(self) -> None:
         for name, written in (
             (b"/run/sock", "unix:/run/sock"),
             ("/run/n\u00e4me".encode(), "unix:/run/n\u00e4me"),

@@ -31,7 +31,7 @@ class Port:
 
 
 class BindingTests(SynchronousTestCase):
-    def test_it_listens_and_its_listener_has_the_address(self) -> None:
+    def test_listening_sets_the_address_of_the_listener(self) -> None:
         port = Port()
         binding = Binding("*:8088", lambda: succeed(port))
         self.assertIs(binding.listen(), port)
@@ -41,7 +41,7 @@ class BindingTests(SynchronousTestCase):
         self.assertIs(owner_of("systemd:domain=UNIX:index=0"), SocketOwner.SERVICE_MANAGER)
         self.assertIs(owner_of("unix:/run/systemd:x"), SocketOwner.PROCESS)
 
-    def test_what_gives_no_port_is_an_error(self) -> None:
+    def test_an_endpoint_that_returns_no_port_is_an_error(self) -> None:
         waiting: Deferred[Any] = Deferred()
         for deferred in (waiting, succeed(None)):
             binding = Binding("strange:", partial(maybeDeferred, lambda deferred: deferred, deferred))
@@ -49,15 +49,15 @@ class BindingTests(SynchronousTestCase):
                 binding.listen()
             self.assertEqual(
                 str(caught.exception),
-                "cannot listen on strange:: this kind of endpoint gives no port, or not at once",
+                "cannot listen on strange:: this kind of endpoint returns no port, or not at once",
             )
 
-    def test_every_client_is_known_at_once_unless_told_otherwise(self) -> None:
+    def test_accepting_finishes_immediately_by_default(self) -> None:
         self.successResultOf(Binding("*:8088", lambda: succeed(Port())).finish_accepting())
 
 
 class ErrorTests(SynchronousTestCase):
-    def test_each_names_the_address_and_the_reason(self) -> None:
+    def test_errors_name_the_address_and_the_reason(self) -> None:
         for error, reason in (
             (CannotListenError("", 8088, OSError(98, "Address already in use")), "Address already in use"),
             (OSError("AF_UNIX path too long"), "AF_UNIX path too long"),
@@ -67,7 +67,7 @@ class ErrorTests(SynchronousTestCase):
                 raise error
             self.assertEqual(str(caught.exception), f"cannot listen on x: {reason}")
 
-    def test_a_mistake_of_ours_is_not_taken_for_one_of_the_user(self) -> None:
+    def test_an_unexpected_exception_is_not_reported_as_an_error_of_listening(self) -> None:
         with self.assertRaises(ZeroDivisionError), report_listen_errors("x"):
             raise ZeroDivisionError
 

@@ -35,7 +35,7 @@ class DualStackTests(SynchronousTestCase):
         ((_, family, _),) = self.reactor.adoptedPorts
         self.assertEqual(family, socket.AF_INET)
 
-    def test_a_port_in_use_is_a_failure_that_says_so(self) -> None:
+    def test_a_port_in_use_is_a_failure_with_the_reason(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             failure = self.failureResultOf(DualStackServerEndpoint(self.reactor, port).listen(ServerFactory()))
@@ -52,7 +52,7 @@ class ServerEndpointTests(SynchronousTestCase):
         self.assertIsInstance(server_endpoint(reactor, "::1", 1), TCP6ServerEndpoint)
         self.assertIsInstance(server_endpoint(reactor, "", 1), DualStackServerEndpoint)
 
-    def test_the_address_is_bound(self) -> None:
+    def test_the_endpoint_listens_on_the_interface(self) -> None:
         reactor: Any = MemoryReactorClock()
         self.successResultOf(server_endpoint(reactor, "::1", 4321).listen(ServerFactory()))
         ((port, _, _, interface),) = reactor.tcpServers

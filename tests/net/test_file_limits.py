@@ -21,7 +21,7 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(set_limit(), (500, self.hard))
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (self.hard, self.hard))
 
-    def test_where_the_hard_one_can_not_be_had_another_is_tried(self) -> None:
+    def test_if_the_hard_limit_is_rejected_another_is_tried(self) -> None:
         asked: list[int] = []
 
         def refuse_the_hard_one(_what: int, limits: tuple[int, int]) -> None:
@@ -33,7 +33,7 @@ class LimitTests(SynchronousTestCase):
         set_limit()
         self.assertEqual(asked, [self.hard, max(self.soft, descriptors._OPEN_MAX)])
 
-    def test_it_is_never_lowered_unless_that_is_wanted(self) -> None:
+    def test_the_limit_is_lowered_only_on_request(self) -> None:
         limits = [(65536, resource.RLIM_INFINITY)]
         self.patch(resource, "getrlimit", lambda _what: limits[-1])
 
@@ -46,6 +46,6 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(set_limit(), (65536, 65536))
         self.assertEqual(set_limit(100), (65536, 100))
 
-    def test_there_is_a_reserve_which_a_small_limit_does_not_become_all_of(self) -> None:
+    def test_the_reserve_takes_at_most_half_of_a_small_limit(self) -> None:
         self.assertEqual(max_connections_for(20_000), 20_000 - RESERVE)
         self.assertEqual(max_connections_for(100), 50)

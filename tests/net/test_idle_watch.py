@@ -25,18 +25,18 @@ class IdleWatchTests(SynchronousTestCase):
     def idle(self, now: float, messages: int = 0, sent: int = 0) -> float:
         return self.watch.idle_seconds(now, messages, sent, StringTransport())
 
-    def test_without_progress_it_counts_from_the_beginning(self) -> None:
+    def test_without_progress_idle_time_counts_from_the_connection(self) -> None:
         self.assertEqual([self.idle(now) for now in (100.0, 105.0, 130.0)], [0.0, 5.0, 30.0])
 
-    def test_a_message_is_progress_also_without_a_reply(self) -> None:
+    def test_an_answered_message_is_progress_also_without_a_reply(self) -> None:
         self.assertEqual(self.idle(110, messages=1), 0.0)
         self.assertEqual(self.idle(115, messages=1), 5.0)
 
-    def test_so_is_a_byte_written(self) -> None:
+    def test_a_written_byte_is_progress(self) -> None:
         self.assertEqual(self.idle(110, messages=1, sent=5), 0.0)
         self.assertEqual(self.idle(120, messages=1, sent=6), 0.0)
 
-    def test_so_is_a_byte_taken(self) -> None:
+    def test_a_byte_that_the_client_takes_is_progress(self) -> None:
         left = [1000]
         self.unsent_is(lambda: left[0])
         self.idle(101, sent=5)
@@ -44,7 +44,7 @@ class IdleWatchTests(SynchronousTestCase):
         self.assertEqual(self.idle(110, sent=5), 0.0)
         self.assertEqual(self.idle(120, sent=5), 10.0)
 
-    def test_once_all_is_taken_the_kernel_is_not_asked_again(self) -> None:
+    def test_the_kernel_is_not_asked_again_once_all_bytes_are_taken(self) -> None:
         self.idle(101, sent=5)
         self.idle(102, sent=5)
         asked = self.asked

@@ -39,14 +39,14 @@ class RefusalProtocolTests(SynchronousTestCase):
         transport.flush()
         self.assert_closed(protocol)
 
-    def test_without_lingering_the_connection_is_closed_behind_the_line(self) -> None:
+    def test_without_lingering_the_connection_is_closed_after_the_line(self) -> None:
         protocol, transport = self.connect(linger=False)
         self.assertEqual(transport.take(), b"server error: too many connections\n")
         self.assertTrue(transport.disconnecting)
         transport.flush()
         self.assert_closed(protocol)
 
-    def test_it_is_not_waited_for_long_whatever_it_sends(self) -> None:
+    def test_a_client_that_keeps_sending_is_disconnected_after_the_timeout(self) -> None:
         protocol, transport = self.connect()
         transport.flush()
         for _ in range(4):
@@ -57,7 +57,7 @@ class RefusalProtocolTests(SynchronousTestCase):
         transport.flush()
         self.assert_closed(protocol)
 
-    def test_one_that_does_not_even_take_the_line_is_aborted(self) -> None:
+    def test_a_client_that_does_not_read_the_line_is_aborted(self) -> None:
         protocol, _ = self.connect()
         self.clock.advance(REFUSAL_SECONDS)
         self.assert_closed(protocol)
@@ -77,7 +77,7 @@ class RefusalProtocolTests(SynchronousTestCase):
         protocol.abort()
         self.assert_closed(protocol)
 
-    def test_a_lost_connection_leaves_nothing_behind(self) -> None:
+    def test_a_lost_connection_leaves_no_timer(self) -> None:
         protocol, transport = self.connect()
         transport.lose(ConnectionLost())
         self.assert_closed(protocol)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="the
 
 
 @pytest.mark.parametrize("description", ["tcp:0:interface=127.0.0.1", "tcp:port=0:interface=127.0.0.1:backlog=5"])
-def test_each_process_has_a_socket_of_its_own_on_a_port(description: str) -> None:
+def test_each_process_gets_its_own_socket_on_a_port(description: str) -> None:
     shared = open_endpoint(description, 3)
     assert len({opened.fileno() for opened in shared.sockets}) == 3
     assert {opened.getsockname() for opened in shared.sockets} == {shared.sockets[0].getsockname()}
@@ -40,13 +40,13 @@ def test_without_an_interface_all_addresses_of_the_family_are_listened_on(kind: 
     shared.close()
 
 
-def test_a_name_is_an_interface_too() -> None:
+def test_an_interface_may_be_a_host_name() -> None:
     shared = open_endpoint("tcp:0:interface=localhost", 2)
     assert shared.sockets[0].getsockname()[0] == "127.0.0.1"
     shared.close()
 
 
-def test_all_processes_have_the_same_unix_socket_and_its_file_goes_with_it(tmp_path: Path) -> None:
+def test_all_processes_share_a_unix_socket_whose_file_is_removed_on_closing(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     shared = open_endpoint(f"unix:{path}:mode=600", 3)
     assert len({opened.fileno() for opened in shared.sockets}) == 1
@@ -57,14 +57,14 @@ def test_all_processes_have_the_same_unix_socket_and_its_file_goes_with_it(tmp_p
     shared.close()
 
 
-def test_a_unix_socket_takes_the_place_of_one_that_a_dead_server_has_left(tmp_path: Path) -> None:
+def test_a_unix_socket_replaces_the_file_of_a_dead_server(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     open_endpoint(f"unix:{path}", 2).close()
 
 
-def test_an_address_in_use_is_an_error_that_says_so() -> None:
+def test_an_address_in_use_is_an_error_with_the_reason() -> None:
     shared = open_endpoint("tcp:0:interface=127.0.0.1", 2)
     port = shared.sockets[0].getsockname()[1]
     with pytest.raises(CannotListenError) as caught:
@@ -83,7 +83,7 @@ def test_an_address_in_use_is_an_error_that_says_so() -> None:
         ("systemd:domain=INET:index=99", "no such socket was passed to this process"),
     ],
 )
-def test_what_can_not_be_shared_is_an_error_that_says_why(description: str, why: str) -> None:
+def test_endpoints_that_can_not_be_shared_are_errors_with_the_reason(description: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         open_endpoint(description, 2)
 

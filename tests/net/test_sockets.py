@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="the
 
 
 @pytest.mark.parametrize("interface", ["", "127.0.0.1", "::1"])
-def test_they_share_a_free_port_and_nobody_else_can(interface: str) -> None:
+def test_sockets_share_a_free_port_that_other_servers_can_not_share(interface: str) -> None:
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in listening_sockets(interface, 0, 3)]
         (port,) = {listener.getsockname()[1] for listener in listeners}
@@ -33,14 +33,14 @@ def test_an_interface_has_one_family() -> None:
             socket.create_connection(("127.0.0.1", listeners[0].getsockname()[1]))
 
 
-def test_an_address_of_another_machine_can_not_be_had() -> None:
+def test_an_address_of_another_machine_is_an_error() -> None:
     with pytest.raises(CannotListenError) as caught:
         listening_sockets("192.0.2.1", 0, 2)
     assert caught.value.socketError.strerror == "Cannot assign requested address"
 
 
 @pytest.mark.parametrize("interface", ["", "127.0.0.1", "::1"])
-def test_nobody_shares_a_port_for_datagrams(interface: str) -> None:
+def test_a_udp_port_can_not_be_shared_with_another_server(interface: str) -> None:
     with datagram_sockets(interface, 0)[0] as bound:
         for host in {interface, ""}:
             with pytest.raises(CannotListenError) as caught:

@@ -9,14 +9,14 @@ from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.net.transport import PromptServer, at_end, prepare, unread, unsent
+from echoreply.net.transport import ImmediateServer, at_end, set_socket_options, unread, unsent
 from tests.support.fake_transports import SocketStringTransport, TCPStringTransport, receive_queue
 
 
 class PrepareTests(SynchronousTestCase):
-    def test_connections_inherit_what_is_set_for_their_listener(self) -> None:
+    def test_connections_inherit_the_options_of_the_listening_socket(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            prepare(listener)
+            set_socket_options(listener)
             with socket.create_connection(listener.getsockname()), listener.accept()[0] as ours:
                 self.assertTrue(ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
                 self.assertTrue(ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
@@ -32,15 +32,15 @@ class PrepareTests(SynchronousTestCase):
 
     def test_other_sockets_keep_their_options(self) -> None:
         with receive_queue() as (ours, _):
-            prepare(ours)
+            set_socket_options(ours)
 
 
-class PromptServerTests(SynchronousTestCase):
-    def test_what_there_is_room_for_is_written_at_once_and_the_rest_in_order(self) -> None:
+class ImmediateServerTests(SynchronousTestCase):
+    def test_bytes_that_fit_are_written_immediately_and_the_rest_in_order(self) -> None:
         reactor = MemoryReactorClock()
         with receive_queue() as (ours, theirs):
             ours.setblocking(False)
-            connection = PromptServer(ours, Protocol(), ("192.0.2.1", 4000), cast(Port, None), 0, reactor)
+            connection = ImmediateServer(ours, Protocol(), ("192.0.2.1", 4000), cast(Port, None), 0, reactor)
             connection.write(b"hello")
             self.assertNotIn(connection, reactor.getWriters())
             self.assertEqual(theirs.recv(16), b"hello")
@@ -57,7 +57,7 @@ class PromptServerTests(SynchronousTestCase):
 
 
 class UnreadTests(SynchronousTestCase):
-    def test_the_bytes_that_wait_in_the_receive_queue_are_counted(self) -> None:
+    def test_bytes_in_the_receive_queue_are_counted(self) -> None:
         with receive_queue() as (ours, theirs):
             transport = SocketStringTransport(Protocol(), ours)
             self.assertEqual(unread(transport), 0)
@@ -71,7 +71,7 @@ class UnreadTests(SynchronousTestCase):
 
 
 class UnsentTests(SynchronousTestCase):
-    def test_what_the_peer_has_not_taken_is_counted(self) -> None:
+    def test_bytes_that_the_peer_has_not_taken_are_counted(self) -> None:
         with receive_queue() as (ours, theirs):
             transport = SocketStringTransport(Protocol(), ours)
             self.assertEqual(unsent(transport), 0)
@@ -86,7 +86,7 @@ class UnsentTests(SynchronousTestCase):
 
 
 class AtEndTests(SynchronousTestCase):
-    def test_a_peer_that_has_closed_its_sending_side_is_at_its_end_once_all_is_read(self) -> None:
+    def test_a_half_closed_connection_is_at_its_end_once_all_bytes_are_read(self) -> None:
         with receive_queue() as (ours, theirs):
             transport = SocketStringTransport(Protocol(), ours)
             self.assertFalse(at_end(transport))
@@ -97,5 +97,5 @@ class AtEndTests(SynchronousTestCase):
             self.assertTrue(at_end(transport))
             self.assertTrue(at_end(transport), "looking changes nothing")
 
-    def test_of_a_transport_without_a_socket_it_is_not_known(self) -> None:
+    def test_a_transport_without_a_socket_is_never_at_its_end(self) -> None:
         self.assertFalse(at_end(TCPStringTransport(Protocol())))

@@ -37,7 +37,7 @@ def test_the_port_of_a_unix_socket_closes_also_if_its_file_can_not_be_removed(
         client.connect(path)
 
 
-def test_a_socket_has_the_mode_that_was_told_and_accepts(tmp_path: Path) -> None:
+def test_a_socket_has_the_requested_mode_and_accepts(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with open_unix_socket(str(path), 0o640, 5) as listening, socket.socket(socket.AF_UNIX) as client:
         assert path.stat().st_mode & 0o777 == 0o640
@@ -45,7 +45,7 @@ def test_a_socket_has_the_mode_that_was_told_and_accepts(tmp_path: Path) -> None
         listening.accept()[0].close()
 
 
-def test_a_path_in_use_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_a_path_in_use_is_an_error_with_the_reason(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with open_unix_socket(path, 0o600, 5), pytest.raises(CannotListenError) as caught:
         open_unix_socket(path, 0o600, 5)

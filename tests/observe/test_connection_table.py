@@ -72,7 +72,7 @@ class ConnectionTableTests(TableTestCase):
     def test_it_is_an_observer(self) -> None:
         verify_observer(self.process_table())
 
-    def test_a_row_tells_who_is_connected_how_and_since_when(self) -> None:
+    def test_a_row_has_the_addresses_the_transport_and_the_times(self) -> None:
         process_table = self.process_table(prefix="2.")
         connection = self.open(process_table)
         self.now += 5.25
@@ -97,7 +97,7 @@ class ConnectionTableTests(TableTestCase):
         self.assertLess({*COUNTS}, {*Row._fields})
         self.assertLess({*COUNTS}, {field.name for field in fields(Connection)})
 
-    def test_what_is_new_is_told_once(self) -> None:
+    def test_changes_are_returned_once(self) -> None:
         process_table = self.process_table()
         connection = self.open(process_table)
         self.assertTrue(process_table.take_changes()["reset"])
@@ -109,7 +109,7 @@ class ConnectionTableTests(TableTestCase):
         self.assertEqual(process_table.take_changes(), {**make_changes(), "closed": ["1"]})
         self.assertEqual(process_table.take_changes(), make_changes())
 
-    def test_who_comes_between_two_looks_has_the_rows_as_they_were_at_the_last(self) -> None:
+    def test_rows_stay_the_same_between_two_reads(self) -> None:
         process_table = self.process_table()
         gone, secured = self.open(process_table), self.open(process_table)
         process_table.take_changes()
@@ -121,13 +121,13 @@ class ConnectionTableTests(TableTestCase):
         page.take(process_table.take_changes())
         self.assertEqual((list(page.rows), len(process_table)), (["2", "3"], 2))
 
-    def test_who_comes_and_goes_between_two_looks_is_not_told(self) -> None:
+    def test_a_connection_that_opens_and_closes_between_two_reads_is_not_reported(self) -> None:
         process_table = self.process_table()
         process_table.take_changes()
         process_table.closed(self.open(process_table), EndReason.CLIENT)
         self.assertEqual(process_table.take_changes(), make_changes())
 
-    def test_what_tls_has_come_to_is_told_when_it_is_known(self) -> None:
+    def test_a_row_is_replaced_once_the_tls_handshake_is_complete(self) -> None:
         process_table = self.process_table()
         connection = self.open(process_table, listener=Listener((Layer.TLS,), HOST))
         self.assertEqual([(row.transport, row.tls) for row in process_table.take_changes()["opened"]], [("tls", "")])
@@ -138,13 +138,13 @@ class ConnectionTableTests(TableTestCase):
         (row,) = changes["opened"]
         self.assertEqual(row.tls, "TLSv1.3 TLS_AES_128_GCM_SHA256 example.org echo CN=<b>me</b>")
 
-    def test_the_name_of_a_unix_socket_is_quoted_where_it_is_no_plain_word(self) -> None:
+    def test_the_name_of_a_unix_socket_is_quoted_if_it_is_not_a_plain_word(self) -> None:
         process_table = self.process_table()
         self.open(process_table, UNIXAddress(b"/tmp/\xff\n<script>"))
         json.dumps(process_table.take_changes()).encode("ascii")
         self.assertEqual(process_table.rows()[0].client, r'unix:"/tmp/\xff\n<script>"')
 
-    def test_there_are_no_more_rows_than_that_and_the_first_leave_room_for_the_next(self) -> None:
+    def test_the_number_of_rows_is_limited_and_closed_rows_make_room(self) -> None:
         process_table = self.process_table(max_rows=2)
         first, *_ = [self.open(process_table) for _ in range(3)]
         self.assertEqual([row.id for row in process_table.take_changes()["opened"]], ["1", "2"])
@@ -153,7 +153,7 @@ class ConnectionTableTests(TableTestCase):
         self.assertEqual((changes["closed"], [row.id for row in changes["opened"]]), (["1"], ["3"]))
         self.assertEqual(len(process_table), 2)
 
-    def test_when_it_has_forgotten_all_are_new_in_their_order(self) -> None:
+    def test_after_a_reset_all_connections_are_new_rows_in_order(self) -> None:
         process_table = self.process_table()
         gone, _ = self.open(process_table), self.open(process_table)
         process_table.take_changes()

@@ -32,22 +32,22 @@ def logged(log_format: str, **event: object) -> LogEvent:
 
 
 class FieldsTests(SynchronousTestCase):
-    def test_what_does_not_apply_is_left_out(self) -> None:
+    def test_fields_that_are_none_are_left_out(self) -> None:
         message = MessageAnswered(**ENDS, message=b"a", bytes=1)
         self.assertEqual(message.fields(), {**ENDS, "message": "a", "bytes": 1})
         message = MessageAnswered(**ENDS, connection=7, message=b"a", bytes=1)
         self.assertEqual(message.fields(), {**ENDS, "connection": 7, "message": "a", "bytes": 1})
 
-    def test_bytes_are_text_with_escapes(self) -> None:
+    def test_bytes_are_escaped(self) -> None:
         said = '中\x1b\\"\r\n'.encode() + b"\xff\0"
         fields = MessageAnswered(**ENDS, message=said, bytes=len(said)).fields()
         self.assertEqual(fields["message"], '中\\x1b\\\\"\\r\\n\\xff\\x00')
 
-    def test_a_reason_is_told_by_its_name(self) -> None:
+    def test_a_reason_is_represented_by_its_label(self) -> None:
         dropped = DatagramDropped(**ENDS, reason=DropReason.ANSWERING_PORT, bytes=0)
         self.assertEqual(dropped.fields(), {**ENDS, "reason": "answering_port", "bytes": 0})
 
-    def test_counts_are_told_by_the_names_of_their_reasons(self) -> None:
+    def test_counts_are_keyed_by_the_labels_of_their_reasons(self) -> None:
         nothing: Any = dict.fromkeys(["accepted", "open", "ended", "refused", "failed", "messages", "received"], 0)
         stopped = ServerStopped(
             **nothing,
@@ -66,7 +66,7 @@ class FieldsTests(SynchronousTestCase):
 
 
 class NameAndFieldsTests(SynchronousTestCase):
-    def test_what_others_log_is_an_event_too(self) -> None:
+    def test_log_entries_of_other_programs_are_events_too(self) -> None:
         event = logged("{number} things", number=3)
         self.assertEqual(name_and_fields(event), ("log", {"namespace": "others", "text": "3 things"}))
 
@@ -80,7 +80,7 @@ class NameAndFieldsTests(SynchronousTestCase):
         self.assertTrue(fields["traceback"].startswith("Traceback"), fields)
         self.assertIn("what was wrong\nin two lines", fields["traceback"])
 
-    def test_a_fault_is_told_with_its_traceback(self) -> None:
+    def test_a_fault_is_logged_with_its_traceback(self) -> None:
         events: list[LogEvent] = []
         try:
             raise OSError("no disk")
@@ -93,7 +93,7 @@ class NameAndFieldsTests(SynchronousTestCase):
 
 
 class PlaceTests(SynchronousTestCase):
-    def test_nothing_is_logged_that_is_not_declared(self) -> None:
+    def test_only_declared_events_are_logged(self) -> None:
         """Only these modules make loggers: those that log events, and those that are not part of the server."""
         package = Path(echoreply.__file__).parent
         makers = {

@@ -12,7 +12,7 @@ from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.event import name_and_fields
-from echoreply.observe.events import LONGEST_SHOWN
+from echoreply.observe.events import MAX_SHOWN
 from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observe.observer import Connection
 from echoreply.observe.totals import Totals
@@ -44,14 +44,14 @@ class LogTestCase(SynchronousTestCase):
 class PartTests(LogTestCase):
     """Several observers, in as many processes, share the rate limits."""
 
-    def test_together_they_log_what_one_would(self) -> None:
+    def test_all_parts_together_log_as_many_as_one_observer(self) -> None:
         for number in (1, 2, 3, 10):
             self.events.clear()
             for which in (1, 2, 3):
                 LogObserver(self.clock, number, self.log, part=(which, 3)).answered(self.client, Block(b"x\n" * 99, 99))
             self.assertEqual(len(self.lines), number)
 
-    def test_one_without_a_part_counts(self) -> None:
+    def test_an_observer_whose_part_is_zero_still_counts(self) -> None:
         log = LogObserver(self.clock, 1, self.log, part=(1, 2))
         for _ in range(2):
             log.answered(self.client, Block(b"x\n", 1))
@@ -63,12 +63,12 @@ class ConnectionTests(LogTestCase):
     def test_it_is_an_observer(self) -> None:
         verify_observer(self.observer(1))
 
-    def test_listening_is_told_with_the_real_address(self) -> None:
+    def test_listening_is_logged_with_the_bound_address(self) -> None:
         self.observer(1).listening(Listener((), HOST))
         self.observer(1).listening(Listener((Layer.TLS,), HOST))
         self.assertEqual(self.lines, ["listening on 192.0.2.9:8088", "listening on 192.0.2.9:8088 for TLS"])
 
-    def test_a_connection_is_told_from_its_beginning_to_its_end(self) -> None:
+    def test_the_events_of_a_connection_are_logged(self) -> None:
         log = self.observer(10)
         log.opened(self.client)
         log.answered(self.client, Block(b"hello\r\n", 1))
@@ -83,12 +83,12 @@ class ConnectionTests(LogTestCase):
             ],
         )
 
-    def test_an_idle_one_is_told_with_its_time(self) -> None:
+    def test_the_end_of_an_idle_connection_is_logged_with_its_seconds(self) -> None:
         self.client.idle = 600.0
         self.observer(10).closed(self.client, EndReason.IDLE)
         self.assertEqual(self.lines, ["192.0.2.1:4000 ended: idle for 600 s; messages 0, bytes in 0, bytes out 0"])
 
-    def test_what_there_was_in_all_is_told_in_the_end(self) -> None:
+    def test_totals_are_logged_at_the_end(self) -> None:
         counts = TotalsObserver()
         counts.refused(self.client.listener, self.client.peer, RefusalReason.TOO_MANY)
         for reason in (EndReason.RESET, EndReason.CLIENT, EndReason.CLIENT):
@@ -117,7 +117,7 @@ class FieldsTests(LogTestCase):
         self.client.listener = Listener((Layer.TLS,), HOST)
         self.ends = {"connection": 1, "peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tls"}
 
-    def test_a_connection_is_told_by_its_number_and_both_ends(self) -> None:
+    def test_events_of_a_connection_have_its_number_and_both_addresses(self) -> None:
         log = self.observer(10)
         log.opened(self.client)
         log.answered(self.client, Block(b"hello\r\n" + b"x" * 300 + b"\n", 2))
@@ -128,12 +128,12 @@ class FieldsTests(LogTestCase):
             [
                 ("connected", self.ends),
                 ("message", {**self.ends, "message": "hello", "bytes": 5}),
-                ("message", {**self.ends, "message": "x" * LONGEST_SHOWN, "bytes": 300}),
+                ("message", {**self.ends, "message": "x" * MAX_SHOWN, "bytes": 300}),
                 ("ended", {**self.ends, "reason": "idle", "idle": 60.0, "messages": 2, "received": 308, "sent": 400}),
             ],
         )
 
-    def test_every_handshake_is_told_and_in_text_who_has_a_certificate(self) -> None:
+    def test_every_handshake_is_logged_with_text_only_for_client_certificates(self) -> None:
         log = self.observer(10)
         log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
         log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "a.example", "echo/1", "CN=é"))
@@ -144,7 +144,7 @@ class FieldsTests(LogTestCase):
         )
         self.assertEqual(self.lines, ["", '192.0.2.1:4000 is "CN=é"'])
 
-    def test_of_many_handshakes_some_are_told_which_costs_those_with_a_certificate_nothing(self) -> None:
+    def test_handshakes_are_limited_separately_from_those_with_a_client_certificate(self) -> None:
         log = self.observer(10)
         for _ in range(CONNECTIONS_PER_SECOND + 5):
             log.secured(self.client, TLSDetails("TLSv1.3", ""))
@@ -154,7 +154,7 @@ class FieldsTests(LogTestCase):
         self.assertEqual([line for line in self.lines if line], ['192.0.2.1:4000 is "CN=alice"'])
         self.assertEqual(self.fields()[-1], ("not_logged", {"what": "handshakes", "count": 5}))
 
-    def test_who_has_no_connection_is_told_with_where_it_came(self) -> None:
+    def test_a_client_without_a_connection_is_logged_with_its_listener(self) -> None:
         log = self.observer(10)
         ends = {name: value for name, value in self.ends.items() if name != "connection"}
         log.refused(self.client.listener, self.client.peer, RefusalReason.DENIED)
@@ -174,11 +174,11 @@ class FieldsTests(LogTestCase):
 
 
 class RefusalTests(LogTestCase):
-    def test_a_refusal_is_told_with_its_reason(self) -> None:
+    def test_a_refusal_is_logged_with_its_reason(self) -> None:
         self.observer(10).refused(self.client.listener, self.client.peer, RefusalReason.TOO_MANY_FROM_HOST)
         self.assertEqual(self.lines, ["192.0.2.1:4000 refused: too many connections from one host"])
 
-    def test_many_in_a_second_are_counted(self) -> None:
+    def test_refusals_over_the_rate_limit_are_counted(self) -> None:
         log = self.observer(0)
         for _ in range(REFUSALS_PER_SECOND + 3):
             log.refused(self.client.listener, self.client.peer, RefusalReason.TOO_MANY)
@@ -188,7 +188,7 @@ class RefusalTests(LogTestCase):
 
 
 class DatagramTests(LogTestCase):
-    def test_a_datagram_is_told_as_a_message_is_within_the_same_rate(self) -> None:
+    def test_datagrams_are_logged_as_messages_within_the_same_rate_limit(self) -> None:
         log = self.observer(2)
         log.answered(self.client, Block(b"a\n", 1))
         for message in (b"b\r\n", b"c"):
@@ -197,11 +197,11 @@ class DatagramTests(LogTestCase):
         log.settle()
         self.assertEqual(self.lines[-1], "messages not logged: 1")
 
-    def test_rate_0_tells_nothing_of_them(self) -> None:
+    def test_rate_0_logs_no_datagrams(self) -> None:
         self.observer(0).answered_datagram(UDP, ("192.0.2.1", 4000), b"a", 10)
         self.assertEqual(self.lines, [])
 
-    def test_one_that_is_not_answered_is_told_with_its_reason_and_many_are_counted(self) -> None:
+    def test_dropped_datagrams_are_logged_with_their_reason_within_a_rate_limit(self) -> None:
         log = self.observer(0)
         for _ in range(REFUSALS_PER_SECOND + 3):
             log.dropped(UDP, ("192.0.2.1", 7), b"a", DropReason.ANSWERING_PORT)
@@ -210,7 +210,7 @@ class DatagramTests(LogTestCase):
         self.assertEqual(len(self.lines), REFUSALS_PER_SECOND + 1)
         self.assertEqual(self.lines[-1], "drops not logged: 3")
 
-    def test_in_the_end_it_is_told_how_many_were_not_answered_and_why(self) -> None:
+    def test_dropped_datagrams_are_logged_by_reason_at_the_end(self) -> None:
         counts = TotalsObserver()
         for reason in [DropReason.RATE] * 2 + [DropReason.PREFIX] * 10:
             counts.dropped(UDP, ("192.0.2.1", 4000), b"a", reason)
@@ -225,21 +225,21 @@ class DatagramTests(LogTestCase):
 
 
 class MessageTests(LogTestCase):
-    def test_each_message_of_a_block_is_a_line(self) -> None:
+    def test_each_message_of_a_block_is_logged(self) -> None:
         self.observer(10).answered(self.client, Block(b"a\n\nb\n", 3))
         self.assertEqual(self.lines, [f"192.0.2.1:4000 sent {shown}" for shown in ('"a"', '""', '"b"')])
 
-    def test_a_message_cannot_drive_a_terminal_forge_a_line_or_format_itself(self) -> None:
+    def test_control_characters_line_ends_and_braces_in_messages_are_escaped(self) -> None:
         self.observer(10).answered(self.client, Block(b"\x1b[2J\r\nfake {log_level} {peer}", 1))
         self.assertEqual(self.lines, [r'192.0.2.1:4000 sent "\x1b[2J\r\nfake {log_level} {peer}"'])
 
-    def test_of_a_long_message_the_beginning_is_shown(self) -> None:
+    def test_a_long_message_is_truncated(self) -> None:
         self.observer(10).answered(self.client, Block(b"x" * 5000 + b"\n", 1))
-        self.assertEqual(self.lines, [f'192.0.2.1:4000 sent "{"x" * LONGEST_SHOWN}"... (5000 bytes)'])
+        self.assertEqual(self.lines, [f'192.0.2.1:4000 sent "{"x" * MAX_SHOWN}"... (5000 bytes)'])
 
 
 class RateTests(LogTestCase):
-    def test_what_exceeds_the_rate_is_counted_and_the_count_told(self) -> None:
+    def test_messages_over_the_rate_limit_are_counted_and_the_count_is_logged(self) -> None:
         log = self.observer(2)
         log.answered(self.client, Block(b"a\nb\nc\nd\n", 4))
         log.answered(self.client, Block(b"e\n", 1))
@@ -247,7 +247,7 @@ class RateTests(LogTestCase):
         self.clock.advance(1)
         self.assertEqual(self.lines[2:], ["messages not logged: 3"])
 
-    def test_of_many_connections_that_come_and_go_some_are_told(self) -> None:
+    def test_connections_are_logged_within_a_rate_limit(self) -> None:
         log = self.observer(0)
         for _ in range(CONNECTIONS_PER_SECOND + 5):
             log.opened(self.client)
@@ -258,27 +258,27 @@ class RateTests(LogTestCase):
         log.opened(self.client)
         self.assertEqual(self.lines[-1], "192.0.2.1:4000 connected")
 
-    def test_a_new_second_has_new_room(self) -> None:
+    def test_each_second_has_its_own_limit(self) -> None:
         log = self.observer(1)
         for message in (b"a\n", b"b\n"):
             log.answered(self.client, Block(message, 1))
             self.clock.advance(1)
         self.assertEqual(self.lines, ['192.0.2.1:4000 sent "a"', '192.0.2.1:4000 sent "b"'])
 
-    def test_a_second_that_nobody_used_costs_nothing(self) -> None:
+    def test_an_idle_second_needs_no_timer(self) -> None:
         log = self.observer(1)
         log.answered(self.client, Block(b"a\n", 1))
         self.clock.advance(1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_rate_0_tells_nothing_of_messages(self) -> None:
+    def test_rate_0_logs_no_messages(self) -> None:
         log = self.observer(0)
         log.answered(self.client, Block(b"a\n", 1))
         log.stopped(Totals())
         self.assertEqual(self.lines, [STOPPED])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_the_last_count_is_told_when_the_server_stops(self) -> None:
+    def test_the_last_count_is_logged_when_the_server_stops(self) -> None:
         log = self.observer(1)
         log.answered(self.client, Block(b"a\nb\n", 2))
         log.stopped(Totals())

@@ -64,7 +64,7 @@ values = st.recursive(
 
 class LineTests(SynchronousTestCase):
     @given(st.binary())
-    def test_any_bytes_can_be_told_and_read_back(self, said: bytes) -> None:
+    def test_any_bytes_can_be_recovered(self, said: bytes) -> None:
         message = MessageAnswered(connection=1, peer="p", host="h", transport="tcp", message=said, bytes=len(said))
         fields = written(event=message)
         shown = fields["message"]
@@ -78,40 +78,40 @@ class LineTests(SynchronousTestCase):
         self.assertEqual((unescaped, fields["bytes"]), (said, len(said)))
 
     @given(texts, values)
-    def test_any_field_of_an_event_can_be_told(self, text: str, value: object) -> None:
+    def test_any_field_value_is_valid_json(self, text: str, value: object) -> None:
         fields = written(event=Anything(field={text: value}), log_namespace=text)
         self.assertEqual(fields["event"], "anything")
 
     @given(texts, values, values)
-    def test_whatever_others_log_can_be_told(self, text: str, value: object, other: object) -> None:
+    def test_log_entries_of_other_programs_are_valid_json(self, text: str, value: object, other: object) -> None:
         fields = written(log_format=value, log_namespace=other, log_time=other, log_level=value, log_system=text)
         self.assertEqual((fields["event"], fields["level"]), ("log", "info"))
         fields = written(log_format="{text!r} {text}", text=text, log_failure=value, log_namespace=text)
         self.assertIn("traceback", fields)
 
     @given(texts)
-    def test_an_exception_of_any_text_can_be_told(self, text: str) -> None:
+    def test_exceptions_with_any_text_are_valid_json(self, text: str) -> None:
         try:
             raise ValueError(text)
         except ValueError:
             fields = written(log_format="{text}", text=text, log_failure=Failure())
         self.assertIn("ValueError", fields["traceback"])
 
-    def test_half_a_pair_of_surrogates_is_escaped_and_a_pair_is_one_character(self) -> None:
+    def test_lone_surrogates_are_escaped_and_pairs_are_one_character(self) -> None:
         self.assertEqual(written(log_format="\udc80")["text"], r"\udc80")
         self.assertIn('"text":"\\ud83d\\ude00"', json_line({"log_format": "😀"}))
 
-    def test_it_begins_with_when_how_bad_and_what(self) -> None:
+    def test_a_line_begins_with_time_level_and_event(self) -> None:
         line = json_line({"log_time": 1795419129.123456, "log_level": LogLevel.warn, "log_format": "so so"})
         begin = '{"time":"2026-11-23T07:32:09.123456Z","level":"warn","event":"log",'
         self.assertTrue(line.startswith(begin), line)
 
-    def test_every_level_has_twisteds_name(self) -> None:
+    def test_levels_have_their_names_in_twisted(self) -> None:
         names = [written(log_level=level)["level"] for level in LogLevel.iterconstants()]
         self.assertEqual(sorted(names), ["critical", "debug", "error", "info", "warn"])
 
     @given(st.none() | st.floats() | st.integers() | st.text())
-    def test_a_time_that_is_none_is_now(self, seconds: object) -> None:
+    def test_an_invalid_time_is_replaced_with_the_current_time(self, seconds: object) -> None:
         time = written(log_time=seconds)["time"]
         self.assertRegex(time, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         try:
@@ -143,18 +143,18 @@ class TwistdTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
 
-    def test_as_text_twistd_logs_as_it_does(self) -> None:
+    def test_the_text_format_uses_twistds_observer(self) -> None:
         self.assertIsNone(self.observer())
 
-    def test_as_json_the_application_brings_its_own(self) -> None:
+    def test_the_json_format_sets_its_own_observer(self) -> None:
         self.assertTrue(ILogObserver.providedBy(self.observer("--log-format=json")))
 
-    def test_another_format_is_a_usage_error(self) -> None:
+    def test_an_unknown_format_is_a_usage_error(self) -> None:
         with self.assertRaises(UsageError) as caught:
             parsed("--log-format=xml")
         self.assertEqual(str(caught.exception), "--log-format takes text or json, not 'xml'")
 
-    def test_with_a_logger_of_twistds_json_is_a_usage_error(self) -> None:
+    def test_json_and_twistds_logger_option_exclude_each_other(self) -> None:
         logger = {"logger": "twisted.logger.STDLibLogObserver"}
         with self.assertRaises(UsageError) as caught:
             self.below(logger, "--log-format=json")

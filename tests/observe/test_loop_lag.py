@@ -12,14 +12,14 @@ class LoopLagTests(SynchronousTestCase):
         self.lags: list[float] = []
         self.service = LoopLag(self.clock, self.clock.seconds, self.lags.append)
 
-    def test_it_tells_by_how_much_it_was_called_too_late(self) -> None:
+    def test_it_records_how_late_the_timer_fires(self) -> None:
         self.service.startService()
         for late in (0.0, 0.25, 0.0):
             self.clock.advance(INTERVAL + late)
         self.assertEqual([round(lag, 6) for lag in self.lags], [0.0, 0.25, 0.0])
         self.service.stopService()
 
-    def test_when_it_has_stopped_nothing_is_left(self) -> None:
+    def test_stopping_leaves_no_timer(self) -> None:
         self.service.startService()
         self.service.stopService()
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -19,7 +19,7 @@ class MergedTableTests(TableTestCase):
     def table(self) -> MergedTable:
         return MergedTable(lambda: self.now + 1_000_000)
 
-    def test_several_are_told_as_one(self) -> None:
+    def test_several_tables_are_merged(self) -> None:
         table, page = self.table(), Page()
         one, two = self.process_table(prefix="1."), self.process_table(prefix="2.")
         connection = self.open(one)
@@ -33,7 +33,7 @@ class MergedTableTests(TableTestCase):
         self.assertEqual(page.totals, {"1.1": (1, 2, 15), "2.2": (0, 0, 0)})
         self.assertEqual({row.id: row for row in table.rows()}, {**page.rows, "1.1": table.rows()[0]})
 
-    def test_the_rows_of_one_that_is_no_more_go_and_those_of_the_next_may_have_the_same_names(self) -> None:
+    def test_rows_of_an_ended_process_are_removed_and_their_ids_can_be_reused(self) -> None:
         table, page = self.table(), Page()
         process_table = self.process_table(prefix="1.")
         self.open(process_table)
@@ -48,7 +48,7 @@ class MergedTableTests(TableTestCase):
         page.take(table.take_changes())
         self.assertEqual([row.opened for row in page.rows.values()], [1_000_109.0])
 
-    def test_what_was_on_its_way_when_all_was_forgotten_does_no_harm(self) -> None:
+    def test_changes_that_arrive_after_a_reset_do_no_harm(self) -> None:
         table, page = self.table(), Page()
         process_table = self.process_table(prefix="1.")
         connection = self.open(process_table)
@@ -65,7 +65,7 @@ class MergedTableTests(TableTestCase):
         self.assertEqual(page.totals, {"1.1": (1, 2, 15)})
 
     @given(st.lists(st.tuples(STEPS, st.integers(0, 3))))
-    def test_whoever_looks_when_ever_ends_with_the_rows_there_are(self, steps: list[tuple[str, int]]) -> None:
+    def test_applying_changes_at_any_time_leads_to_the_current_rows(self, steps: list[tuple[str, int]]) -> None:
         self.opened = 0
         tables = {prefix: self.process_table(max_rows=3, prefix=prefix) for prefix in ("1.", "2.")}
         table, pages = self.table(), [Page()]

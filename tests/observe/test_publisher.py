@@ -88,13 +88,13 @@ class PublisherTests(SynchronousTestCase):
         verify_observer(ReplyObserver())
         verify_observer(Memory())
 
-    def test_everything_is_told_to_all(self) -> None:
+    def test_all_observers_get_all_events(self) -> None:
         memories = [Memory(), Memory()]
         self.tell_all(Publisher(memories))
         for memory in memories:
             self.assert_all_told(memory)
 
-    def test_a_faulty_observer_harms_nobody_and_is_logged_once(self) -> None:
+    def test_an_exception_of_an_observer_affects_no_other_and_is_logged_once(self) -> None:
         memory = Memory()
         publisher = Publisher([Faulty(), memory])
         self.tell_all(publisher)
@@ -133,7 +133,7 @@ class PublisherTests(SynchronousTestCase):
         self.tell_all(publisher)
         self.assert_all_told(memory)
 
-    def test_a_message_costs_a_call_and_one_for_each_observer_of_messages(self) -> None:
+    def test_a_message_costs_one_call_and_one_more_per_observer_of_messages(self) -> None:
         class OfMessages(ReplyObserver):
             def answered(self, connection: Connection, messages: Block) -> None:
                 pass
@@ -146,7 +146,7 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual(calls(lambda: publisher.answered(self.connection, block)), 1 + 2)
         self.assertEqual(calls(lambda: of_none.answered(self.connection, block)), 1)
 
-    def test_nothing_worse_than_an_exception_is_held_back(self) -> None:
+    def test_base_exceptions_are_not_caught(self) -> None:
         class Leaving(ReplyObserver):
             def opened(self, connection: Connection) -> None:
                 raise KeyboardInterrupt

@@ -16,14 +16,14 @@ class SamplingClockTests(SynchronousTestCase):
         self.now = 50.0
         self.sampling_clock = SamplingClock(self.clock, lambda: self.now)
 
-    def test_it_is_looked_at_so_often_in_each_window(self) -> None:
+    def test_readings_are_limited_in_each_window(self) -> None:
         for _ in range(3):
             self.assertEqual([self.sampling_clock.sample() for _ in range(SAMPLES)], [self.now] * SAMPLES)
             self.assertEqual(self.sampling_clock.remaining, 0)
             self.clock.advance(WINDOW)
             self.assertEqual(self.sampling_clock.remaining, SAMPLES)
 
-    def test_who_does_not_look_has_nothing_waiting(self) -> None:
+    def test_without_readings_there_is_no_timer(self) -> None:
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.sampling_clock.sample()
         self.clock.advance(WINDOW)
@@ -51,20 +51,20 @@ class TimedTests(SynchronousTestCase):
         self.protocol.dataReceived(b"\n")
         self.assertEqual(self.observer.times, [(2, 0.0), (1, 0.0)])
 
-    def test_what_waits_for_the_client_to_take_replies_waits_in_the_time(self) -> None:
+    def test_waiting_for_a_slow_reader_counts_in_the_service_time(self) -> None:
         self.protocol.pauseProducing()
         self.protocol.dataReceived(b"a\n")
         self.now += 3
         self.protocol.resumeProducing()
         self.assertEqual(self.observer.times, [(1, 3.0)])
 
-    def test_the_silence_that_ends_a_message_is_none_of_its_time(self) -> None:
+    def test_the_pause_that_ends_a_message_does_not_count_in_its_service_time(self) -> None:
         self.protocol.dataReceived(b"a")
         self.now += 0.25
         self.clock.advance(0.25)
         self.assertEqual(self.observer.times, [(1, 0.0)])
 
-    def test_what_there_is_no_look_for_is_not_timed_and_has_no_others_time(self) -> None:
+    def test_messages_beyond_the_sample_are_not_timed(self) -> None:
         for _ in range(SAMPLES - 1):
             self.protocol.dataReceived(b"a\n")
         self.protocol.dataReceived(b"b")

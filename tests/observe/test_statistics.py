@@ -29,7 +29,7 @@ class ProcessStatisticsTests(SynchronousTestCase):
     def test_it_is_an_observer(self) -> None:
         verify_observer(self.statistics)
 
-    def test_listeners_are_told_apart_also_those_to_whom_nobody_comes(self) -> None:
+    def test_each_listener_has_totals_even_without_clients(self) -> None:
         self.statistics.listening(self.plain)
         self.statistics.listening(self.datagrams)
         connection = self.open()
@@ -45,7 +45,7 @@ class ProcessStatisticsTests(SynchronousTestCase):
         self.assertEqual((plain.endings, plain.drops), ({EndReason.RESET: 1}, {}))
         self.assertEqual((datagrams.drops, datagrams.received), ({DropReason.ANSWERING_PORT: 1}, 2))
 
-    def test_how_long_messages_took_is_counted_for_each_of_them(self) -> None:
+    def test_the_service_time_of_each_message_is_counted(self) -> None:
         for listener in (self.plain, self.datagrams):
             self.statistics.listening(listener)
         self.statistics.timed(self.plain, 2, 0.002)
@@ -55,7 +55,7 @@ class ProcessStatisticsTests(SynchronousTestCase):
         self.assertAlmostEqual(totals[self.plain].service.seconds, 0.004)
         self.assertEqual(counted(totals[self.datagrams].service), {10.0: 1})
 
-    def test_it_knows_the_servers_state(self) -> None:
+    def test_the_state_follows_the_server(self) -> None:
         states = [self.statistics.state()]
         self.statistics.listening(self.plain)
         states.append(self.statistics.state())

@@ -11,7 +11,7 @@ def counted(histogram: Histogram) -> dict[float | None, int]:
 
 
 class HistogramTests(SynchronousTestCase):
-    def test_a_bound_belongs_to_its_bucket_and_what_is_longer_to_the_next(self) -> None:
+    def test_bucket_bounds_are_inclusive(self) -> None:
         histogram = Histogram()
         for seconds in (0.0, 0.001, 0.0011, 10.0, 10.1):
             histogram.observe(seconds)

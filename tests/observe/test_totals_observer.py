@@ -15,7 +15,7 @@ LISTENER = Listener()
 
 
 class TotalsObserverTests(SynchronousTestCase):
-    def test_what_was_said_on_open_and_ended_connections_is_counted(self) -> None:
+    def test_messages_and_bytes_of_open_and_ended_connections_are_counted(self) -> None:
         counts = TotalsObserver()
         first, second = (Connection(number, ADDRESS, ADDRESS) for number in (1, 2))
         for connection in (first, second):
@@ -27,7 +27,7 @@ class TotalsObserverTests(SynchronousTestCase):
         self.assertEqual((totals.messages, totals.received, totals.sent), (5, 20, 40))
         self.assertEqual((totals.accepted, totals.open, totals.endings), (2, 1, {EndReason.CLIENT: 1}))
 
-    def test_the_refused_are_neither_accepted_nor_ended(self) -> None:
+    def test_refused_clients_are_neither_accepted_nor_ended(self) -> None:
         counts = TotalsObserver()
         counts.refused(LISTENER, ADDRESS, RefusalReason.TOO_MANY)
         totals = counts.totals()
@@ -43,7 +43,7 @@ class TotalsObserverTests(SynchronousTestCase):
         self.assertEqual(totals.drops, {DropReason.ANSWERING_PORT: 1})
 
     @given(st.lists(st.sampled_from(["open", "close"])))
-    def test_the_accepted_are_the_open_and_the_ended(self, events: list[str]) -> None:
+    def test_accepted_is_the_sum_of_open_and_ended(self, events: list[str]) -> None:
         counts = TotalsObserver()
         connections: list[Connection] = []
         for event in events:

@@ -43,26 +43,26 @@ class LimitTests(LogTestCase):
         self.soft, self.hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (self.soft, self.hard))
 
-    def test_without_a_limit_there_may_be_as_many_as_are_wanted(self) -> None:
+    def test_an_unlimited_number_of_files_allows_the_connections_of_the_settings(self) -> None:
         self.patch(resource, "getrlimit", lambda _what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         self.assertEqual([raise_connection_limit(object(), wanted) for wanted in (0, 7)], [0, 7])
 
-    def test_what_is_allowed_is_logged(self) -> None:
+    def test_the_allowed_connections_are_logged(self) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (500, self.hard))
         room = self.hard - RESERVE
         self.assertEqual(raise_connection_limit(object(), 0), room)
         (event,) = self.log
         self.assertEqual(event["event"], ConnectionsAllowed(allowed=room, limit=self.hard, before=500))
 
-    def test_fewer_may_be_wanted(self) -> None:
+    def test_the_settings_may_allow_fewer_connections(self) -> None:
         self.assertEqual(raise_connection_limit(object(), 7), 7)
         self.assertEqual(len(self.log), 1)
 
-    def test_more_can_not_be_had_and_that_is_said(self) -> None:
+    def test_settings_above_the_limit_are_capped_with_a_warning(self) -> None:
         self.assertEqual(raise_connection_limit(object(), self.hard), self.hard - RESERVE)
         self.assertEqual(self.log[1]["event"], TooManyWanted(wanted=self.hard))
 
-    def test_a_reactor_that_selects_can_serve_only_so_many(self) -> None:
+    def test_a_select_reactor_is_limited_to_the_descriptors_of_select(self) -> None:
         reactor = SelectReactor.__new__(SelectReactor)
         self.assertEqual(raise_connection_limit(reactor, 0), min(SELECTABLE, self.hard) - RESERVE)
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE)[0], min(SELECTABLE, self.hard))
@@ -105,11 +105,11 @@ class RetryingSocketTests(LogTestCase):
         self.port = ListeningPort(ListeningSocket(*outcomes))
         return RetryingSocket(cast(Any, self.port), self.clock)
 
-    def test_it_accepts(self) -> None:
+    def test_it_accepts_and_counts_clients(self) -> None:
         accepted = (object(), ("192.0.2.1", 4000))
         self.assertEqual(self.retrying(accepted).accept(), accepted)
 
-    def test_it_is_otherwise_the_socket_that_it_was(self) -> None:
+    def test_other_attributes_are_those_of_the_socket(self) -> None:
         self.assertEqual(self.retrying().fileno(), 17)
 
     def test_without_descriptors_the_port_pauses_and_tries_again(self) -> None:
@@ -122,7 +122,7 @@ class RetryingSocketTests(LogTestCase):
             self.assertTrue(self.port.reading)
             self.assertEqual(retrying.accept(), ("client", "address"))
 
-    def test_that_is_logged_now_and_then(self) -> None:
+    def test_a_lack_of_descriptors_is_logged_once_a_minute(self) -> None:
         retrying = self.retrying(*[OSError(errno.EMFILE, "none left")] * 4)
         for wait in (1, LOG_SECONDS - 1.5, 1, 1):
             with self.assertRaises(BlockingIOError):
@@ -130,7 +130,7 @@ class RetryingSocketTests(LogTestCase):
             self.clock.advance(wait)
         self.assertEqual([event["event"] for event in self.log], [NoDescriptors(why="none left")] * 2)
 
-    def test_other_errors_are_the_ports(self) -> None:
+    def test_other_errors_are_raised_to_the_port(self) -> None:
         with self.assertRaises(OSError) as caught:
             self.retrying(OSError(errno.ECONNABORTED, "aborted")).accept()
         self.assertEqual(caught.exception.errno, errno.ECONNABORTED)
@@ -138,7 +138,7 @@ class RetryingSocketTests(LogTestCase):
 
 
 class PortTests(SynchronousTestCase):
-    def test_a_reactors_port_gets_one(self) -> None:
+    def test_retry_accept_replaces_the_socket_of_a_port(self) -> None:
         reactor: Any = MemoryReactorClock()
         port = Port(0, ServerFactory(), reactor=reactor)
         with socket.socket() as listener:

@@ -26,7 +26,7 @@ def addresses(**options: Any) -> list[ListeningAddress]:  # noqa: ANN401
 
 
 class AddressTests(SynchronousTestCase):
-    def test_they_have_the_same_order_in_every_process(self) -> None:
+    def test_addresses_have_the_same_order_in_every_process(self) -> None:
         listen = ("tcp:0", "unix:/run/x", "haproxy:tcp:1", "haproxy:ssl:2:privateKey=x", "ssl:3:privateKey=x")
         found = addresses(port=8088, tls=8443, udp=9, interface="127.0.0.1", listen=listen)
         self.assertEqual(
@@ -43,16 +43,16 @@ class AddressTests(SynchronousTestCase):
             ],
         )
 
-    def test_without_one_it_is_the_default_port_on_all_addresses(self) -> None:
+    def test_without_an_address_the_default_port_is_used_on_all_addresses(self) -> None:
         self.assertEqual([address.where for address in addresses()], ["*:8088"])
 
-    def test_files_are_read_where_tls_is_spoken_only(self) -> None:
+    def test_only_addresses_with_tls_read_certificates(self) -> None:
         plain, secure = addresses(port=1, tls=2)
         self.assertIsNone(plain.read_context)
         assert secure.read_context
         secure.read_context()
 
-    def test_a_description_that_is_wrong_is_an_error_that_names_it(self) -> None:
+    def test_a_wrong_description_is_an_error_that_names_it(self) -> None:
         for description, why in (
             ("ssl:x", "ssl takes one port, 0 to 65535, not 'x'"),
             ("haproxy:haproxy:tcp:1", "haproxy takes an endpoint without it"),
@@ -70,7 +70,7 @@ class BindTests(SynchronousTestCase):
         reactor: Any = self.reactor
         return list(bind(reactor, settings, self.factory, listening_addresses(settings), inherited))
 
-    def test_a_process_by_itself_opens_its_sockets(self) -> None:
+    def test_a_single_process_opens_its_sockets(self) -> None:
         plain, passed = self.bind(port=4321, interface="127.0.0.1", listen=("unix:/no/such/folder/x",))
         self.assertEqual({plain.owner, passed.owner}, {SocketOwner.PROCESS})
         plain.listen()
@@ -94,13 +94,13 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(bindings[1].listener.host, IPv4Address("UDP", "127.0.0.1", port))
         self.assertEqual(bindings[2].listener.name, f"unix:{path}")
 
-    def test_systemds_sockets_stay_systemds(self) -> None:
+    def test_sockets_from_systemd_stay_owned_by_systemd(self) -> None:
         (tcp,) = listening_sockets("127.0.0.1", 0)
         self.addCleanup(tcp.close)
         (binding,) = self.bind(tcp, listen=("systemd:domain=INET:index=0",), workers=2)
         self.assertIs(binding.owner, SocketOwner.SERVICE_MANAGER)
 
-    def test_workers_divide_the_rate_of_a_host(self) -> None:
+    def test_workers_divide_the_udp_rate_limit_of_a_host(self) -> None:
         for rate, workers, answered in ((10, 1, 10), (10, 3, 4), (1, 4, 1)):
             (udp,) = datagram_sockets("127.0.0.1", 0)
             (binding,) = self.bind(udp, udp=0, udp_rate=rate, workers=workers)

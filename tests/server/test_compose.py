@@ -45,13 +45,13 @@ class ComposeTests(SynchronousTestCase):
         reactor: Any = MemoryReactorClock()
         return compose(reactor, Settings(port=0, **options), Engine.TWISTED)
 
-    def test_one_process_serves_by_itself(self) -> None:
+    def test_with_one_worker_the_process_serves_clients_itself(self) -> None:
         self.assertIsInstance(self.compose().service, ReplyService)
 
-    def test_several_are_supervised(self) -> None:
+    def test_with_several_workers_the_process_is_a_supervisor(self) -> None:
         self.assertIsInstance(self.compose(workers=2).service, Supervisor)
 
-    def test_both_are_watched_if_there_is_a_web_site(self) -> None:
+    def test_the_monitoring_site_adds_watchers_to_single_processes_and_supervisors(self) -> None:
         for workers in (1, 2):
             self.assertEqual(self.compose(workers=workers).watchers, [])
             watched = self.compose(workers=workers, web="tcp:0:interface=127.0.0.1")
@@ -65,7 +65,7 @@ class ComposeTests(SynchronousTestCase):
             limit=ConnectionLimits(2),
             shared_limits=[ConnectionLimits(1)],
             observers=[observer, other],
-            lagged=lambda _seconds: None,
+            record_lag=lambda _seconds: None,
             addresses=listening_addresses(settings),
         )
         service = compose_process(reactor, settings, parts).service
@@ -109,13 +109,13 @@ class ScriptTests(SynchronousTestCase):
     def said(self, factory: ReplyFactory) -> list[bytes]:
         return factory.rules.answer_datagram(b"a", lambda: BY_TCP)
 
-    def test_the_script_knows_the_reactors_time_and_the_ports(self) -> None:
+    def test_a_script_can_show_the_time_of_the_reactor_and_the_ports(self) -> None:
         factory, _ = self.make()
         self.assertEqual(self.said(factory), [b"2027 None"])
         factory.observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 8088)))
         self.assertEqual(self.said(factory), [b"2027 8088"])
 
-    def test_it_is_read_again_for_those_who_come_from_then_on(self) -> None:
+    def test_a_reloaded_script_is_used_for_new_clients(self) -> None:
         factory, (reload,) = self.make()
         factory.observer.listening(Listener((), IPv4Address("TCP", "0.0.0.0", 8088)))
         self.path.write_text("reply = 'new {{ ports.tcp }}'")
@@ -124,7 +124,7 @@ class ScriptTests(SynchronousTestCase):
         self.assertEqual([formatEvent(event) for event in events], [f"script {self.path} reloaded"])
         self.assertEqual(self.said(factory), [b"new 8088"])
 
-    def test_one_that_can_not_be_used_changes_nothing(self) -> None:
+    def test_reloading_an_invalid_script_keeps_the_previous_one(self) -> None:
         kept = f"script {self.path}: reload failed, keeping the previous one"
         factory, (reload,) = self.make()
         before = factory.rules
@@ -142,13 +142,13 @@ class ScriptTests(SynchronousTestCase):
         )
         self.assertIs(factory.rules, before)
 
-    def test_one_that_can_not_be_used_keeps_the_server_from_starting(self) -> None:
+    def test_an_invalid_script_prevents_the_start(self) -> None:
         self.path.write_text("reply = 1")
         with self.assertRaises(CannotStart) as caught:
             self.make()
         self.assertEqual(str(caught.exception), f"{self.path}, line 1: reply: takes a text, not 1")
 
-    def test_a_reply_that_can_not_be_made_is_logged_once_and_again_after_the_script_was_read_again(self) -> None:
+    def test_a_rendering_error_is_logged_once_and_once_more_after_a_reload(self) -> None:
         self.path.write_text("reply = \"{{ {}['\\u001b'] }}\"")
         factory, (reload,) = self.make()
         with capturedLogs() as events:
@@ -162,7 +162,7 @@ class ScriptTests(SynchronousTestCase):
         self.assertTrue(line.startswith('script made no reply: "reply: '), line)
         self.assertTrue(line.isprintable())
 
-    def test_without_a_file_there_is_nothing_to_read_again(self) -> None:
+    def test_without_a_script_file_nothing_is_reloaded(self) -> None:
         reactor: Any = MemoryReactorClock()
         for settings in (Settings(), Settings(profile="identity")):
             self.assertEqual(reply_factory(reactor, settings, lambda _: None, [])[1], [])

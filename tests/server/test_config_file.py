@@ -64,10 +64,10 @@ class ValuesTests(ConfigTestCase):
         settings = self.settings(text, "--port=0", "--allow=::1", "--prefix=")
         self.assertEqual(settings, parsed("--port=0", "--allow=::1", "--prefix=", "--pause=7").settings)
 
-    def test_options_that_need_each_other_may_be_apart(self) -> None:
+    def test_options_that_need_each_other_may_be_split_between_file_and_command_line(self) -> None:
         self.assertEqual(self.settings('alpn = ["a"]', "--tls=0"), parsed("--tls=0", "--alpn=a").settings)
 
-    def test_an_empty_file_says_nothing(self) -> None:
+    def test_an_empty_file_sets_no_option(self) -> None:
         self.assertEqual(self.settings("# nothing"), Settings())
 
     def test_the_settings_of_a_file_reach_workers(self) -> None:
@@ -107,18 +107,18 @@ class MistakeTests(ConfigTestCase):
             found = self.mistake(text)
             self.assertTrue(found.startswith(said), (text, found))
 
-    def test_an_engine_that_there_is_not_is_one(self) -> None:
+    def test_an_unavailable_engine_is_a_mistake_with_its_place(self) -> None:
         with patch("echoreply.server.engine.find_spec", lambda _: None):
             self.assertEqual(
                 self.mistake('\nengine = "uvloop"'),
                 ", line 2: engine uvloop needs the package uvloop, which is not installed here",
             )
 
-    def test_a_contradiction_between_file_and_command_line_names_the_files_key(self) -> None:
+    def test_a_contradiction_of_file_and_command_line_names_the_key_in_the_file(self) -> None:
         said = ": profile: --script and --profile are one or the other"
         self.assertIn(f", line 1{said}", self.mistake('profile = "echo"', "--script=x"))
 
-    def test_the_command_lines_own_mistakes_name_no_file(self) -> None:
+    def test_mistakes_on_the_command_line_do_not_name_the_file(self) -> None:
         with self.assertRaises(UsageError) as caught:
             self.settings("port = 1", "--port=x")
         self.assertEqual(str(caught.exception), "--port takes a whole number, 0 to 65535, not 'x'")
@@ -144,18 +144,18 @@ class ExampleTests(ConfigTestCase):
         lines = [line.removeprefix("# ") if line.startswith("# profile = ") else line for line in lines]
         return "\n".join(f"# {line}" if line.startswith("script = ") else line for line in lines)
 
-    def test_it_has_every_option_once(self) -> None:
+    def test_the_example_has_every_option_once(self) -> None:
         names = set()
         for text in (EXAMPLE.read_text(encoding="utf-8"), self.commented()):
             names |= set(tomllib.loads(text))
         self.assertEqual(names, {option.name for option in Settings.declared()})
 
-    def test_it_is_read(self) -> None:
+    def test_the_example_can_be_read(self) -> None:
         settings = parsed(f"--config={EXAMPLE}").settings
         self.assertEqual((settings.port, settings.listen[0][-4:], settings.script[:1]), (8088, "9000", "/"))
         self.assertEqual(self.settings(self.commented()).profile, "echo")
 
-    def test_its_defaults_are_those_of_the_options(self) -> None:
+    def test_the_example_has_the_defaults_of_the_options(self) -> None:
         document = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
         for option in Settings.declared():
             if option.name in document and not option.repeatable and not option.default.count(" ") and option.default:

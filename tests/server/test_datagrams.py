@@ -85,20 +85,20 @@ class DatagramsTestCase(SynchronousTestCase):
 
 
 class ReplyTests(DatagramsTestCase):
-    def test_a_datagram_is_a_message_whatever_is_in_it(self) -> None:
+    def test_a_datagram_is_one_message_whatever_it_contains(self) -> None:
         for message in (b"hello", b"hello\n", b"a\nb\n", b"\r\n", b"\0\xff", b"", b"exit\na"):
             self.assertEqual(self.send(message), b"server reply:" + message)
 
-    def test_with_an_empty_prefix_it_comes_back(self) -> None:
+    def test_an_empty_prefix_makes_it_an_echo_server(self) -> None:
         self.begin(Rules(Replies(prefix=b"")))
         for message in (b"hello\n", b""):
             self.assertEqual(self.send(message), message)
 
-    def test_its_letters_are_transformed(self) -> None:
+    def test_letters_are_transformed(self) -> None:
         self.begin(Rules(Replies(prefix=b"p:", transform=Transform.UPPER)))
         self.assertEqual(self.send(b"a\nb"), b"p:A\nB")
 
-    def test_it_is_told_with_its_peer_and_the_length_of_the_reply(self) -> None:
+    def test_observers_get_the_peer_and_the_length_of_the_reply(self) -> None:
         self.send(b"hello\n")
         self.send(b"", ("::ffff:192.0.2.7", 4001, 0, 0))
         self.assertEqual(self.observer.datagrams, [(CLIENT, b"hello\n", 19), (("192.0.2.7", 4001), b"", 13)])
@@ -118,7 +118,7 @@ class ScriptTests(DatagramsTestCase):
             self.assertEqual(self.sent(b"a"), [b"hello", b">a"])
         self.assertEqual(self.observer.datagrams, [(CLIENT, b"a", 7)] * 2)
 
-    def test_it_knows_who_came_and_how(self) -> None:
+    def test_a_script_can_show_the_addresses_and_the_transport(self) -> None:
         who = "{{ peer.host }}:{{ peer.port }} {{ host.host }}:{{ host.port }}"
         self.begin(
             rules_of_toml(f"reply = '{{{{ connection }}}} {{{{ count }}}} {{{{ transport }}}} {who} {{{{ tls }}}}'")
@@ -127,29 +127,29 @@ class ScriptTests(DatagramsTestCase):
         self.transport.asked = "::ffff:192.0.2.7"
         self.assertEqual(self.sent(b"a"), [b"0 1 udp 192.0.2.1:4000 192.0.2.7:8088 None"])
 
-    def test_what_gets_no_reply_is_answered_all_the_same(self) -> None:
+    def test_a_message_with_an_empty_reply_counts_as_answered(self) -> None:
         self.begin(rules_of_toml("reply = ''"))
         self.assertEqual(self.sent(b"a"), [])
         self.assertEqual(self.observer.datagrams, [(CLIENT, b"a", 0)])
         self.assertEqual(self.observer.drops, [])
 
-    def test_farewells_are_the_scripts(self) -> None:
+    def test_the_close_words_are_those_of_the_script(self) -> None:
         self.begin(rules_of_toml("close_on = ['bye']"))
         self.assertEqual(self.sent(b"exit"), [b">exit"])
         self.assert_dropped(DropReason.FAREWELL, b"bye\n")
 
-    def test_a_fault_is_told_to_the_client(self) -> None:
+    def test_a_rendering_error_is_sent_to_the_client(self) -> None:
         self.begin(rules_of_toml("reply = '{{ tls.version }}'"))
         self.assertEqual(self.sent(b"a"), [b"server error: reply: 'None' has no attribute 'version'\n"])
 
-    def test_what_another_server_has_answered_is_known_by_what_all_replies_begin_with(self) -> None:
+    def test_replies_of_other_servers_are_recognized_by_the_common_prefix(self) -> None:
         self.begin(rules_of_toml("reply = 're: {{ message }}{{ end }}'"))
         self.assert_dropped(DropReason.PREFIX, b"re: a")
         self.assertEqual(self.sent(b">a"), [b"re: >a"])
         self.begin(rules_of_toml("reply = '{{ count }}'"))
         self.assertEqual(self.sent(b">a"), [b"1"])
 
-    def test_the_rules_are_those_of_now(self) -> None:
+    def test_each_datagram_is_answered_by_the_current_rules(self) -> None:
         rules = [rules_of_toml("reply = 'one'")]
         self.protocol = ReplyDatagrams(self.clock, lambda: rules[0], self.observer, Listener((Layer.UDP,)), rate=1000)
         self.protocol.makeConnection(cast(Port, self.transport))
@@ -159,32 +159,32 @@ class ScriptTests(DatagramsTestCase):
 
 
 class DropTests(DatagramsTestCase):
-    def test_a_farewell_gets_no_reply(self) -> None:
+    def test_a_close_word_gets_no_reply(self) -> None:
         for farewell in (b"exit", b"quit\n", b"\rexit\r\r\n"):
             self.assert_dropped(DropReason.FAREWELL, farewell)
 
-    def test_one_too_long_gets_no_reply_and_its_terminator_does_not_count(self) -> None:
+    def test_a_message_over_the_limit_gets_no_reply_and_its_terminator_does_not_count(self) -> None:
         self.begin(Rules(max_message=5))
         for message in (b"12345", b"12345\n", b"12345\r\n"):
             self.assertEqual(self.send(message), b"server reply:" + message)
         self.assert_dropped(DropReason.TOO_LONG, b"123456")
 
-    def test_what_begins_with_the_prefix_gets_no_reply(self) -> None:
+    def test_a_datagram_that_begins_with_the_prefix_gets_no_reply(self) -> None:
         self.assert_dropped(DropReason.PREFIX, b"server reply:hello")
         self.assert_dropped(DropReason.PREFIX, b"server reply:")
 
-    def test_whoever_answers_whatever_it_gets_gets_no_reply(self) -> None:
+    def test_datagrams_from_ports_that_answer_anything_get_no_reply(self) -> None:
         self.assertEqual(ANSWERING_PORTS, {7, 13, 17, 19})
         for port in (*ANSWERING_PORTS, PORT):
             self.assert_dropped(DropReason.ANSWERING_PORT, peer=("192.0.2.1", port))
             self.assert_dropped(DropReason.ANSWERING_PORT, peer=("2001:db8::1", port, 0, 0))
 
-    def test_the_denied_get_no_reply_in_either_form_of_their_address(self) -> None:
+    def test_denied_addresses_get_no_reply_also_if_they_are_ipv4_mapped(self) -> None:
         self.denied.add("192.0.2.1")
         self.assert_dropped(DropReason.DENIED)
         self.assert_dropped(DropReason.DENIED, peer=("::ffff:192.0.2.1", 4000, 0, 0))
 
-    def test_what_the_system_does_not_send_is_dropped(self) -> None:
+    def test_a_reply_that_the_system_can_not_send_is_dropped(self) -> None:
         for error, reason in (
             (errno.EAGAIN, DropReason.NO_ROOM),
             (errno.ENOBUFS, DropReason.NO_ROOM),
@@ -200,7 +200,7 @@ class DropTests(DatagramsTestCase):
 
 
 class RateTests(DatagramsTestCase):
-    def test_a_host_gets_so_many_replies_a_second_whatever_its_ports(self) -> None:
+    def test_the_rate_limit_is_per_host_whatever_the_port(self) -> None:
         self.begin(rate=2)
         for _ in range(3):
             for port in (4000, 4001):
@@ -210,13 +210,13 @@ class RateTests(DatagramsTestCase):
             self.assertIsNotNone(self.send(b"hello", ("192.0.2.2", 4000)))
             self.clock.advance(1)
 
-    def test_what_gets_no_reply_costs_none(self) -> None:
+    def test_dropped_datagrams_do_not_count_towards_the_rate(self) -> None:
         self.begin(rate=1)
         self.assert_dropped(DropReason.FAREWELL, b"exit")
         self.assertIsNotNone(self.send(b"hello"))
 
-    def test_only_so_many_hosts_are_known_and_those_who_are_go_on(self) -> None:
-        self.patch(datagrams, "MOST_HOSTS", 3)
+    def test_the_number_of_hosts_is_limited_and_known_hosts_are_still_answered(self) -> None:
+        self.patch(datagrams, "MAX_HOSTS", 3)
         for _ in range(2):
             for number in range(3):
                 self.assertIsNotNone(self.send(b"hello", (f"2001:db8::{number}", 4000, 0, 0)))
@@ -224,14 +224,14 @@ class RateTests(DatagramsTestCase):
             self.assertIsNotNone(self.send(b"hello", ("2001:db8::1", 4000, 0, 0)))
             self.clock.advance(1)
 
-    def test_a_clock_that_is_set_back_stops_nobody(self) -> None:
+    def test_a_clock_that_is_set_back_does_not_block_hosts(self) -> None:
         self.begin(rate=1)
         self.assertIsNotNone(self.send(b"hello"))
         self.clock.rightNow -= 3600
         self.assertIsNotNone(self.send(b"hello"))
         self.assert_dropped(DropReason.RATE)
 
-    def test_it_needs_no_timer(self) -> None:
+    def test_the_rate_limit_needs_no_timer(self) -> None:
         self.send(b"hello")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -286,7 +286,7 @@ class PortTests(SynchronousTestCase):
             client.connect(self.port.socket.getsockname())
             yield client
 
-    def test_a_turn_has_an_end_also_if_datagrams_are_empty(self) -> None:
+    def test_the_datagrams_of_a_turn_are_limited_also_if_they_are_empty(self) -> None:
         with self.client() as client:
             for _ in range(5):
                 client.send(b"")
@@ -295,7 +295,7 @@ class PortTests(SynchronousTestCase):
             self.port.doRead()
             self.assertEqual(len(self.observer.datagrams), 5)
 
-    def test_what_the_system_says_to_a_read_ends_nothing(self) -> None:
+    def test_an_error_of_a_read_does_not_close_the_port(self) -> None:
         self.port.socket = cast(socket.socket, FailingSocket(self.port.socket))
         with self.client() as client:
             client.send(b"hello")
@@ -304,7 +304,7 @@ class PortTests(SynchronousTestCase):
             self.port.doRead()
             self.assertEqual(client.recv(100), b"hello")
 
-    def test_a_peer_on_a_link_is_answered_there(self) -> None:
+    def test_a_link_local_peer_is_answered_on_its_link(self) -> None:
         real, self.port.socket = self.port.socket, cast(socket.socket, LinkLocalSocket())
         try:
             self.port.answer_waiting(1)

@@ -20,34 +20,34 @@ class ResolveTests(SynchronousTestCase):
         del sys.modules["twisted.internet.reactor"]
         self.addCleanup(sys.modules.update, before)
 
-    def test_auto_is_uvloop_where_it_is_installed(self) -> None:
+    def test_auto_selects_uvloop_if_it_is_installed(self) -> None:
         self.choose_no_reactor()
         with INSTALLED:
             self.assertIs(resolve(Engine.AUTO), Engine.UVLOOP)
         with MISSING:
             self.assertIs(resolve(Engine.AUTO), Engine.TWISTED)
 
-    def test_auto_leaves_a_reactor_that_was_chosen(self) -> None:
+    def test_auto_keeps_a_reactor_that_is_installed(self) -> None:
         with INSTALLED:
             self.assertIs(resolve(Engine.AUTO), Engine.TWISTED)
 
-    def test_what_is_asked_for_is_what_there_will_be(self) -> None:
+    def test_an_explicit_engine_is_used(self) -> None:
         self.choose_no_reactor()
         with INSTALLED:
             self.assertIs(resolve(Engine.UVLOOP), Engine.UVLOOP)
             self.assertIs(resolve(Engine.TWISTED), Engine.TWISTED)
 
-    def test_uvloop_has_to_be_installed(self) -> None:
+    def test_uvloop_is_an_error_if_it_is_not_installed(self) -> None:
         with MISSING, self.assertRaises(ValueError) as caught:
             resolve(Engine.UVLOOP)
         self.assertIn("not installed", str(caught.exception))
 
-    def test_there_are_no_two_reactors(self) -> None:
+    def test_uvloop_is_an_error_if_another_reactor_is_installed(self) -> None:
         with INSTALLED, self.assertRaises(ValueError) as caught:
             resolve(Engine.UVLOOP)
         self.assertIn("leave out --reactor", str(caught.exception))
 
 
 class StartTests(SynchronousTestCase):
-    def test_twisteds_engine_is_the_reactor_that_there_is(self) -> None:
+    def test_the_engine_twisted_is_the_installed_reactor(self) -> None:
         self.assertIs(start_engine(Engine.TWISTED), reactor)

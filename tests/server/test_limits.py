@@ -22,14 +22,14 @@ def admit(limits: ConnectionLimits, address: IAddress) -> Connection:
 
 
 class ConnectionLimitsTests(SynchronousTestCase):
-    def test_without_limits_everyone_may(self) -> None:
+    def test_without_limits_no_client_is_refused(self) -> None:
         limits = ConnectionLimits()
         for _ in range(1000):
             self.assertIsNone(limits.refusal(peer("192.0.2.1")))
             admit(limits, peer("192.0.2.1"))
 
-    def test_one_too_many_may_not_until_another_has_gone(self) -> None:
-        limits = ConnectionLimits(most=2)
+    def test_a_client_over_the_limit_is_refused_until_another_disconnects(self) -> None:
+        limits = ConnectionLimits(max_connections=2)
         admit(limits, peer("192.0.2.1"))
         first = admit(limits, peer("192.0.2.2"))
         self.assertIs(limits.refusal(peer("192.0.2.3")), RefusalReason.TOO_MANY)
@@ -38,19 +38,19 @@ class ConnectionLimitsTests(SynchronousTestCase):
 
     def test_a_host_has_its_own_limit(self) -> None:
         for host in ("192.0.2.1", "2001:db8::1"):
-            limits = ConnectionLimits(most_per_host=1)
+            limits = ConnectionLimits(max_per_host=1)
             connection = admit(limits, peer(host))
             self.assertIs(limits.refusal(peer(host)), RefusalReason.TOO_MANY_FROM_HOST)
             self.assertIsNone(limits.refusal(peer("192.0.2.2")))
             limits.closed(connection, EndReason.CLIENT)
             self.assertIsNone(limits.refusal(peer(host)))
 
-    def test_an_ipv4_host_is_the_same_on_an_ipv6_socket(self) -> None:
-        limits = ConnectionLimits(most_per_host=1)
+    def test_an_ipv4_mapped_address_counts_as_the_ipv4_host(self) -> None:
+        limits = ConnectionLimits(max_per_host=1)
         admit(limits, peer("::ffff:192.0.2.1"))
         self.assertIs(limits.refusal(peer("192.0.2.1")), RefusalReason.TOO_MANY_FROM_HOST)
 
-    def test_other_kinds_of_sockets_are_one_host(self) -> None:
-        limits = ConnectionLimits(most_per_host=1)
+    def test_clients_of_unix_sockets_count_as_one_host(self) -> None:
+        limits = ConnectionLimits(max_per_host=1)
         admit(limits, UNIXAddress("/run/a"))
         self.assertIs(limits.refusal(UNIXAddress("/run/b")), RefusalReason.TOO_MANY_FROM_HOST)

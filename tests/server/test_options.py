@@ -14,7 +14,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply import __version__
-from echoreply.core.parsing import given, seconds
+from echoreply.core.parsing import nonempty, seconds
 from echoreply.scripts import profiles
 from echoreply.server.help import Group
 from echoreply.server.options import Options, takes
@@ -45,18 +45,18 @@ class OptionsTests(SynchronousTestCase):
             parsed("--port", "99999")
         self.assertEqual(str(caught.exception), "--port takes a whole number, 0 to 65535, not '99999'")
 
-    def test_an_argument_is_a_usage_error(self) -> None:
+    def test_a_positional_argument_is_a_usage_error(self) -> None:
         with self.assertRaises(UsageError) as caught:
             parsed("8088")
         self.assertIn("'8088'", str(caught.exception))
 
-    def test_the_version_is_ours(self) -> None:
+    def test_version_prints_the_version_of_the_package(self) -> None:
         output = io.StringIO()
         with redirect_stdout(output), self.assertRaises(SystemExit) as caught:
             parsed("--version")
         self.assertEqual((output.getvalue(), caught.exception.code), (f"echoreply {__version__}\n", 0))
 
-    def test_the_engine_is_settled_once_they_are_parsed(self) -> None:
+    def test_parsing_resolves_the_engine(self) -> None:
         self.assertIs(parsed().engine, Engine.TWISTED, "these tests run on a reactor")
         with self.assertRaises(UsageError) as caught:
             parsed("--engine", "fast")
@@ -73,41 +73,41 @@ class ScriptTests(SynchronousTestCase):
         self.assertEqual(caught.exception.code, 0)
         return output.getvalue()
 
-    def test_the_profiles_are_listed_with_what_they_are(self) -> None:
+    def test_profiles_are_listed_with_their_summaries(self) -> None:
         lines = self.displayed("--list-profiles").splitlines()
         self.assertEqual([line.split()[0] for line in lines], list(profiles.names()))
         for name, line in zip(profiles.names(), lines, strict=True):
             self.assertTrue(line.endswith(f" {profiles.summary(name)}"), line)
 
-    def test_a_profile_is_shown_as_it_is(self) -> None:
+    def test_show_profile_prints_the_script(self) -> None:
         for name in profiles.names():
             self.assertEqual(self.displayed(f"--show-profile={name}"), profiles.text_of(name))
 
-    def test_one_that_there_is_not_is_a_usage_error(self) -> None:
+    def test_an_unknown_profile_is_a_usage_error(self) -> None:
         for name in ("--profile", "--show-profile"):
             with self.assertRaises(UsageError) as caught:
                 parsed(f"{name}=nobody")
             self.assertEqual(str(caught.exception), f"{name} takes {', '.join(profiles.names())}, not 'nobody'")
 
-    def test_a_script_is_one_or_a_profile_is(self) -> None:
+    def test_script_and_profile_exclude_each_other(self) -> None:
         with self.assertRaises(UsageError) as caught:
             parsed("--script=a.toml", "--profile=echo")
         self.assertIn("--script and --profile are one or the other", str(caught.exception))
 
-    def test_a_script_is_found_from_where_the_command_was_given(self) -> None:
+    def test_a_relative_path_is_relative_to_the_directory_at_the_start(self) -> None:
         self.assertEqual(parsed("--script=a.toml").settings.script, os.path.abspath("a.toml"))
         with self.assertRaises(UsageError) as caught:
             parsed("--script=")
         self.assertEqual(str(caught.exception), "--script takes a file, not ''")
 
-    def test_check_tells_what_each_message_would_get(self) -> None:
+    def test_check_prints_the_reply_to_each_message(self) -> None:
         said = self.displayed("--check", "--profile=gateway-api", stdin=b"PING\nhello\n")
         self.assertEqual(
             said,
             'greeting: "Gateway API Test TCP Server\\n"\n"PING": rule 2: "PONG\\n"\n"hello": reply: nothing\n',
         )
 
-    def test_without_a_script_it_tells_what_the_options_do(self) -> None:
+    def test_check_without_a_script_uses_the_options(self) -> None:
         said = self.displayed(
             "--check", "--prefix=p:", "--transform=upper", "--max-message=5", stdin=b"a\r\nlonger\nexit"
         )
@@ -115,7 +115,7 @@ class ScriptTests(SynchronousTestCase):
             said, '"a": reply: "p:A\\r\\n"\n"longer": longer than 5 bytes, closes\n"exit": close_on, closes\n'
         )
 
-    def test_check_of_a_script_that_can_not_be_used_ends_with_why(self) -> None:
+    def test_check_of_an_invalid_script_exits_with_the_reason(self) -> None:
         with self.assertRaises(SystemExit) as caught:
             parsed("--check", "--script=/no/such/file")
         self.assertEqual(caught.exception.code, "/no/such/file: No such file or directory")
@@ -125,7 +125,9 @@ class ScriptTests(SynchronousTestCase):
 class MoreSettings(Settings):
     reply_delay: float = option(Group.REPLIES, "SECONDS", seconds(zero=True), "wait before a reply", default=1.5)
     quiet: bool = option(Group.MONITORING, "", bool, "log nothing", short="q", default=False)
-    tag: tuple[str, ...] = option(Group.ACCESS, "TEXT", given, "any text", default=("a",), short="g", repeatable=True)
+    tag: tuple[str, ...] = option(
+        Group.ACCESS, "TEXT", nonempty, "any text", default=("a",), short="g", repeatable=True
+    )
 
 
 @takes([each for each in MoreSettings.declared() if each not in Settings.declared()])
@@ -142,7 +144,7 @@ class DeclarationTests(SynchronousTestCase):
         assert isinstance(options.settings, MoreSettings)
         return options.settings
 
-    def test_it_is_parsed(self) -> None:
+    def test_a_declared_option_is_parsed(self) -> None:
         settings = self.parsed()
         self.assertEqual((settings.reply_delay, settings.quiet, settings.tag), (1.5, False, ("a",)))
         settings = self.parsed("--reply-delay=0", "-q", "-g", "x", "--tag=y")
@@ -152,13 +154,13 @@ class DeclarationTests(SynchronousTestCase):
             self.parsed("--reply-delay=soon")
         self.assertEqual(str(caught.exception), "--reply-delay takes a number of seconds, 0 or more, not 'soon'")
 
-    def test_it_is_in_the_help(self) -> None:
+    def test_a_declared_option_is_in_the_help(self) -> None:
         text = str(MoreOptions())
         self.assertIn("  --reply-delay SECONDS   wait before a reply [1.5]\n", text)
         self.assertIn("  -q, --quiet             log nothing\n", text)
         self.assertIn("  -g, --tag TEXT          any text; repeatable [a]\n", text)
 
-    def test_it_may_stand_in_a_file(self) -> None:
+    def test_a_declared_option_can_be_set_in_a_file(self) -> None:
         directory = TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         path = Path(directory.name, "c.toml")
@@ -173,7 +175,7 @@ class CommandLineTests(SynchronousTestCase):
             parsed(*arguments)
         return str(caught.exception)
 
-    def test_what_pythons_parser_finds_is_told_in_the_same_words(self) -> None:
+    def test_errors_of_getopt_are_reworded(self) -> None:
         for arguments, said in (
             (["--wob", "5"], "unknown option --wob; see --help"),
             (["-z"], "unknown option -z; see --help"),
@@ -186,7 +188,7 @@ class CommandLineTests(SynchronousTestCase):
         ):
             self.assertEqual(self.refused(*arguments), said)
 
-    def test_below_twistd_a_mistake_is_one_line_in_place_of_the_help(self) -> None:
+    def test_a_mistake_in_twistds_subcommand_is_one_line_without_the_help(self) -> None:
         class Twistd(ServerOptions):
             subCommands = (("echoreply", None, Options, ""),)
 

@@ -14,13 +14,13 @@ class ReloadTests(SynchronousTestCase):
             reload.attempt()
         return [(event["log_level"], formatEvent(event)) for event in events]
 
-    def test_files_are_read_again_and_that_is_logged(self) -> None:
+    def test_a_reload_is_logged(self) -> None:
         read: list[bool] = []
         logged = self.logged(Reload("script {x}", lambda: read.append(True)))
         self.assertEqual(read, [True])
         self.assertEqual(logged, [(LogLevel.info, "script {x} reloaded")])
 
-    def test_what_can_not_be_used_is_logged(self) -> None:
+    def test_a_failed_reload_is_logged(self) -> None:
         def read_again() -> None:
             raise ValueError("x.toml, line 1: reply: {")
 
@@ -30,7 +30,7 @@ class ReloadTests(SynchronousTestCase):
             [(LogLevel.error, "script x.toml: reload failed, keeping the previous one: x.toml, line 1: reply: {")],
         )
 
-    def test_a_mistake_of_ours_is_not_taken_for_one_in_a_file(self) -> None:
+    def test_an_unexpected_exception_is_not_reported_as_an_invalid_file(self) -> None:
         def read_again() -> None:
             raise ZeroDivisionError
 

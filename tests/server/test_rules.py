@@ -30,7 +30,7 @@ class RulesTests(SynchronousTestCase):
     def replies(self, rules: Rules, message: bytes) -> list[bytes]:
         return rules.answer_datagram(message, lambda: BY_TCP)
 
-    def test_without_a_script_they_are_those_of_the_options(self) -> None:
+    def test_without_a_script_the_rules_come_from_the_options(self) -> None:
         settings = Settings(prefix=b"p:", transform=Transform.UPPER, framing=Framing.LINE, max_message=5)
         self.assertEqual(rules_of(settings, PortNumbers()), Rules(replies_of(settings), Framing.LINE, 5))
         self.assertIs(rules_of(Settings(), PortNumbers()).framing, Framing.AUTO)
@@ -41,7 +41,7 @@ class RulesTests(SynchronousTestCase):
         self.assertIs(type(rules.new_conversation()), ScriptedConversation)
         self.assertEqual(self.replies(rules, b"a"), [b"p:8088 2027"])
 
-    def test_the_options_hold_with_a_script_too(self) -> None:
+    def test_options_also_apply_to_a_script(self) -> None:
         path = self.file("framing = 'read'")
         settings = Settings(script=path, transform=Transform.UPPER, framing=Framing.LINE, max_message=5)
         rules = rules_of(settings, PortNumbers())
@@ -49,16 +49,16 @@ class RulesTests(SynchronousTestCase):
         self.assertEqual(self.replies(rules, b"a"), [b"server reply:A"])
         self.assertIs(rules_of(Settings(script=path), PortNumbers()).framing, Framing.READ)
 
-    def test_a_profile_is_a_script_that_comes_with_us(self) -> None:
+    def test_a_profile_is_used_as_a_script(self) -> None:
         rules = rules_of(Settings(profile="echo"), PortNumbers())
         self.assertIs(type(rules.new_conversation()), Conversation)
         self.assertEqual((rules.framing, rules.replies), (Framing.READ, Replies(b"")))
 
-    def test_the_default_profile_is_the_server_without_one(self) -> None:
+    def test_the_default_profile_replies_like_a_server_without_a_script(self) -> None:
         self.assertEqual(rules_of(Settings(profile="seed"), PortNumbers()), rules_of(Settings(), PortNumbers()))
         self.assertEqual(script_of(Settings()).constant_prefix(b"p:"), b"p:")
 
-    def test_what_is_wrong_is_told_with_the_file(self) -> None:
+    def test_an_error_names_the_file(self) -> None:
         path = self.file("\nreply = '{{ mesage }}'")
         for read in (lambda: rules_of(Settings(script=path), PortNumbers()), lambda: script_of(Settings(script=path))):
             with self.assertRaises(ValueError) as caught:
@@ -68,7 +68,7 @@ class RulesTests(SynchronousTestCase):
             rules_of(Settings(script="/no/such/file"), PortNumbers())
         self.assertEqual(str(caught.exception), "/no/such/file: No such file or directory")
 
-    def test_a_fault_is_reported_once(self) -> None:
+    def test_a_rendering_error_is_reported_once(self) -> None:
         reported: list[str] = []
         settings = Settings(script=self.file("reply = '{{ tls.version }}'"))
         rules = rules_of(settings, PortNumbers(), report=reported.append)
@@ -76,7 +76,7 @@ class RulesTests(SynchronousTestCase):
             self.assertTrue(self.replies(rules, b"a")[0].startswith(b"server error: reply: "))
         self.assertEqual(len(reported), 1)
 
-    def test_without_a_script_its_languages_are_not_loaded(self) -> None:
+    def test_without_a_script_jinja_and_re2_are_not_imported(self) -> None:
         code = "import sys, echoreply.tap; print([name for name in ('jinja2', 're2') if name in sys.modules])"
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         self.assertEqual(result.stdout, b"[]\n")

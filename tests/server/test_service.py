@@ -47,17 +47,17 @@ class StartTests(ServiceTestCase):
         self.service.startService()
         self.assertEqual([server[0] for server in self.reactor.tcpServers], [8088])
 
-    def test_it_listens_when_it_is_only_started(self) -> None:
+    def test_it_listens_without_a_privileged_start(self) -> None:
         self.service.startService()
         self.assertEqual([server[0] for server in self.reactor.tcpServers], [8088])
 
-    def test_the_real_address_is_told_once_the_reactor_runs(self) -> None:
+    def test_observers_get_the_bound_address_once_the_reactor_runs(self) -> None:
         self.service.startService()
         self.assertEqual(self.observer.hosts, [])
         self.reactor.advance(0)
         self.assertEqual(self.observer.hosts, [IPv4Address("TCP", "0.0.0.0", 8088)])
 
-    def test_an_address_in_use_is_an_error_at_once(self) -> None:
+    def test_an_address_in_use_raises_an_error_immediately(self) -> None:
         error = CannotListenError("", 8088, OSError(98, "in use"))
         reactor = RaisingMemoryReactor(error)
         service = ReplyService(self.reactor, [binding(reactor, 8088, self.factory)], self.factory, drain=5)
@@ -71,14 +71,14 @@ class StopTests(ServiceTestCase):
         super().setUp()
         self.service.startService()
 
-    def test_it_no_longer_listens(self) -> None:
+    def test_stopping_closes_the_port(self) -> None:
         self.reactor.advance(0)
         self.successResultOf(self.service.stopService())
         self.reactor.advance(0)
         self.assertTrue(self.observer.has_stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_it_waits_for_clients_to_take_their_replies(self) -> None:
+    def test_stopping_waits_for_clients_to_take_their_replies(self) -> None:
         protocol, transport = self.connect()
         protocol.dataReceived(b"hello\n")
         stopped = self.service.stopService()
@@ -91,7 +91,7 @@ class StopTests(ServiceTestCase):
         self.assertEqual(transport.take(), b"server reply:hello\n")
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_it_waits_no_longer_than_it_was_told(self) -> None:
+    def test_stopping_waits_no_longer_than_the_drain_timeout(self) -> None:
         protocol, _ = self.connect()
         protocol.dataReceived(b"hello\n")
         stopped = self.service.stopService()
@@ -102,7 +102,7 @@ class StopTests(ServiceTestCase):
         self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_a_client_that_could_still_take_its_replies_has_a_moment_more(self) -> None:
+    def test_an_unfinished_message_is_answered_when_the_drain_times_out(self) -> None:
         service = ReplyService(self.reactor, [binding(self.reactor, 8089, self.factory)], self.factory, drain=0.1)
         service.startService()
         protocol, transport = self.connect()
@@ -141,10 +141,10 @@ class StopTests(ServiceTestCase):
 
 
 class ReloadTests(ServiceTestCase):
-    def test_without_files_there_is_nothing_to_read_again(self) -> None:
+    def test_without_files_nothing_is_reloaded(self) -> None:
         self.assertFalse(self.service.reloadable)
 
-    def test_all_files_are_read_again_whichever_of_them_can_not_be_used(self) -> None:
+    def test_all_files_are_reloaded_even_if_some_are_invalid(self) -> None:
         read: list[str] = []
 
         def broken() -> None:

@@ -29,7 +29,7 @@ class ParsingTests(SynchronousTestCase):
     def assert_refused(self, text: str, error: BaseException) -> None:
         self.assertEqual(str(error), text)
 
-    def test_a_whole_number_is_in_its_range(self) -> None:
+    def test_whole_numbers_out_of_range_are_rejected(self) -> None:
         parse = whole_number(0, 65535)
         self.assertEqual([parse("0"), parse("65535")], [0, 65535])
         for text in ("-1", "65536", "1.5", "x", "", "8_0", " 80 ", "٨٠"):
@@ -37,7 +37,7 @@ class ParsingTests(SynchronousTestCase):
                 parse(text)
             self.assert_refused(f"takes a whole number, 0 to 65535, not {text!r}", caught.exception)
 
-    def test_a_range_may_be_open(self) -> None:
+    def test_a_range_may_have_no_upper_bound(self) -> None:
         self.assertEqual(whole_number(1)(str(2**70)), 2**70)
         with self.assertRaises(ValueError) as caught:
             whole_number(1)("0")
@@ -54,7 +54,7 @@ class ParsingTests(SynchronousTestCase):
             seconds(zero=False)("0")
         self.assert_refused("takes a number of seconds, more than 0, not '0'", caught.exception)
 
-    def test_a_choice_names_all_others(self) -> None:
+    def test_an_invalid_choice_is_an_error_that_lists_all_choices(self) -> None:
         class Colour(Enum):
             RED = "red"
             GREEN = "green"
@@ -101,7 +101,7 @@ class SettingsTests(SynchronousTestCase):
         "help": "is not a setting",
     }
 
-    def test_texts_become_values(self) -> None:
+    def test_texts_are_parsed_to_values(self) -> None:
         settings = Settings.parse(self.OPTIONS)
         self.assertEqual((settings.port, settings.interface, settings.prefix), (0, "::1", b"p\xff"))
         self.assertEqual((settings.pause, settings.log_messages, settings.drain), (0.5, 0, 0.0))
@@ -121,13 +121,13 @@ class SettingsTests(SynchronousTestCase):
             str(caught.exception), "--interface takes an IP address of this machine, or localhost, not 'name.example'"
         )
 
-    def test_the_default_port_is_for_who_names_no_other_way_in(self) -> None:
+    def test_the_default_port_is_used_only_without_other_listening_addresses(self) -> None:
         self.assertEqual(Settings().tcp, DEFAULT_PORT)
         for other in ({"listen": ("tcp:1",)}, {"tls": 1}, {"udp": 1}):
             self.assertIsNone(Settings(**other).tcp)
             self.assertEqual(Settings(port=2, **other).tcp, 2)
 
-    def test_what_is_for_nothing_is_an_error(self) -> None:
+    def test_an_option_without_the_option_that_it_needs_is_an_error(self) -> None:
         for options, said in (
             ({"listen": ("tcp:1",), "interface": "::1"}, "--interface is for --port, --tls and --udp"),
             ({"cert": "a.pem"}, "--cert is for --tls"),
@@ -159,7 +159,7 @@ class SettingsTests(SynchronousTestCase):
             Settings.parse({**vars_of(Settings()), "workers": "0"})
         self.assertEqual(str(caught.exception), "--workers takes a whole number, 1 or more, or auto, not '0'")
 
-    def test_cores_are_those_that_may_be_used(self) -> None:
+    def test_cores_are_those_that_this_process_may_use(self) -> None:
         with patch("os.sched_getaffinity", lambda _: {3, 5, 7}, create=True):
             self.assertEqual(cores(), 3)
             del os.sched_getaffinity
@@ -173,7 +173,7 @@ class SettingsTests(SynchronousTestCase):
                 Settings(workers=2)
         self.assertIn("no SO_REUSEPORT", str(caught.exception))
 
-    def test_they_can_be_given_as_options_again(self) -> None:
+    def test_settings_can_be_converted_to_options_and_back(self) -> None:
         for settings in (
             Settings(),
             Settings.parse({**self.OPTIONS, "workers": "3"}),
@@ -183,7 +183,7 @@ class SettingsTests(SynchronousTestCase):
             options.parseOptions(settings.options())
             self.assertEqual(options.settings, settings)
 
-    def test_no_endpoint_is_none(self) -> None:
+    def test_an_empty_endpoint_is_an_error(self) -> None:
         with self.assertRaises(ValueError) as caught:
             Settings(listen=("",))
         self.assertEqual(
@@ -217,7 +217,7 @@ class SettingsTests(SynchronousTestCase):
                 Settings.parse(options)
             self.assertEqual(caught.exception.options, names)
 
-    def test_importing_them_loads_neither_twisted_nor_tls(self) -> None:
+    def test_importing_settings_loads_neither_twisted_nor_tls(self) -> None:
         code = "import sys, echoreply.server.settings; print(*sys.modules)"
         loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
         unwanted = re.compile(
@@ -226,16 +226,16 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual([name for name in loaded.stdout.split() if unwanted.match(name)], [])
         self.assertIn("echoreply.server.settings", loaded.stdout.split())
 
-    def test_settings_that_nobody_parsed_are_checked_too(self) -> None:
+    def test_settings_made_from_values_are_validated_too(self) -> None:
         with self.assertRaises(ValueError):
             Settings(port=65536)
 
-    def test_settings_do_not_change(self) -> None:
+    def test_settings_are_immutable(self) -> None:
         with self.assertRaises(FrozenInstanceError):
             Settings().port = 1  # type: ignore[misc]
 
     @given(st.integers(0, 65535))
-    def test_a_value_is_what_it_was_given_as(self, port: int) -> None:
+    def test_values_that_already_have_their_type_are_kept(self, port: int) -> None:
         self.assertEqual(Settings(port=port), Settings.parse({**vars_of(Settings()), "port": str(port)}))
 
 

@@ -28,7 +28,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ToldInALineTests(SynchronousTestCase):
-    def test_what_is_wrong_has_no_traceback(self) -> None:
+    def test_a_start_up_error_has_no_traceback(self) -> None:
         self.addCleanup(delattr, sys, "tracebacklimit")
         self.patch(sys, "excepthook", sys.excepthook)
         with self.assertRaises(CannotListen) as caught, hide_start_traceback(), report_listen_errors("tcp:x"):
@@ -37,7 +37,7 @@ class ToldInALineTests(SynchronousTestCase):
         self.assertTrue(caught.exception.__suppress_context__)
         self.assertEqual(sys.tracebacklimit, 0)
 
-    def test_it_is_printed_without_the_names_of_python(self) -> None:
+    def test_a_start_up_error_is_printed_without_python_names(self) -> None:
         self.addCleanup(delattr, sys, "tracebacklimit")
         self.patch(sys, "excepthook", sys.excepthook)
         with self.assertRaises(CannotListen) as caught, hide_start_traceback(), report_listen_errors("tcp:x"):
@@ -48,7 +48,7 @@ class ToldInALineTests(SynchronousTestCase):
             sys.excepthook(KeyError, KeyError("x"), None)
         self.assertEqual(output.getvalue(), "twistd echoreply: cannot listen on tcp:x: no such port\nKeyError: 'x'\n")
 
-    def test_nothing_is_said_when_nothing_is_wrong(self) -> None:
+    def test_without_an_error_nothing_is_printed(self) -> None:
         with hide_start_traceback():
             pass
         self.assertFalse(hasattr(sys, "tracebacklimit"))
@@ -78,7 +78,7 @@ class TwistdServiceTestCase(SynchronousTestCase):
 
 
 class StartTests(TwistdServiceTestCase):
-    def test_a_failure_to_listen_is_said_in_a_line(self) -> None:
+    def test_an_error_of_listening_is_one_line(self) -> None:
         self.addCleanup(delattr, sys, "tracebacklimit")
         error = CannotListenError("", 4321, OSError(98, "Address already in use"))
         with self.assertRaises(CannotListen):
@@ -113,13 +113,13 @@ class SignalTests(TwistdServiceTestCase):
         protocol.dataReceived(b"hello\n")
         return transport
 
-    def test_the_first_is_the_reactors(self) -> None:
+    def test_the_first_signal_is_handled_by_the_reactor(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         self.reactor.pump([0, 0])
         self.assertNoResult(self.stopped[0])
         self.assertEqual(self.observer.reasons, [])
 
-    def test_a_second_one_stops_it_now(self) -> None:
+    def test_the_second_signal_skips_the_drain(self) -> None:
         for number in SIGNALS:
             with self.subTest(number):
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -130,7 +130,7 @@ class SignalTests(TwistdServiceTestCase):
                 self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
                 self.setUp()
 
-    def test_also_when_it_comes_before_the_first_has_had_its_effect(self) -> None:
+    def test_the_second_signal_skips_the_drain_also_before_the_reactor_handles_the_first(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
         self.reactor.pump([0, 0, 0])
@@ -138,7 +138,7 @@ class SignalTests(TwistdServiceTestCase):
         self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
         self.assertEqual(len(self.stopped), 1)
 
-    def test_also_when_it_stops_for_another_reason_than_a_signal(self) -> None:
+    def test_a_signal_during_a_stop_without_a_signal_skips_the_drain(self) -> None:
         stopped = self.twistd.stopService()
         self.reactor.advance(0)
         self.assertNoResult(stopped)
@@ -148,14 +148,14 @@ class SignalTests(TwistdServiceTestCase):
         self.assertEqual(self.observer.reasons, [EndReason.ABORTED])
         self.assertEqual(self.stopped, [])
 
-    def test_then_signals_are_whose_they_were(self) -> None:
+    def test_after_the_stop_the_signal_handlers_are_restored(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         self.reactor.pump([0, 0])
         self.transport.abortConnection()
         self.successResultOf(self.stopped[0])
         self.assertEqual([signal.getsignal(number) for number in SIGNALS], [self.reactor_handler] * 2)
 
-    def test_a_signal_that_is_ignored_stays_so(self) -> None:
+    def test_an_ignored_signal_stays_ignored(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.service(self.reactor).startService()
         self.run_hooks()

@@ -1,4 +1,4 @@
-"""Clients that come, talk, go and come again, and note which node answered what."""
+"""Clients of a load balancer that send messages, reconnect, and record which node has answered."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from attrs import define, field
 from tests.support.wire_contract import PATIENCE, Wire
 
 WINDOW = 4
-"""Messages that a client has sent and has no reply to."""
+"""Messages in flight per client."""
 
 REPLY = re.compile(rb"(\S+) server reply:(.*\n)")
-"""A node's replies begin with its name."""
+"""The replies of a node, which begin with its name."""
 
 
 @define(eq=False)
 class Talk:
     """
-    One connection, and what there was of it.
+    The record of one connection.
 
-    @ivar node: who has answered; nobody has, if it is empty.
-    @ivar began: when, and C{answered} when its first reply came.
-    @ivar ended: how, once it has: C{finished}, by the client, which got every reply; C{closed} or C{reset}, by others.
+    @ivar node: the name of the node that has answered; empty without a reply.
+    @ivar began: when it was opened.
+    @ivar answered: when the first reply arrived.
+    @ivar ended: how it has ended: C{finished} if the client closed it after the last reply, otherwise C{closed} or
+        C{reset}; empty while it is open.
     """
 
     began: float = field(factory=time.monotonic)
@@ -42,14 +44,14 @@ class Talk:
 
 class Crowd(AbstractContextManager["Crowd"]):
     """
-    Clients that talk until they are told to stop.
+    Clients that send messages until they are stopped.
 
-    Every reply is checked: it is the next one that is owed, whole, and of the node of the one before.
+    Every reply is checked: it has to be the next expected one, from the same node as the one before.
 
-    @param dial: connects to where they are served.
-    @param stayers: how many talk for as long as they can on one connection.
-    @param comers: how many come anew after some messages.
-    @ivar talks: all connections that there have been.
+    @param dial: connects to the load balancer.
+    @param stayers: the number of clients that keep their connection for as long as they can.
+    @param comers: the number of clients that reconnect after some messages.
+    @ivar talks: the records of all connections.
     """
 
     def __init__(self, dial: Callable[[], Wire], stayers: int = 6, comers: int = 6) -> None:
@@ -67,23 +69,25 @@ class Crowd(AbstractContextManager["Crowd"]):
         self._pool.shutdown()
 
     def stop(self) -> None:
-        """Let them finish, and check that none has seen anything wrong."""
+        """Stop all clients, and raise the error of any that has failed."""
         self._stopped.set()
         for client in self._clients:
             client.result(PATIENCE)
 
     def by(self, node: str) -> list[Talk]:
-        """Give the connections that a node has answered on."""
+        """Return the connections that a node has answered on."""
         return [talk for talk in list(self.talks) if talk.node == node]
 
     def failed(self) -> list[Talk]:
-        """Give the connections that have been ended by others."""
+        """Return the connections that the client did not end itself."""
         return [talk for talk in list(self.talks) if talk.ended in ("closed", "reset")]
 
-    def wait_for(self, so: Callable[[], bool]) -> None:
-        """Wait until something is so of what they have seen."""
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition is true, which is checked after each reply and at the end of each connection."""
         with self._changed:
-            assert self._changed.wait_for(lambda: so() or self._anything_wrong(), PATIENCE), "it never was"
+            assert self._changed.wait_for(lambda: condition() or self._anything_wrong(), PATIENCE), (
+                "the condition was not met"
+            )
         if self._anything_wrong():
             self.stop()
 
@@ -108,7 +112,7 @@ class Crowd(AbstractContextManager["Crowd"]):
             message = b"message %d of connection %s\n" % (talk.sent, name)
             owed.append(message)
             talk.sent += 1
-            # Who can't be sent any more may still have sent something.
+            # A node that no longer reads may still have sent replies.
             with suppress(ConnectionError):
                 wire.send(message)
 
@@ -126,7 +130,7 @@ class Crowd(AbstractContextManager["Crowd"]):
                 self._check(talk, line, owed.pop(0))
                 if finished:
                     continue
-                # That is how fast they talk: others use this machine, too.
+                # Limits the load: other programs use this machine, too.
                 if self._stopped.wait(0.005) or talk.sent == length:
                     finished = True
                     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A native transport on an event loop whose turns and reads a test decides."""
+"""A native transport on a fake event loop, whose turns and reads a test controls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from echoreply.native.transport import NativeTransport
 
 
 class Loop:
-    """An event loop whose turns a test takes."""
+    """A fake event loop, whose turns a test runs."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
@@ -31,7 +31,7 @@ class Loop:
 
 
 class Native:
-    """An event loop's transport, which keeps what it is asked for."""
+    """A fake transport of an event loop, which records calls of its methods."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -55,7 +55,7 @@ class Native:
 
 
 class Plain(Protocol):
-    """Runs what a test wants to be run in a callback, and keeps what it receives."""
+    """Records what it receives, and calls a function of the test in its callback."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -87,7 +87,7 @@ class HalfCloseable(Plain):
 
 
 class Stage:
-    """A native transport on an event loop that is none."""
+    """A native transport on a fake event loop."""
 
     def __init__(self, protocol: Plain, *, attached: bool = True) -> None:
         self.loop, self.native, self.protocol = Loop(), Native(), protocol
@@ -98,7 +98,7 @@ class Stage:
             self.transport.connection_made(self.native)
 
     def happen(self, event: str) -> object:
-        """Let one event happen, of any table but that of closing and of pull producers."""
+        """Cause an event of any table, except for those of closing and of pull producers."""
         transport = self.transport
 
         def written() -> None:

@@ -1,4 +1,4 @@
-"""Twisted's own string transport, with what else a TCP transport does."""
+"""String transports with the whole interface of a TCP transport."""
 
 import socket
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ from echoreply.protocol import ReplyFactory, ReplyProtocol
 @implementer(IDuplexTransport)
 class TCPStringTransport(StringTransport):
     """
-    Keeps what is written, and how the connection is closed.
+    Records what is written, and how the connection is closed.
 
-    Its buffer counts as full once there is more than C{room}; what was written then waits for L{flush}.
+    Its buffer is full when more than C{room} bytes wait in it, and is emptied by C{flush}.
     """
 
     def __init__(self, protocol: Protocol) -> None:
@@ -57,7 +57,7 @@ class TCPStringTransport(StringTransport):
             self.producer.pauseProducing()
 
     def flush(self) -> None:
-        """Do as a transport does when the peer has made room for everything."""
+        """Empty the buffer, as if the peer had read everything."""
         self.waiting = 0
         if self.producer:
             self.producer.resumeProducing()
@@ -79,7 +79,7 @@ class TCPStringTransport(StringTransport):
         return self.producerState == "producing"
 
     def unregisterProducer(self) -> None:
-        # That of a reactor's transport does not mind if there is none.
+        # Unlike StringTransport's, this does nothing if there is no producer, as in a reactor's transport.
         self.producer = None
 
     def pauseProducing(self) -> None:
@@ -140,7 +140,7 @@ def built(factory: ReplyFactory, peer: IAddress | None = None) -> ReplyProtocol:
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class Remembering(Protocol):
     """
-    Records the events that it is told.
+    Records its events.
 
     @ivar received: the data of each read.
     """

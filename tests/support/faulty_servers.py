@@ -1,8 +1,8 @@
 """
-Servers that answer lines as a server should not: C{python -m tests.support.faulty_servers FAULT [N]}.
+Servers with faults in their replies: C{python -m tests.support.faulty_servers FAULT [N]}.
 
-Each listens on a free port of 127.0.0.1, says on which, and serves until it is ended. Messages are counted from 1,
-those of all connections together.
+Each listens on a free port of 127.0.0.1, prints it, and serves until it is killed. Messages of all connections together
+are numbered from 1.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from itertools import count
 PREFIX = b"server reply:"
 
 STALL_EVERY, STALL = 1.0, 0.2
-"""Seconds from one stall to the next, and that one lasts."""
+"""Seconds between two stalls, and seconds of a stall."""
 
 Answer = Callable[[int, bytes], bytes]
-"""Takes a message's number and its reply; gives what is sent."""
+"""Takes a message's number and its reply; returns the bytes to send."""
 
 
 def right(_: int) -> Answer:
-    """Answer."""
+    """Answer without a fault."""
     return lambda _number, reply: reply
 
 
 def drop(every: int) -> Answer:
-    """Leave every Nth message without a reply."""
+    """Drop the reply to every Nth message."""
     return lambda number, reply: b"" if number % every == 0 else reply
 
 
@@ -61,7 +61,7 @@ def swap(every: int) -> Answer:
 
 
 def stall(_: int) -> Answer:
-    """Do nothing for a while, over and over, from the first message on."""
+    """Stall for a while at regular intervals, from the first message on."""
     began: float | None = None
 
     def answer(_number: int, reply: bytes) -> bytes:
@@ -82,7 +82,7 @@ def silent(_: int) -> Answer:
 
 
 class Ended(Exception):
-    """The connection is to end."""
+    """Raised to end the connection."""
 
     def __init__(self, *, reset: bool) -> None:
         self.reset = reset
@@ -124,7 +124,7 @@ async def serve(reader: StreamReader, writer: StreamWriter, numbers: Iterator[in
 
 
 async def main(fault: str, number: int) -> None:
-    # Of one that is late, the number is by how many milliseconds.
+    # For the fault "late", the number is the delay in milliseconds.
     late = fault == "late"
     answer: Answer = right(number) if late else globals()[fault](number)
     numbers = count(1)

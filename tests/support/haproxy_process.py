@@ -1,4 +1,4 @@
-"""HAProxy, run with the configuration that we ship."""
+"""A HAProxy process, with the configuration in deploy/."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHIPPED_ADDRESSES = {"n1": "10.0.0.11", "n2": "10.0.0.12", "n3": "10.0.0.13"}
 
 
 def rendered(changes: Mapping[str, str]) -> str:
-    """Give the configuration that we ship with something in place of what is in it just once."""
+    """Return the configuration in deploy/ with replacements of texts, each of which has to occur exactly once."""
     text = SHIPPED.read_text()
     for old, new in changes.items():
         assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
@@ -32,16 +32,16 @@ def rendered(changes: Mapping[str, str]) -> str:
 
 class HAProxy(AbstractContextManager["HAProxy"]):
     """
-    HAProxy, with our configuration.
+    HAProxy with the configuration in deploy/.
 
-    @param changes: what to change in it: L{rendered}. What it must run as, where its commands come in, and how many
-        connections there may be, is not for a test.
-    @param inside: the command that runs another one where it is to be.
+    @param changes: replacements in it: L{rendered}. The user, the command socket and the connection limit are always
+        replaced.
+    @param inside: a command that runs another command on its machine.
     """
 
     def __init__(self, changes: Mapping[str, str], inside: Sequence[str] = ()) -> None:
         with ExitStack() as stack:
-            # A socket's path has to be short.
+            # The path of a UNIX socket has to be short.
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="haproxy")))
             self._commands = directory / "commands"
             fixed = {
@@ -67,11 +67,11 @@ class HAProxy(AbstractContextManager["HAProxy"]):
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-        # For who looks into a test that has failed: it tells of connections that have ended as they should not.
+        # pytest shows it if the test fails.
         print(self.log.all().decode())
 
     def command(self, command: str) -> str:
-        """Give what it answers to a command."""
+        """Send a command to HAProxy, and return its response."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(PATIENCE)
             connection.connect(str(self._commands))
@@ -80,12 +80,12 @@ class HAProxy(AbstractContextManager["HAProxy"]):
                 return answer.read()
 
     def servers(self) -> dict[str, dict[str, str]]:
-        """Give what C{show stat} says of each server, by its name."""
+        """Return the fields of C{show stat} for each server, by the server's name."""
         table = csv.DictReader(self.command("show stat").removeprefix("# ").splitlines())
         return {row["svname"]: row for row in table if row["pxname"] == "nodes" and row["svname"] != "BACKEND"}
 
     def wait_for(self, status: str, *names: str) -> None:
-        """Wait until servers are in a state, such as C{UP} or C{DOWN}, by a check that has been made."""
+        """Wait until health checks have found servers in a state, C{UP} or C{DOWN}; without names, all of them."""
 
         def so() -> bool:
             servers = self.servers()

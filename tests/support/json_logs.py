@@ -1,4 +1,4 @@
-"""Readers of JSON logs, which check every line by jq and against docs/logging.md."""
+"""Reading JSON logs, with a check of every line by jq and against docs/logging.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An observer that keeps its events for a test to look at, and a check that an object is an observer."""
+"""An observer that records its events, and a check that an object is an observer."""
 
 from inspect import isfunction, signature
 
@@ -21,7 +21,7 @@ def verify_observer(candidate: object) -> None:
 
 
 class Memory(ReplyObserver):
-    """Keeps its events."""
+    """An observer that records its events."""
 
     def __init__(self) -> None:
         self.hosts: list[IAddress] = []

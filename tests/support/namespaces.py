@@ -1,4 +1,4 @@
-"""Machines with addresses of their own, without machines: network namespaces, or addresses of loopback."""
+"""Simulated machines with their own addresses: network namespaces, or addresses of loopback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack
 from tests.support.processes import free_port
 from tests.support.wire_contract import PATIENCE, Wire
 
-GIVE_SOCKETS = """
+SEND_SOCKETS = """
 import socket, sys
 asked = socket.socket(fileno=int(sys.argv[1]))
 while asked.recv(1):
@@ -23,15 +23,15 @@ while asked.recv(1):
 
 
 class NoNamespaces(Exception):
-    """This process may make no network namespaces, or lacks a program for it."""
+    """This process may not create network namespaces, or a program for that is missing."""
 
 
 class Namespace(AbstractContextManager["Namespace"]):
     """
-    A network namespace, which lasts as long as a process in it, and a user namespace in which we are root.
+    A network namespace, which lasts as long as a process in it, and a user namespace in which this process is root.
 
-    @param inside: the command that runs another one in the user namespace, if there is one.
-    @raise NoNamespaces: it can't be made.
+    @param inside: a command that runs another command in an existing user namespace; empty to create one.
+    @raise NoNamespaces: it can't be created.
     """
 
     def __init__(self, inside: Sequence[str] = ()) -> None:
@@ -39,7 +39,7 @@ class Namespace(AbstractContextManager["Namespace"]):
         self._asked, answers = socket.socketpair()
         with answers:
             self.process = subprocess.Popen(
-                [*inside, "unshare", *kind, sys.executable, "-c", GIVE_SOCKETS, str(answers.fileno())],
+                [*inside, "unshare", *kind, sys.executable, "-c", SEND_SOCKETS, str(answers.fileno())],
                 pass_fds=[answers.fileno()],
                 stderr=subprocess.PIPE,
             )
@@ -59,13 +59,13 @@ class Namespace(AbstractContextManager["Namespace"]):
         self.process.stderr.close()
 
     def run(self, *command: str) -> None:
-        """Run a command in it."""
+        """Run a command in the namespace."""
         completed = subprocess.run([*self.inside, *command], capture_output=True, timeout=PATIENCE, check=False)
         if completed.returncode:
             raise NoNamespaces(completed.stderr)
 
     def socket(self) -> socket.socket:
-        """Make a socket in it, which may be used from anywhere."""
+        """Return a new socket in the namespace, which can be used outside of it."""
         self._asked.send(b".")
         _, descriptors, _, _ = socket.recv_fds(self._asked, 1, 1)
         if not descriptors:
@@ -77,7 +77,7 @@ class Network(AbstractContextManager["Network"], ABC):
     """
     Machines by their names, each with an address.
 
-    @ivar port: one that is free on all of them.
+    @ivar port: a port that is free on all of them.
     """
 
     port: int
@@ -86,26 +86,26 @@ class Network(AbstractContextManager["Network"], ABC):
         self.addresses = addresses
 
     def __exit__(self, *_: object) -> None:
-        """Take it all away."""
+        """Remove the network."""
 
     @abstractmethod
     def inside(self, name: str) -> Sequence[str]:
-        """Give the command that runs another one on a machine."""
+        """Return a command that runs another command on a machine."""
 
     @abstractmethod
     def socket(self, name: str) -> socket.socket:
-        """Make a socket on a machine."""
+        """Return a new socket on a machine."""
 
     def dial(self, here: str, there: str, receive_buffer: int | None = None) -> Wire:
-        """Connect two machines."""
+        """Connect from one machine to another."""
         return Wire(self.addresses[there], self.port, receive_buffer, self.socket(here))
 
 
 class Namespaces(Network):
     """
-    Machines that are namespaces. The first one is the switch, too.
+    Machines that are network namespaces. The first one is also the switch.
 
-    @raise NoNamespaces: there can be none.
+    @raise NoNamespaces: they can't be created.
     """
 
     port = 8088
@@ -144,7 +144,7 @@ class Namespaces(Network):
         return self._machines[name].socket()
 
     def unplug(self, name: str) -> None:
-        """Make a machine vanish, without a word to anybody."""
+        """Disconnect a machine from the network, so that its peers get no FIN and no reset."""
         self._switch.run("ip", "link", "set", name, "down")
 
 
@@ -152,7 +152,7 @@ class Loopback(Network):
     """Machines that are addresses of loopback."""
 
     def __init__(self, addresses: dict[str, str]) -> None:
-        # HAProxy's own is what it gets when it connects.
+        # HAProxy connects from 127.0.0.1.
         super().__init__({name: f"127.0.0.{number}" for number, name in enumerate(addresses, 1)})
         self.port = free_port()
 
@@ -166,7 +166,7 @@ class Loopback(Network):
 
 
 def network(addresses: dict[str, str]) -> Network:
-    """Give namespaces if there can be any, otherwise loopback."""
+    """Return a network of namespaces if they can be created, otherwise one of loopback addresses."""
     try:
         return Namespaces(addresses)
     except NoNamespaces:

@@ -1,4 +1,4 @@
-"""Viewers of a server's monitoring site, in a process of their own, which check what they see under load."""
+"""Viewers of a server's monitoring site in another process, which check what they receive under load."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LOOKING = 10
 """Viewers that read the feed."""
 
 HELD = LOOKING + 1
-"""Connections that are open all the time: one viewer reads nothing."""
+"""Connections of all viewers, including one that does not read."""
 
-LONGEST_SILENCE = 10
-"""Seconds, at most, from one beat to the next. A busy server is late."""
+MAX_SILENCE = 10
+"""Maximum seconds between two beats. A busy server is late."""
 
 SCRAPE_SECONDS = 1
 
@@ -34,10 +34,10 @@ NEVER_FALL = ("accepted", "ended", "refused", "failed", "messages", "received", 
 @define
 class Seen:
     """
-    What the viewers have seen.
+    The findings of the viewers.
 
-    @ivar wrong: what was not as it should be.
-    @ivar slowest: the most seconds from one beat to the next.
+    @ivar wrong: descriptions of errors.
+    @ivar slowest: maximum seconds between two beats.
     @ivar totals: the last totals of each viewer.
     """
 
@@ -48,7 +48,7 @@ class Seen:
     totals: list[dict[str, int]] = field(factory=list)
 
     def compare(self, before: dict[str, int], now: dict[str, int]) -> None:
-        """Check that totals can follow others."""
+        """Check that totals are consistent, and have not decreased."""
         if fallen := [name for name in NEVER_FALL if now.get(name, 0) < before.get(name, 0)]:
             self.wrong.append(f"{fallen} fell from {before} to {now}")
         if now["accepted"] != now["open"] + now["ended"]:
@@ -73,7 +73,7 @@ class Seen:
         self.totals.append(totals)
 
     def scrape(self, port: int, stops: threading.Event) -> None:
-        """Request metrics and health, over and over."""
+        """Request metrics and health repeatedly."""
         totals: dict[str, int] = {}
         while not stops.wait(SCRAPE_SECONDS):
             try:
@@ -89,7 +89,7 @@ class Seen:
             self.scrapes += 1
 
     def _get(self, port: int, path: str) -> str:
-        connection = HTTPConnection("127.0.0.1", port, timeout=LONGEST_SILENCE)
+        connection = HTTPConnection("127.0.0.1", port, timeout=MAX_SILENCE)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -101,7 +101,7 @@ class Seen:
 
 
 def metrics_of(text: str) -> dict[str, int]:
-    """Return those totals that the page has, too."""
+    """Return the totals in metrics that the page also has."""
     totals: Counter[str] = Counter()
     for family in text_string_to_metric_families(text):
         name = family.name.removeprefix("echoreply_").removeprefix("connections_")
@@ -111,11 +111,11 @@ def metrics_of(text: str) -> dict[str, int]:
 
 
 def watch(port: int, pipe: Connection) -> None:
-    """Run all viewers until the pipe says that the server stops, and it has; then send what they have seen."""
+    """Run all viewers until the server has stopped, which the pipe announces; then send their findings."""
     seen, stops = Seen(), threading.Event()
     with ExitStack() as stack:
         stack.enter_context(look_and_read_nothing(port))
-        viewers = [Viewer(port, LONGEST_SILENCE) for _ in range(LOOKING)]
+        viewers = [Viewer(port, MAX_SILENCE) for _ in range(LOOKING)]
         pipe.send(None)
         threads = [threading.Thread(target=seen.look, args=(viewer, stops)) for viewer in viewers]
         threads.append(threading.Thread(target=seen.scrape, args=(port, stops)))
@@ -140,7 +140,7 @@ class Onlookers:
         self._pipe.send(None)
 
     def seen(self) -> Seen:
-        """Return what they have seen, once the server has stopped."""
+        """Return the findings, once the server has stopped."""
         assert self._pipe.poll(PATIENCE)
         seen: Seen = self._pipe.recv()
         self._process.join(PATIENCE)

@@ -1,4 +1,4 @@
-"""Finds the private names of other projects that the package uses, by its syntax trees."""
+"""Finding the private names of other projects that the package uses, in its syntax trees."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from echoreply.native.private_names import PRIVATE_NAMES
 TREE = Path(echoreply.__file__).parents[1]
 
 DOCUMENTED = {"_exit", "_fields", "_replace"}
-"""Names with an underscore that are public all the same: C{os._exit}, and those of named tuples."""
+"""Public names with an underscore: C{os._exit}, and those of named tuples."""
 
 WITHOUT_UNDERSCORE = {each.name for each in PRIVATE_NAMES if not each.name.startswith("_")}
-"""Names that no underscore marks as private."""
+"""Private names without an underscore."""
 
 AMBIGUOUS = {"family", "transport", "type"}
-"""Those that other classes have in public. A use of them can't be told apart, so it is not looked for."""
+"""Private names that are public in other classes. Their uses can't be distinguished, so they are not searched for."""
 
 
 @frozen
 class Use:
     """
-    A private name in a file.
+    A use of a private name.
 
     @ivar owner: the class around it, as a dotted path, if there is one.
     """
@@ -46,7 +46,7 @@ class Use:
 
 
 def python_files() -> dict[Path, str]:
-    """Return the files of the package with the names of their modules, and those that stand beside it."""
+    """Return the files of the package with the names of their modules; also the plugin and the build hook."""
     files = {
         file: ".".join(file.relative_to(TREE).with_suffix("").parts).removesuffix(".__init__")
         for file in sorted(Path(echoreply.__file__).parent.rglob("*.py"))
@@ -56,7 +56,7 @@ def python_files() -> dict[Path, str]:
 
 
 def find(path: str) -> Any:  # noqa: ANN401
-    """Return the module, or the thing in a module, that has a dotted path."""
+    """Return the module, or the object in a module, that has a dotted path."""
     module, rest = path, list[str]()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The real programs, started as a person would start them."""
+"""Processes of the real programs: server, client and load tester, as a user would start them."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ MEASURE = str(SCRIPTS / "echoreply-measure")
 
 
 def client(*arguments: str | int, typed: bytes = b"") -> tuple[int, bytes, bytes]:
-    """Run our client with this in a pipe, until it ends; give its status, its output, and what it said."""
+    """Run C{echoreply-client} with piped input until it ends; return its status, its output and its messages."""
     command = [CLIENT, *map(str, arguments)]
     done = subprocess.run(command, input=typed, capture_output=True, timeout=PATIENCE, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
 class Transcript:
-    """What a descriptor gives, as it comes, read by a thread so that its writer never waits."""
+    """The output of a process, read by a thread so that the process never has to wait."""
 
     def __init__(self, read: Callable[[], bytes]) -> None:
         self._read = read
@@ -54,7 +54,7 @@ class Transcript:
         while more:
             try:
                 more = self._read()
-            except (OSError, ValueError):  # How a pseudo-terminal ends, and a file that is closed.
+            except (OSError, ValueError):  # A pseudo-terminal ends with an error, and so does a closed file.
                 more = b""
             with self._changed:
                 self._text += more
@@ -62,7 +62,7 @@ class Transcript:
                 self._changed.notify_all()
 
     def wait_for(self, pattern: bytes, count: int = 1) -> re.Match[bytes]:
-        """Wait until a pattern has come so many times; give the last match."""
+        """Wait until a pattern has occurred C{count} times; return the last match."""
         compiled = re.compile(pattern)
 
         def found() -> list[re.Match[bytes]]:
@@ -70,20 +70,20 @@ class Transcript:
 
         with self._changed:
             self._changed.wait_for(lambda: len(found()) >= count or self._ended, PATIENCE)
-            assert len(found()) >= count, f"{pattern!r} did not come, but {self._text!r}"
+            assert len(found()) >= count, f"{pattern!r} did not occur in {self._text!r}"
             return found()[count - 1]
 
     def wait_until(self, condition: Callable[[bytes], bool]) -> None:
-        """Wait until what has come meets a condition."""
+        """Wait until the text so far meets a condition."""
         with self._changed:
             assert self._changed.wait_for(lambda: condition(self._text), PATIENCE), f"not so: {self._text!r}"
 
     def so_far(self) -> bytes:
-        """Give what has come."""
+        """Return the text so far."""
         return self._text
 
     def all(self) -> bytes:
-        """Wait until it has ended; give all of it."""
+        """Wait for the end; return the whole text."""
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "it did not end"
         return self._text
@@ -100,17 +100,17 @@ os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(passed)), LIST
 os.execv(sys.argv[2], sys.argv[2:])
 """
 CHOICES = [*((f"--reactor={name}",) for name in ("epoll", "poll", "select", "asyncio")), ()]
-"""twistd's options for each reactor. Without one, it is uvloop's."""
+"""twistd's options for each reactor. Without an option, uvloop is used."""
 
 LISTENS = rb'(?:listening on |"listening","host":")[^\s"]+:(\d+)[\s"]'
-"""In a log, as text or as JSON."""
+"""The event of listening in a log, as text or as JSON."""
 
 LONG_PREFIX = f"--prefix={'p' * 100_000}"
 SYSTEMD_SOCKET = "--listen=systemd:domain=INET:index=0"
 
 
 def passing(*listeners: socket.socket) -> list[str]:
-    """Give the command that runs another one with sockets passed as systemd passes them: sd_listen_fds(3)."""
+    """Return a command that runs another command with sockets passed as by systemd: sd_listen_fds(3)."""
     return [sys.executable, "-c", PASS_AS_SYSTEMD_DOES, ",".join(str(listener.fileno()) for listener in listeners)]
 
 
@@ -118,12 +118,11 @@ class Server(AbstractContextManager["Server"]):
     """
     C{twistd -n echoreply} on a free port.
 
-    @ivar port: the port that it says it listens on.
-
-    @param listener: a socket to pass to it, in place of that port.
-    @param web: a socket to pass to it besides, for its page.
-    @param listen: an endpoint, in place of that port.
-    @param inside: the command that runs another one where the server is to be.
+    @param listener: a listening socket to pass to it, in place of the free port.
+    @param web: another listening socket to pass to it, for its monitoring site.
+    @param listen: an endpoint, in place of the free port.
+    @param inside: a command that runs another command on the server's machine.
+    @ivar port: the port that it listens on.
     """
 
     def __init__(
@@ -166,25 +165,25 @@ class Server(AbstractContextManager["Server"]):
         return partial(Wire, host, self.port)
 
     def tls_port(self) -> int:
-        """Give the port that it says it listens on for TLS."""
+        """Return the port that it listens on for TLS."""
         return int(self.log.wait_for(rb"listening on \S+:(\d+) for TLS\n")[1])
 
     def resident(self) -> int:
-        """Give its memory in kB, as Linux tells it."""
+        """Return its resident memory in kB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
 
     def pause(self) -> None:
-        """Stop it as Ctrl-Z would, and wait until it has."""
+        """Suspend it, and wait until it is suspended."""
         self.process.send_signal(signal.SIGSTOP)
         os.waitpid(self.process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
-        """Stop it with a signal; give its status."""
+        """Stop it with a signal; return its status."""
         self.process.send_signal(signal_number)
         return self.process.wait(PATIENCE)
 
@@ -203,7 +202,7 @@ def twistd(directory: Path, *arguments: str, pass_fds: Sequence[int] = ()) -> su
 
 
 def beside(work: Callable[[int, Connection], object], port: int) -> tuple[Connection, BaseProcess]:
-    """Have something done for a port in a process of its own; give our end of the pipe to it, and the process."""
+    """Run a function for a port in another process; return our end of a pipe to it, and the process."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=work, args=(port, theirs), daemon=True)
     process.start()
@@ -213,7 +212,7 @@ def beside(work: Callable[[int, Connection], object], port: int) -> tuple[Connec
 
 @contextmanager
 def outliving() -> Iterator[int]:
-    """Give a descriptor to pass on, and in the end wait until every process that it was passed on to has ended."""
+    """Yield a descriptor to pass to processes; at the end, wait until all processes that have it have ended."""
     alive, held = os.pipe()
     try:
         yield held
@@ -224,7 +223,7 @@ def outliving() -> Iterator[int]:
 
 
 def serve_as_daemon(directory: Path, *options: str, meanwhile: Callable[[], object] = lambda: None) -> str:
-    """Run a server as a daemon until it has answered a message, and see that it leaves but its log; give that."""
+    """Run a server as a daemon until it has answered a message; check that only its log is left, and return that."""
     log, pidfile, port = directory / "log", directory / "pid", free_port()
     with outliving() as process:
         arguments = [f"--logfile={log}", f"--pidfile={pidfile}", "echoreply", f"--port={port}", *options]
@@ -243,7 +242,7 @@ def serve_as_daemon(directory: Path, *options: str, meanwhile: Callable[[], obje
 
 
 def stop_and_count(server: Server) -> dict[str, int]:
-    """Stop a server, check that nothing went wrong in it and that its counts add up; give them."""
+    """Stop a server, check that its log has no errors and its counts add up, and return them."""
     assert server.stop() == -signal.SIGTERM
     log = server.log.all()
     assert b"Traceback" not in log, log.decode()
@@ -259,7 +258,7 @@ def stop_and_count(server: Server) -> dict[str, int]:
 def stop_while_it_answers(
     server: Server, dial: Dial, number: int = signal.SIGTERM, *, clients: int = 1, messages: int = 100_000
 ) -> None:
-    """Stop a server with a signal while clients send without end, and see that none loses part of a reply."""
+    """Stop a server with a signal while clients send continuously, and check that none loses part of a reply."""
     lines = b"".join(b"%d\n" % n for n in range(messages))
     replies = b"".join(b"server reply:%d\n" % n for n in range(messages))
     begun = threading.Semaphore(0)
@@ -287,7 +286,7 @@ def stop_while_it_answers(
 
 
 def free_port(lowest: int = 10_000, above: int = 32_000) -> int:
-    """Give a port that nobody has, for a program that has to be told one; not one of those that clients get."""
+    """Return a free port, for a program that can't choose one itself; none of the ephemeral ports of clients."""
     while True:
         port = random.randrange(lowest, above)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -297,9 +296,9 @@ def free_port(lowest: int = 10_000, above: int = 32_000) -> int:
 @contextmanager
 def client_that_does_not_read(server: Server) -> Iterator[Wire]:
     """
-    Give a client that reads but the first byte of what a server with a prefix of C{LONG_PREFIX} owes it.
+    Yield a client that reads only the first byte from a server with C{LONG_PREFIX}.
 
-    A thousand replies of 100 kB are more than any socket's buffers take.
+    A thousand replies of 100 kB are more than any socket buffers hold.
     """
     with server.dial()(receive_buffer=4096) as client:
         client.send(b"x\n" * 1000)
@@ -309,9 +308,9 @@ def client_that_does_not_read(server: Server) -> Iterator[Wire]:
 
 class Terminal(AbstractContextManager["Terminal"]):
     """
-    A program on a terminal of its own, as a person has it before them.
+    A program on a pseudo-terminal.
 
-    @ivar screen: what it shows, and the echo of what is typed.
+    @ivar screen: its output, and the echo of the input.
     """
 
     def __init__(self, *command: str, stdin: int | None = None, stdout: int | IO[bytes] | None = None) -> None:
@@ -332,19 +331,19 @@ class Terminal(AbstractContextManager["Terminal"]):
             self.process.kill()
         self.process.wait(PATIENCE)
         os.close(self.slave)
-        # A thread that still read would read from whoever gets the descriptor's number next.
+        # Otherwise the thread could read from the next file with this descriptor.
         self.screen.all()
         os.close(self._master)
 
     def state(self) -> object:
-        """Give all that a program could leave changed: the terminal's attributes, and its descriptor's flags."""
+        """Return what a program could leave changed: the terminal's attributes, and its descriptor's flags."""
         return termios.tcgetattr(self.slave), fcntl.fcntl(self.slave, fcntl.F_GETFL)
 
     def type(self, keys: bytes) -> None:
         os.write(self._master, keys)
 
     def wait(self) -> int:
-        """Wait until the program ends; give its status, and check that the terminal is as it was."""
+        """Wait until the program ends; check that the terminal is unchanged, and return the status."""
         status = self.process.wait(PATIENCE)
         assert self.state() == self.before, "the terminal was left changed"
         return status

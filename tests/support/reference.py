@@ -1,4 +1,4 @@
-"""The wire contract in its plainest form, to compare the program with: it sees whole streams, and nothing of reads."""
+"""A reference implementation of the wire contract, for whole streams regardless of reads."""
 
 import re
 from itertools import pairwise

@@ -29,27 +29,27 @@ ALL_LISTENERS = (
 
 
 @define
-class MadeUp:
+class SampleStatistics:
     """Statistics that a test sets."""
 
-    is_so: ServerState = ServerState.ACCEPTING
-    there_has_been: dict[Listener, Totals] = Factory(lambda: {listener: Totals() for listener in ALL_LISTENERS})
-    there_are: list[Process] = Factory(lambda: [Process(0, os.getpid(), Histogram())])
+    current_state: ServerState = ServerState.ACCEPTING
+    totals: dict[Listener, Totals] = Factory(lambda: {listener: Totals() for listener in ALL_LISTENERS})
+    current_processes: list[Process] = Factory(lambda: [Process(0, os.getpid(), Histogram())])
 
     def state(self) -> ServerState:
-        return self.is_so
+        return self.current_state
 
     def totals_by_listener(self) -> dict[Listener, Totals]:
-        return self.there_has_been
+        return self.totals
 
     def processes(self) -> list[Process]:
-        return self.there_are
+        return self.current_processes
 
 
 def served(workers: int = 0) -> list[Metric]:
     """Return all metrics of a server with a listener of each kind and a number of workers."""
     processes = [Process(number, os.getpid(), Histogram()) for number in range(workers + 1)]
-    text, _ = Metrics(MadeUp(there_are=processes), "twisted", workers > 0).exposition(OPENMETRICS)
+    text, _ = Metrics(SampleStatistics(current_processes=processes), "twisted", workers > 0).exposition(OPENMETRICS)
     return list(parse_openmetrics(text.decode()))
 
 

@@ -1,4 +1,4 @@
-"""The tables of transitions in C{docs/states.md}, and those of the code in the same words."""
+"""The tables of transitions in C{docs/states.md}, and those of the code in the same form."""
 
 from __future__ import annotations
 

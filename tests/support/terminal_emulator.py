@@ -1,4 +1,4 @@
-"""A terminal emulator around a program, so that a test sees what a person would."""
+"""A terminal emulator for a program, so that a test sees the screen as a user does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Emulator(AbstractContextManager["Emulator"]):
     """
     A program on a terminal of 80 columns and 24 rows.
 
-    @ivar terminal: what the program is on.
+    @ivar terminal: the pseudo-terminal.
     """
 
     def __init__(self, *command: str) -> None:
@@ -33,12 +33,12 @@ class Emulator(AbstractContextManager["Emulator"]):
         self.terminal.type(keys.encode())
 
     def resize(self, columns: int, rows: int) -> None:
-        """Do what a window does: the program is told."""
+        """Resize the terminal, and notify the program as a window does."""
         self._screen.resize(rows, columns)
         fcntl.ioctl(self.terminal.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def rows(self) -> list[str]:
-        """Give what is on the screen, and what was before it has scrolled away, without empty rows."""
+        """Return the rows on the screen after those that have scrolled off, without empty rows."""
         return [row.rstrip() for row in self._full_rows() if row.strip()]
 
     def _full_rows(self) -> list[str]:
@@ -46,11 +46,11 @@ class Emulator(AbstractContextManager["Emulator"]):
         return [*gone, *self._screen.display]
 
     def cursor(self) -> tuple[str, int]:
-        """Give the row that the cursor is on, and its column."""
+        """Return the row that the cursor is on, and its column."""
         return self._screen.display[self._screen.cursor.y].rstrip(), self._screen.cursor.x
 
     def colour_of(self, text: str) -> str:
-        """Give the colour of the row that begins with a text."""
+        """Return the colour of the row that begins with a text."""
         y = next(y for y, row in enumerate(self._screen.display) if row.startswith(text))
         return str(self._screen.buffer[y][0].fg)
 
@@ -74,11 +74,11 @@ class Emulator(AbstractContextManager["Emulator"]):
         self.wait_until(lambda: self.rows()[-len(rows) :] == list(rows))
 
     def wait_for(self, part: str) -> None:
-        """Wait until this is to be seen, on one row or more."""
+        """Wait until a text is shown, possibly across rows."""
         self.wait_until(lambda: part in "".join(self._full_rows()))
 
     def wait(self) -> int:
-        """Wait until the program ends; give its status, and check that the terminal is as it was, also to look at."""
+        """Wait until the program ends; check that the terminal and the screen are as before, and return the status."""
         status = self.terminal.wait()
         self.wait_until(self._is_as_it_was)
         return status

@@ -1,4 +1,4 @@
-"""Our end of a TLS connection in memory, and a client that is Python's own."""
+"""A TLS connection in memory: a C{TLSTransport} of this package, and a client of Python's C{ssl}."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.tls_peers import Session, client_context
 
 @cache
 def any_server_context() -> ssl.SSLContext:
-    """Return a context with a certificate that nobody verifies."""
+    """Return a context with a self-signed certificate."""
     return context_of_pem(make_certificate())
 
 
@@ -31,7 +31,7 @@ class Upper(Remembering):
 
 
 class Lines(Upper):
-    """Answers at once."""
+    """A protocol that answers every read."""
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
@@ -39,7 +39,7 @@ class Lines(Upper):
 
 
 class Lower(TCPStringTransport):
-    """Closes as soon as it is asked to, if nothing waits."""
+    """A transport that may be closed while a producer is registered."""
 
     def loseConnection(self) -> None:
         self.disconnecting = True
@@ -50,9 +50,9 @@ class Lower(TCPStringTransport):
 
 class Pair:
     """
-    A client and our end, each with what the other has not been given yet.
+    A client and a server's transport. Bytes wait in each until the test passes them to the other.
 
-    @param connected: whether our end is connected to its transport.
+    @param connected: whether the server's end is connected to its transport.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Pair:
         return built
 
     def shake_hands(self) -> bytes:
-        """Do the whole handshake; return what comes along with the end of it."""
+        """Complete the handshake; return the data that arrives with its end."""
         while not self.client.shake_hands(self.lower.take()):
             self.tls.dataReceived(self.client.take())
         self.tls.dataReceived(self.client.take())

@@ -1,4 +1,4 @@
-"""The wire contract's connections over TLS, and certificates to test with."""
+"""Connections over TLS for the wire contract, and certificates to test with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.wire_contract import Wire
 
 
 def make_certificate(directory: Path, name: str = "server") -> tuple[str, str]:
-    """Make a certificate and its key; give their paths. Without the program openssl, the test is skipped."""
+    """Generate a certificate and its key with openssl; return their paths. Skip the test if it is not installed."""
     if not shutil.which("openssl"):
         pytest.skip("no openssl")
     certificate, key = str(directory / f"{name}.pem"), str(directory / f"{name}.key")
@@ -35,9 +35,9 @@ def make_certificate(directory: Path, name: str = "server") -> tuple[str, str]:
 
 class Authority:
     """
-    Signs certificates.
+    A certificate authority.
 
-    @ivar path: of its own certificate.
+    @ivar path: the path of its own certificate.
     """
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -50,9 +50,9 @@ class Authority:
         self, name: str, *others: str, days: tuple[int, int] = (-1, 1), authority: bool = False
     ) -> tuple[str, str]:
         """
-        Sign a certificate for names and IP addresses; give the paths of it and of its key.
+        Sign a certificate for names and IP addresses; return the paths of the certificate and its key.
 
-        @param days: from now, from and until when it is valid.
+        @param days: the beginning and the end of its validity, in days from now.
         """
 
         def named(common_name: str) -> x509.Name:
@@ -68,7 +68,7 @@ class Authority:
         self._key = self._key or key
         now = datetime.now(UTC)
         begin, end = (now + timedelta(number) for number in days)
-        # Without it, strict clients take no authority's: RFC 5280, section 4.2.1.3.
+        # Strict clients require it of authorities: RFC 5280, section 4.2.1.3.
         usage = x509.KeyUsage(
             digital_signature=True,
             content_commitment=False,
@@ -109,9 +109,9 @@ class Authority:
 
 def client_context(certificate: tuple[str, str] | None = None) -> ssl.SSLContext:
     """
-    Give a context that trusts anybody.
+    Return a client's context that does not verify certificates.
 
-    @param certificate: the paths of the client's own, and of its key.
+    @param certificate: the paths of the client's certificate and its key.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -122,7 +122,7 @@ def client_context(certificate: tuple[str, str] | None = None) -> ssl.SSLContext
 
 
 class Session:
-    """One end of TLS in memory: bytes go in and out."""
+    """A client's end of a TLS connection, in memory."""
 
     def __init__(self, context: ssl.SSLContext, name: str | None = None) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -130,7 +130,7 @@ class Session:
         self.ended = False
 
     def shake_hands(self, data: bytes = b"") -> bool:
-        """Take what the other end has sent; tell whether the handshake is done."""
+        """Continue the handshake with bytes of the other end; return whether it is complete."""
         self._incoming.write(data)
         with suppress(ssl.SSLWantReadError):
             self.tls.do_handshake()
@@ -138,7 +138,7 @@ class Session:
         return False
 
     def receive(self, data: bytes) -> bytes:
-        """Decrypt what the other end has sent."""
+        """Decrypt bytes of the other end."""
         self._incoming.write(data)
         got = b""
         with suppress(ssl.SSLWantReadError):
@@ -151,26 +151,26 @@ class Session:
         return got
 
     def send(self, data: bytes) -> bytes:
-        """Encrypt; give what goes to the other end."""
+        """Encrypt data; return the bytes for the other end."""
         view = memoryview(data)
         while view:
             view = view[self.tls.write(view) :]
         return self.take()
 
     def goodbye(self) -> bytes:
-        """Give the C{close_notify}."""
+        """Return the C{close_notify} for the other end."""
         with suppress(ssl.SSLError):
             self.tls.unwrap()
         return self.take()
 
     def take(self) -> bytes:
-        """Give what goes to the other end."""
+        """Return the bytes for the other end."""
         return self._outgoing.read()
 
 
 class TLSWire(Wire):
     """
-    One connection over TLS, each direction of which has an end of its own.
+    One connection over TLS, whose directions end separately.
 
     @ivar said_goodbye: whether the server has sent its C{close_notify}.
     """

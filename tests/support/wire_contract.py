@@ -1,5 +1,5 @@
 """
-The wire contract as conversations over plain sockets, to try on any server.
+The wire contract as test cases over plain sockets, for any server.
 
 Each case takes a L{Dial}, which makes connections to the server under test. It blocks, so it runs in a thread or in a
 process of its own. Time-outs only make a test fail, never pass.
@@ -22,7 +22,7 @@ PREFIX = b"server reply:"
 
 
 class Wire(AbstractContextManager["Wire"]):
-    """One connection, on a socket of its own unless it is given one."""
+    """One connection, on a new socket or on an unconnected one."""
 
     def __init__(
         self, host: str, port: int, receive_buffer: int | None = None, unconnected: socket.socket | None = None
@@ -105,7 +105,7 @@ def exchange(dial: Dial, sent: bytes, replies: bytes) -> None:
 
 
 def wait_for_a_pause(dial: Dial) -> None:
-    """Wait for as long as the server takes to end a message by its pause."""
+    """Wait for as long as the server's C{--pause} lasts."""
     with dial() as wire:
         wire.send(b"x")
         wire.expect(PREFIX + b"x")

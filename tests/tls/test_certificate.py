@@ -34,14 +34,14 @@ def test_a_client_that_trusts_a_self_signed_certificate_verifies_it() -> None:
         server.do_handshake()
 
 
-def test_its_fingerprint_is_openssls() -> None:
+def test_the_fingerprint_is_in_the_format_of_openssl() -> None:
     pem = make_certificate()
     command = ["openssl", "x509", "-noout", "-fingerprint", "-sha256"]
     said = subprocess.run(command, input=pem, capture_output=True, check=True).stdout.decode()
     assert said.split("=")[1].strip() == fingerprint(pem)
 
 
-def test_no_two_are_the_same() -> None:
+def test_generated_certificates_differ() -> None:
     assert fingerprint(make_certificate()) != fingerprint(make_certificate())
 
 

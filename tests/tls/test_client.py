@@ -98,7 +98,7 @@ def pair(certificate: tuple[str, str]) -> Pair:
     return Pair(certificate)
 
 
-def test_the_interfaces_are_there(pair: Pair) -> None:
+def test_the_interfaces_are_provided(pair: Pair) -> None:
     verifyObject(ITCPTransport, pair.tls)
     verifyObject(IStreamClientEndpoint, TLSClientEndpoint(pair, client_context(), None))
 
@@ -163,7 +163,7 @@ def test_a_certificate_that_can_not_be_decoded_is_rejected_without_its_details(
         (24, "the server's certificate was refused: invalid CA certificate"),
     ],
 )
-def test_details_that_are_not_known_are_left_out(code: int, words: str, pair: Pair) -> None:
+def test_unknown_details_of_the_certificate_are_left_out(code: int, words: str, pair: Pair) -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code, error.verify_message = code, "invalid CA certificate"
     assert pair.tls._describe_error(error) == words
@@ -215,7 +215,7 @@ def test_cancelling_aborts_the_connection(pair: Pair) -> None:
     assert not pair.tls.connected
 
 
-def test_a_factory_may_refuse() -> None:
+def test_a_factory_may_refuse_a_connection() -> None:
     class Refusing(Factory):
         def buildProtocol(self, addr: object) -> None:
             return None
@@ -234,7 +234,7 @@ def test_a_factory_may_refuse() -> None:
     assert built == [None]
 
 
-def test_a_cut_after_the_handshake_is_a_lost_connection(pair: Pair) -> None:
+def test_a_truncation_after_the_handshake_is_a_lost_connection(pair: Pair) -> None:
     pair.shake_hands()
     pair.tls.readConnectionLost()
     pair.lower.flush()

@@ -48,7 +48,7 @@ class TestDetails:
     """What is known of a client once the handshake is done."""
 
     @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda v: v.name)
-    def test_they_are_those_that_both_ends_have_agreed_on(self, version: ssl.TLSVersion, tmp_path: Path) -> None:
+    def test_details_match_those_of_the_client(self, version: ssl.TLSVersion, tmp_path: Path) -> None:
         authority = Authority(tmp_path, "authority")
         server = server_context(*authority.sign("server"), client_ca=authority.path, alpn=["echo/2", "echo/1"])
         context = client_context(authority.sign("client"))
@@ -72,7 +72,7 @@ class TestDetails:
         details = pair.tls.tls
         assert (details.server_name, details.alpn, details.client) == ("", "", "")
 
-    def test_the_clients_first_cipher_is_taken(self) -> None:
+    def test_the_first_common_cipher_of_the_client_is_used(self) -> None:
         offered = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384"]
         for _ in offered:
             offered.append(offered.pop(0))

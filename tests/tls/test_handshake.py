@@ -19,7 +19,7 @@ class HandshakeTests(SynchronousTestCase):
         session = any_server_context().wrap_bio(self.incoming, self.outgoing, server_side=True)
         self.handshake = Handshake(Records(session, self.incoming, self.outgoing))
 
-    def test_it_tells_when_it_is_complete(self) -> None:
+    def test_advance_returns_whether_the_handshake_is_complete(self) -> None:
         client = Session(client_context())
         done = client.shake_hands()
         while not done:
@@ -29,12 +29,12 @@ class HandshakeTests(SynchronousTestCase):
         self.incoming.write(client.take())
         self.assertTrue(self.handshake.advance())
 
-    def test_what_is_no_handshake_raises(self) -> None:
+    def test_bytes_that_are_not_tls_raise_an_error(self) -> None:
         self.incoming.write(b"hello\n")
         with pytest.raises(ssl.SSLError):
             self.handshake.advance()
 
-    def test_the_step_over_the_limit_is_told_once(self) -> None:
+    def test_hold_reports_exceeding_the_limit_once(self) -> None:
         pieces = [b"12345", b"67890", b"1", b"2"]
         self.assertEqual([self.handshake.hold(piece, 10) for piece in pieces], [False, False, True, False])
         self.assertEqual(self.handshake.held, pieces)

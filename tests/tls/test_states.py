@@ -131,7 +131,7 @@ class Recorded(dict[Event, Any]):
 
 class TestTables:
     @pytest.mark.parametrize(("table", "state", "event"), CELLS, ids=cell_name)
-    def test_each_cell_is_a_state_or_raises(
+    def test_each_transition_leads_to_a_state_or_raises(
         self, table: Mapping[Any, Mapping[Event, Any]], state: State, event: Event
     ) -> None:
         if event in table[state]:
@@ -143,10 +143,10 @@ class TestTables:
                 table[state][event]
 
     @pytest.mark.parametrize("title", TABLES)
-    def test_the_documents_have_the_same(self, title: str) -> None:
+    def test_the_documents_have_the_same_tables(self, title: str) -> None:
         assert documented("TLSTransport", title) == in_words(TABLES[title])
 
-    def test_they_have_all_states_and_events(self) -> None:
+    def test_the_tables_have_all_states_and_events(self) -> None:
         assert {*READING, *WRITING} == {*Reading, *Writing}
         assert {event for _, _, event in TRANSITIONS} == {*Event}
 
@@ -168,7 +168,7 @@ class TestConnections:
 
     @pytest.mark.parametrize("call", CALLS)
     @pytest.mark.parametrize("state", [*Reading, *Writing], ids=cell_name)
-    def test_no_call_asks_for_another(self, state: State, call: str) -> None:
+    def test_no_sequence_of_calls_causes_an_illegal_transition(self, state: State, call: str) -> None:
         if state is Reading.IDLE:
             return  # Nobody has it yet.
         pair = in_state(state)
@@ -176,14 +176,14 @@ class TestConnections:
             CALLS[call](pair)
 
     @pytest.mark.parametrize("state", [Reading.ENDED, Reading.FAILED], ids=cell_name)
-    def test_what_follows_the_end_is_counted_and_dropped(self, state: State) -> None:
+    def test_bytes_after_the_end_are_counted_and_dropped(self, state: State) -> None:
         pair = in_state(state)
         before, failures = pair.tls.taken, [*pair.failures]
         pair.tls.dataReceived(b"more")
         assert pair.tls.taken == before + 4
         assert (pair.upper.received, pair.failures) == ([], failures)  # type: ignore[attr-defined]
 
-    def test_an_empty_read_is_no_end(self) -> None:
+    def test_an_empty_read_does_not_end_the_connection(self) -> None:
         pair = in_state(Reading.OPEN)
         pair.tls.dataReceived(b"")
         assert pair.tls._reading is Reading.OPEN
@@ -193,13 +193,13 @@ class TestConnections:
     @pytest.mark.parametrize(
         ("state", "sent"), [(Writing.HOLDING, b"bytes"), (Writing.ENDING, b"held"), (Writing.OPEN, b"bytes")]
     )
-    def test_bytes_are_held_or_dropped_or_sent(self, state: State, sent: bytes) -> None:
+    def test_each_state_holds_sends_or_drops_written_bytes(self, state: State, sent: bytes) -> None:
         pair = in_state(state)
         pair.tls.write(b"bytes")
         assert (pair.take() if state is Writing.OPEN else pair.shake_hands()) == sent
 
     @pytest.mark.parametrize("state", [Writing.ENDED, Writing.CUT], ids=cell_name)
-    def test_after_the_end_bytes_are_dropped(self, state: State) -> None:
+    def test_bytes_written_after_the_end_are_dropped(self, state: State) -> None:
         pair = in_state(state)
         pair.tls.write(b"bytes")
         assert pair.lower.take() == b""

@@ -27,7 +27,7 @@ from tests.support.tls_pair import Lines, Pair, Upper, any_server_context
 from tests.support.tls_peers import Session, client_context, make_certificate
 
 
-def test_the_interfaces_are_there() -> None:
+def test_the_interfaces_are_provided() -> None:
     pair = Pair()
     verifyObject(ITCPTransport, pair.tls)
     verifyObject(IDuplexTransport, pair.tls)
@@ -49,7 +49,7 @@ def test_socket_options_and_addresses_are_forwarded() -> None:
     assert pair.tls.logPrefix() == "Upper (TLS)"
 
 
-def test_a_conversation_that_is_cut_at_every_byte() -> None:
+def test_a_conversation_can_be_cut_at_every_byte() -> None:
     pair = Pair(Lines())
     while not pair.client.shake_hands(pair.lower.take()):
         for byte in pair.client.take():
@@ -84,7 +84,7 @@ def test_data_and_close_notify_may_come_with_the_end_of_the_handshake() -> None:
     st.lists(st.binary(max_size=50_000), max_size=5),
     st.lists(st.integers(1, 40_000), min_size=1, max_size=10),
 )
-def test_any_segments_give_the_same(messages: list[bytes], cuts: list[int]) -> None:
+def test_any_segmentation_leads_to_the_same_result(messages: list[bytes], cuts: list[int]) -> None:
     pair = Pair(upper := Lines())
     pair.shake_hands()
     data = b"".join(map(pair.client.send, messages)) + pair.client.goodbye()
@@ -238,7 +238,7 @@ def test_an_end_without_a_close_notify_is_a_failure(begun: bool) -> None:
     assert isinstance(upper.reason, ConnectionLost)
 
 
-def test_a_client_that_closes_without_a_byte_is_no_failure() -> None:
+def test_a_client_that_closes_without_sending_is_not_a_failure() -> None:
     pair = Pair(upper := Upper())
     pair.tls.readConnectionLost()
     pair.lower.lose(ConnectionDone())
@@ -246,7 +246,7 @@ def test_a_client_that_closes_without_a_byte_is_no_failure() -> None:
     assert isinstance(upper.reason, ConnectionDone)
 
 
-def test_garbage_is_a_failure_and_gets_an_alert() -> None:
+def test_invalid_records_are_a_failure_and_get_an_alert() -> None:
     pair = Pair(upper := Upper())
     pair.tls.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
     assert pair.failures == ["http request"]
@@ -269,7 +269,7 @@ def test_data_before_a_bad_record_is_passed_on() -> None:
         pair.take()
 
 
-def test_aborting_is_forwarded() -> None:
+def test_aborting_resets_the_connection_below() -> None:
     pair = Pair(upper := Upper())
     pair.shake_hands()
     upper.transport.abortConnection()
@@ -279,7 +279,7 @@ def test_aborting_is_forwarded() -> None:
 
 
 class TestProducers:
-    def test_one_is_paused_and_resumed_with_the_transport(self) -> None:
+    def test_a_producer_is_paused_and_resumed_with_the_transport(self) -> None:
         pair = Pair(upper := Upper())
         upper.transport.registerProducer(upper, True)
         with pytest.raises(RuntimeError):
@@ -303,7 +303,7 @@ class TestProducers:
         assert pair.shake_hands() == b"x" * 70_001
         assert upper.told == ["pause", "resume"]
 
-    def test_closing_waits_for_it(self) -> None:
+    def test_closing_waits_for_the_producer(self) -> None:
         pair = Pair(upper := Upper())
         upper.transport.registerProducer(upper, True)
         pair.shake_hands()
@@ -315,7 +315,7 @@ class TestProducers:
         assert pair.client.ended
         assert pair.lower.disconnecting
 
-    def test_it_is_stopped_with_the_connection(self) -> None:
+    def test_the_producer_is_stopped_with_the_connection(self) -> None:
         pair = Pair(upper := Upper())
         upper.transport.registerProducer(upper, True)
         pair.lower.lose(ConnectionDone())
@@ -335,7 +335,7 @@ class TestProducers:
         assert pair.lower.disconnecting
 
 
-def test_nobody_is_asked_for_the_password_of_a_key(tmp_path: Path) -> None:
+def test_a_key_with_a_password_is_an_error_without_a_prompt(tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     locked = str(tmp_path / "locked")
     subprocess.run(["openssl", "ec", "-aes128", "-passout", "pass:x", "-in", key, "-out", locked], check=True)
@@ -354,14 +354,14 @@ class TestGreeting:
         pair.client = Session(client_context(), "server.test")
         return pair
 
-    def test_it_comes_once_the_handshake_is_done(self) -> None:
+    def test_the_greeting_is_sent_after_the_handshake(self) -> None:
         pair = self.pair(Memory())
         assert not pair.lower.value()
         assert pair.shake_hands() == b"tls TLSv1.3 server.test\n"
         pair.tls.dataReceived(pair.client.send(b"a\n"))
         assert pair.take() == b">a\n"
 
-    def test_it_comes_before_the_reply_to_data_with_the_end_of_the_handshake(self) -> None:
+    def test_the_greeting_precedes_the_reply_to_data_that_arrives_with_the_handshake(self) -> None:
         pair = self.pair(Memory())
         assert not pair.client.shake_hands()
         pair.tls.dataReceived(pair.client.take())
@@ -369,14 +369,14 @@ class TestGreeting:
         pair.tls.dataReceived(pair.client.take() + pair.client.send(b"a\n") + pair.client.goodbye())
         assert pair.take() == b"tls TLSv1.3 server.test\n>a\n"
 
-    def test_a_client_without_a_handshake_gets_none(self) -> None:
+    def test_a_client_without_a_handshake_gets_no_greeting(self) -> None:
         observer = Memory()
         pair = self.pair(observer)
         pair.tls.dataReceived(b"hello\n")
         assert b"server.test" not in pair.lower.value()
         assert [connection.sent for connection in observer.open] == [0]
 
-    def test_a_client_over_the_limit_gets_none(self) -> None:
+    def test_a_client_over_the_limit_gets_no_greeting(self) -> None:
         observer = Memory()
         pair = self.pair(observer, RefusalReason.TOO_MANY)
         assert pair.shake_hands() == b"server error: too many connections\n"

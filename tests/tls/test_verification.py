@@ -35,7 +35,7 @@ NEW = {"notBefore": "Jan  1 00:00:00 2040 GMT", "notAfter": "Jan  1 00:00:00 204
         (9, "is not valid yet, but from Jan  1 00:00:00 2040 GMT"),
     ],
 )
-def test_the_date_that_matters_is_shown(code: int, words: str) -> None:
+def test_the_date_of_the_invalid_certificate_is_shown(code: int, words: str) -> None:
     assert reason(code, OLD, NEW) == reason(code, NEW, OLD) == f"the server's certificate {words}"
 
 

@@ -8,7 +8,7 @@ from tests.web.test_site import SiteTestCase
 
 
 class EventStreamTests(SiteTestCase):
-    def test_who_looks_is_told_for_as_long_as_it_reads(self) -> None:
+    def test_a_viewer_gets_events_for_as_long_as_it_reads(self) -> None:
         channel, transport = self.connect()
         channel.dataReceived(b"GET /events HTTP/1.1\r\n\r\n")
         for _ in range(3 * REQUEST_TIMEOUT):
@@ -17,7 +17,7 @@ class EventStreamTests(SiteTestCase):
             self.assertIn(b"event: beat\n", transport.value())
         self.assertFalse(transport.disconnecting)
 
-    def test_there_are_no_more_streams_than_that(self) -> None:
+    def test_the_number_of_streams_is_limited(self) -> None:
         for _ in range(MAX_STREAMS):
             channel, _ = self.connect()
             channel.dataReceived(b"GET /events HTTP/1.1\r\n\r\n")

@@ -70,7 +70,7 @@ class FeedTests(SynchronousTestCase):
         self.feed.subscribe(viewer)
         return viewer
 
-    def test_who_comes_is_told_all_there_is_then_each_second_what_is_new(self) -> None:
+    def test_a_subscriber_gets_the_whole_state_and_then_changes_every_second(self) -> None:
         connection = self.open()
         viewer = self.join()
         ((kind, state),) = viewer.told
@@ -88,7 +88,7 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual(beat["totals"], {**totals, "ended": 0, "dropped": 0})
         self.assertEqual(beat["listeners"], [{"listener": "192.0.2.9:8088", "transport": "tcp", **totals}])
 
-    def test_an_event_has_what_docs_web_says_and_no_more(self) -> None:
+    def test_events_have_exactly_the_members_in_docs_web(self) -> None:
         self.open()
         viewer = self.join()
         self.clock.advance(INTERVAL)
@@ -101,7 +101,7 @@ class FeedTests(SynchronousTestCase):
         table = PAGE.partition("\n| column | value |\n")[2].partition("\n\n")[0]
         self.assertEqual(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE), [*Row._fields])
 
-    def test_why_is_told_with_how_often(self) -> None:
+    def test_events_count_by_reason(self) -> None:
         for observer in (self.statistics, self.table):
             observer.closed(self.open_for(observer), EndReason.RESET)
         self.statistics.refused(LISTENER, ADDRESS, RefusalReason.DENIED)
@@ -114,7 +114,7 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual(beat["refusals"], {"denied": 1})
         self.assertEqual((beat["failures"], beat["drops"]), ({"TLS": 1}, {"rate": 1}))
 
-    def test_the_texts_of_all_reasons_that_are_counted_are_sent_once(self) -> None:
+    def test_the_state_has_the_texts_of_all_reasons(self) -> None:
         viewer = self.join()
         ((_, state),) = viewer.told
         for kind, reasons in (("refusals", RefusalReason), ("endings", EndReason), ("drops", DropReason)):
@@ -126,7 +126,7 @@ class FeedTests(SynchronousTestCase):
         observer.opened(connection)
         return connection
 
-    def test_ten_minutes_are_kept_whether_somebody_looks_or_not(self) -> None:
+    def test_ten_minutes_of_history_are_kept_also_without_subscribers(self) -> None:
         self.open()
         self.clock.pump([INTERVAL] * (HISTORY_LENGTH + 100))
         history = self.join().told[0][1]["history"]
@@ -134,7 +134,7 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual(history["time"][-1] - history["time"][0], 600)
         self.assertEqual((history["open"][-1], history["messages"][-1]), (1, 0))
 
-    def test_all_who_look_are_told_the_same_and_who_has_left_nothing(self) -> None:
+    def test_all_subscribers_get_the_same_events_until_they_unsubscribe(self) -> None:
         viewers = [self.join(), self.join()]
         self.clock.advance(INTERVAL)
         self.feed.unsubscribe(viewers[0])
@@ -143,7 +143,7 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual(viewers[0].told, viewers[1].told[:2])
         self.assertEqual(self.feed.subscribers, 1)
 
-    def test_who_does_not_read_is_told_all_once_it_has(self) -> None:
+    def test_a_subscriber_that_missed_events_gets_the_whole_state(self) -> None:
         viewer = self.join()
         viewer.blocked = True
         self.clock.pump([INTERVAL] * 3)
@@ -153,7 +153,7 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual(viewer.kinds, ["state", "state", "beat"])
         self.assertEqual(len(viewer.told[1][1]["connections"]), 1)
 
-    def test_nobody_is_told_twice_of_who_is_gone_when_somebody_looks_again(self) -> None:
+    def test_a_closed_connection_is_not_reported_again_to_a_later_subscriber(self) -> None:
         connection = self.open()
         viewer = self.join()
         self.feed.unsubscribe(viewer)
@@ -165,7 +165,7 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual([row[0] for row in viewer.told[0][1]["connections"]], ["2"])
         self.assertEqual((viewer.told[1][1]["closed"], viewer.told[1][1]["opened"]), ([], []))
 
-    def test_who_comes_late_is_told_of_none_that_goes_before_it_came(self) -> None:
+    def test_a_late_subscriber_gets_the_end_of_each_closed_connection_in_its_state(self) -> None:
         connection = self.open()
         self.join()
         self.clock.advance(INTERVAL)
@@ -176,7 +176,7 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual([row[0] for row in state["connections"]], beat["closed"])
         self.assertEqual(state["beat"]["listed"], len(state["connections"]))
 
-    def test_the_connections_are_looked_through_once_a_beat_however_many_come_and_go(self) -> None:
+    def test_the_table_is_read_once_per_beat_whatever_the_number_of_subscriptions(self) -> None:
         looked = []
 
         class Counting(ConnectionTable):
@@ -192,7 +192,7 @@ class FeedTests(SynchronousTestCase):
             self.clock.advance(INTERVAL)
         self.assertEqual(looked, [1000, 1001, 1002])
 
-    def test_when_the_server_stops_the_viewers_are_let_go(self) -> None:
+    def test_stopping_the_server_ends_all_streams(self) -> None:
         viewer = self.join()
         self.feed.stopService()
         self.assertTrue(viewer.has_ended)

@@ -10,7 +10,7 @@ from tests.web.test_site import PEER, SiteTestCase
 
 
 class ConnectionTests(SiteTestCase):
-    def test_a_request_that_comes_a_byte_at_a_time_has_no_more_time_than_others(self) -> None:
+    def test_a_request_sent_byte_by_byte_has_the_same_timeout(self) -> None:
         channel, transport = self.connect()
         channel.dataReceived(b"GET / HTTP/1.1\r\nX: ")
         self.clock.pump([1] * (REQUEST_TIMEOUT - 1))
@@ -20,7 +20,7 @@ class ConnectionTests(SiteTestCase):
         self.assertTrue(transport.disconnected)
         self.assertEqual(transport.value(), b"")
 
-    def test_nor_has_a_body(self) -> None:
+    def test_a_body_sent_byte_by_byte_has_the_same_timeout(self) -> None:
         channel, transport = self.connect()
         channel.dataReceived(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(REQUEST_TIMEOUT):
@@ -28,7 +28,7 @@ class ConnectionTests(SiteTestCase):
             self.clock.advance(1)
         self.assertTrue(transport.disconnected)
 
-    def test_an_answer_that_is_not_read_is_given_up(self) -> None:
+    def test_a_response_that_is_not_read_is_aborted(self) -> None:
         channel, transport = self.connect()
         channel.dataReceived(b"GET /uplot.js HTTP/1.0\r\n\r\n")
         self.assertTrue(transport.disconnecting)
@@ -37,14 +37,14 @@ class ConnectionTests(SiteTestCase):
         self.clock.advance(1)
         self.assertTrue(transport.disconnected)
 
-    def test_a_connection_is_for_one_request(self) -> None:
+    def test_a_connection_is_closed_after_one_request(self) -> None:
         channel, transport = self.connect()
         channel.dataReceived(b"GET /healthz HTTP/1.1\r\n\r\n" * 1000)
         self.assertEqual(transport.value().count(b"HTTP/1.1 "), 1)
         self.assertIn(b"\r\nConnection: close\r\n", transport.value())
         self.assertTrue(transport.disconnecting)
 
-    def test_there_are_no_more_connections_than_that_and_who_goes_leaves_room(self) -> None:
+    def test_the_number_of_connections_is_limited(self) -> None:
         first, *_ = [self.connect() for _ in range(MAX_WEB_CONNECTIONS)]
         self.assertIsNone(self.site.buildProtocol(PEER))
         first[0].connectionLost(connectionDone)

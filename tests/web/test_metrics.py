@@ -24,7 +24,7 @@ from echoreply.net.listener import Layer, Listener
 from echoreply.observe.statistics import Process, ServerState
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
 from echoreply.web.metrics import Metrics
-from tests.support.sample_metrics import ALL_LISTENERS, OPENMETRICS, MadeUp, asked, labels_of, served
+from tests.support.sample_metrics import ALL_LISTENERS, OPENMETRICS, SampleStatistics, asked, labels_of, served
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 
@@ -110,7 +110,7 @@ def histogram(*observations: tuple[float, int]) -> Histogram:
     return made
 
 
-def metrics_of(statistics: MadeUp, several: bool = False) -> dict[str, Metric]:
+def metrics_of(statistics: SampleStatistics, several: bool = False) -> dict[str, Metric]:
     text, _ = Metrics(statistics, "twisted", several).exposition()
     return {metric.name: metric for metric in parse(text.decode())}
 
@@ -120,7 +120,7 @@ def values(metric: Metric, label: str) -> dict[str, float]:
 
 
 class ExpositionTests(SynchronousTestCase):
-    def test_it_is_exactly_this(self) -> None:
+    def test_the_exposition_is_exactly_this(self) -> None:
         totals = Totals(
             accepted=9,
             refusals=Counter({RefusalReason.TOO_MANY: 4}),
@@ -132,15 +132,17 @@ class ExpositionTests(SynchronousTestCase):
             service=histogram((0.0005, 2), (12.0, 1)),
         )
         there = {Listener((Layer.TLS,), IPv4Address("TCP", "10.0.0.1", 8443)): totals}
-        text, content_type = Metrics(MadeUp(ServerState.FULL, there, []), "uvloop", False).exposition("text/html, */*")
+        text, content_type = Metrics(SampleStatistics(ServerState.FULL, there, []), "uvloop", False).exposition(
+            "text/html, */*"
+        )
         expected = EXPECTED.replace("PYTHON", platform.python_version())
         expected = expected.replace("TWISTED", twisted.__version__).replace("VERSION", echoreply.__version__)
         self.assertEqual(text.decode(), expected)
         self.assertEqual(content_type, "text/plain; version=0.0.4; charset=utf-8")
 
-    def test_it_is_openmetrics_for_whoever_accepts_that(self) -> None:
+    def test_the_format_is_openmetrics_if_the_client_accepts_it(self) -> None:
         accept = f"{OPENMETRICS},text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-        text, content_type = Metrics(MadeUp(), "twisted", False).exposition(accept)
+        text, content_type = Metrics(SampleStatistics(), "twisted", False).exposition(accept)
         self.assertTrue(content_type.startswith("application/openmetrics-text; version=1.0.0; charset=utf-8"))
         self.assertTrue(text.endswith(b"# EOF\n"))
         units = {metric.name: metric.unit for metric in parse_openmetrics(text.decode())}
@@ -154,32 +156,32 @@ class ExpositionTests(SynchronousTestCase):
             },
         )
 
-    def test_whoever_accepts_something_strange_gets_the_plain_text(self) -> None:
+    def test_an_invalid_accept_header_gets_the_text_format(self) -> None:
         strange = ["application/openmetrics-text;version=x", "application/openmetrics-text;version=9.9.9", ";;,="]
         strange += ["text/plain;version=1.\x80", "application/openmetrics-text;version=\u0661.0.0", "text/html"]
         for accept in strange:
-            _, content_type = Metrics(MadeUp(), "twisted", False).exposition(accept)
+            _, content_type = Metrics(SampleStatistics(), "twisted", False).exposition(accept)
             self.assertEqual(content_type, "text/plain; version=0.0.4; charset=utf-8")
 
-    def test_the_name_of_a_socket_can_be_anything(self) -> None:
+    def test_any_name_of_a_unix_socket_is_escaped(self) -> None:
         listener = Listener((), UNIXAddress(b'/run/a "b"\\\n\xff,c}'))
-        statistics = MadeUp(there_has_been={listener: Totals(messages=3)})
+        statistics = SampleStatistics(totals={listener: Totals(messages=3)})
         for text in (Metrics(statistics, "twisted", False).exposition(accept)[0] for accept in ("", OPENMETRICS)):
             found = {
                 metric.name: metric for metric in (parse_openmetrics if b"# EOF" in text else parse)(text.decode())
             }
             self.assertEqual(values(found["echoreply_messages_answered"], "listener"), {listener.name: 3})
 
-    def test_listeners_with_one_address_are_one(self) -> None:
+    def test_listeners_that_share_an_address_are_added_up(self) -> None:
         address = IPv4Address("TCP", "192.0.2.1", 8088)
         there = {Listener((), address): Totals(accepted=2, messages=3), Listener((), address): Totals(messages=4)}
-        text, _ = Metrics(MadeUp(there_has_been=there, there_are=[]), "twisted", False).exposition()
+        text, _ = Metrics(SampleStatistics(totals=there, current_processes=[]), "twisted", False).exposition()
         lines = [line.rpartition(" ")[0] for line in text.decode().splitlines() if not line.startswith("#")]
         self.assertEqual(len(lines), len(set(lines)))
         self.assertIn(b'echoreply_messages_answered_total{listener="192.0.2.1:8088",transport="tcp"} 7.0\n', text)
 
-    def test_both_formats_say_the_same(self) -> None:
-        metrics = Metrics(MadeUp(there_are=[]), "twisted", False)
+    def test_both_formats_have_the_same_samples(self) -> None:
+        metrics = Metrics(SampleStatistics(current_processes=[]), "twisted", False)
         plain, _ = metrics.exposition()
         rich, _ = metrics.exposition(OPENMETRICS)
 
@@ -188,18 +190,18 @@ class ExpositionTests(SynchronousTestCase):
 
         self.assertEqual(samples(parse(plain.decode())), samples(parse_openmetrics(rich.decode())))
 
-    def test_it_is_as_things_are_when_it_is_asked_for(self) -> None:
-        statistics = MadeUp(ServerState.STARTING)
+    def test_metrics_are_collected_at_each_request(self) -> None:
+        statistics = SampleStatistics(ServerState.STARTING)
         metrics = Metrics(statistics, "twisted", False)
         self.assertIn(b'echoreply_server_state{state="starting"} 1.0\n', metrics.exposition()[0])
-        statistics.is_so = ServerState.DRAINING
+        statistics.current_state = ServerState.DRAINING
         self.assertIn(b'echoreply_server_state{state="starting"} 0.0\n', metrics.exposition()[0])
         self.assertIn(b'echoreply_server_state{state="draining"} 1.0\n', metrics.exposition()[0])
 
 
 class WhatIsThereFromTheStartTests(SynchronousTestCase):
-    def test_each_way_in_has_the_reasons_that_it_can_have_and_no_others(self) -> None:
-        found = metrics_of(MadeUp())
+    def test_each_listener_has_samples_for_exactly_its_possible_reasons(self) -> None:
+        found = metrics_of(SampleStatistics())
         expected = {
             "echoreply_connections_ended": ["tcp", "tls", "tls", "unix"],
             "echoreply_datagrams_dropped": ["udp"],
@@ -211,8 +213,8 @@ class WhatIsThereFromTheStartTests(SynchronousTestCase):
         proxied = [s.labels for s in found["echoreply_connections_failed"].samples if s.labels["layer"] == "PROXY"]
         self.assertEqual(proxied, [{"listener": "127.0.0.1:8444", "transport": "tls", "layer": "PROXY"}])
 
-    def test_every_reason_is_that_of_a_refusal_or_of_an_ending(self) -> None:
-        found = metrics_of(MadeUp())
+    def test_every_reason_of_connections_has_a_sample(self) -> None:
+        found = metrics_of(SampleStatistics())
         ended = set(values(found["echoreply_connections_ended"], "reason"))
         refused = set(values(found["echoreply_connections_refused"], "reason"))
         self.assertEqual(ended & refused, set())
@@ -221,64 +223,68 @@ class WhatIsThereFromTheStartTests(SynchronousTestCase):
         dropped = values(found["echoreply_datagrams_dropped"], "reason")
         self.assertEqual(dropped, {reason.label: 0 for reason in DropReason})
 
-    def test_only_behind_proxies_there_are_proxies_to_distrust(self) -> None:
-        refused = metrics_of(MadeUp())["echoreply_connections_refused"].samples
+    def test_only_listeners_for_proxies_count_untrusted_proxies(self) -> None:
+        refused = metrics_of(SampleStatistics())["echoreply_connections_refused"].samples
         where = [s.labels["listener"] for s in refused if s.labels["reason"] == RefusalReason.UNTRUSTED.label]
         self.assertEqual(where, ["127.0.0.1:8444"])
 
-    def test_connections_and_datagrams_have_in_common_what_both_can_have(self) -> None:
-        found = metrics_of(MadeUp())
+    def test_common_metrics_have_samples_of_tcp_and_udp_listeners(self) -> None:
+        found = metrics_of(SampleStatistics())
         for name in ("echoreply_messages_answered", "echoreply_received_bytes", "echoreply_sent_bytes"):
             self.assertEqual(set(values(found[name], "listener")), {listener.name for listener in ALL_LISTENERS})
         self.assertNotIn("udp", values(found["echoreply_connections_open"], "transport"))
 
-    def test_a_reason_that_nobody_expects_there_is_told_all_the_same(self) -> None:
+    def test_an_unexpected_reason_has_a_sample_too(self) -> None:
         listener = ALL_LISTENERS[0]
         totals = Totals(refusals=Counter({RefusalReason.UNTRUSTED: 2}), failures=Counter({Layer.TLS: 3}))
-        found = metrics_of(MadeUp(there_has_been={listener: totals}))
+        found = metrics_of(SampleStatistics(totals={listener: totals}))
         self.assertEqual(values(found["echoreply_connections_refused"], "reason")["untrusted"], 2)
         self.assertEqual(values(found["echoreply_connections_failed"], "layer"), {"TLS": 3})
 
 
 class ProcessTests(SynchronousTestCase):
-    def test_one_process_has_no_number(self) -> None:
-        lag = metrics_of(MadeUp())["echoreply_event_loop_lag_seconds"]
+    def test_a_single_process_has_no_worker_label(self) -> None:
+        lag = metrics_of(SampleStatistics())["echoreply_event_loop_lag_seconds"]
         self.assertEqual({tuple(sample.labels) for sample in lag.samples}, {("le",), ()})
 
-    def test_of_several_each_is_told_apart(self) -> None:
+    def test_several_processes_have_worker_labels(self) -> None:
         processes = [Process(n, os.getpid(), histogram((0.003, n))) for n in (0, 1, 2)]
-        lag = metrics_of(MadeUp(there_are=processes), several=True)["echoreply_event_loop_lag_seconds"]
+        lag = metrics_of(SampleStatistics(current_processes=processes), several=True)[
+            "echoreply_event_loop_lag_seconds"
+        ]
         counts = {s.labels["worker"]: s.value for s in lag.samples if s.name.endswith("_count")}
         self.assertEqual(counts, {"supervisor": 0, "1": 1, "2": 2})
 
-    def test_a_histogram_has_how_often_it_took_at_most_so_long(self) -> None:
+    def test_histogram_buckets_are_cumulative(self) -> None:
         made = histogram((0.0, 1), (0.1, 2), (0.2, 3), (60.0, 4))
-        lag = metrics_of(MadeUp(there_are=[Process(0, os.getpid(), made)]))["echoreply_event_loop_lag_seconds"]
+        lag = metrics_of(SampleStatistics(current_processes=[Process(0, os.getpid(), made)]))[
+            "echoreply_event_loop_lag_seconds"
+        ]
         buckets = {float(s.labels["le"]): s.value for s in lag.samples if s.name.endswith("_bucket")}
         expected = {bound: sum((bound >= 0, 2 * (bound >= 0.1), 3 * (bound >= 0.2))) for bound in BOUNDS}
         self.assertEqual(buckets, {**expected, float("inf"): 10})
 
     @skipUnless(sys.platform == "linux", "prometheus_client knows processes of Linux only")
-    def test_the_system_tells_of_each_process(self) -> None:
+    def test_each_process_has_system_metrics(self) -> None:
         processes = [Process(0, os.getpid(), Histogram()), Process(7, os.getppid(), Histogram())]
-        found = metrics_of(MadeUp(there_are=processes), several=True)
+        found = metrics_of(SampleStatistics(current_processes=processes), several=True)
         for name in ("resident_memory_bytes", "virtual_memory_bytes", "start_time_seconds", "open_fds", "max_fds"):
             self.assertEqual(set(values(found[f"process_{name}"], "worker")), {"supervisor", "7"})
         self.assertGreater(values(found["process_cpu_seconds"], "worker")["supervisor"], 0)
 
     @skipUnless(sys.platform == "linux", "prometheus_client knows processes of Linux only")
-    def test_one_that_has_just_ended_is_left_out(self) -> None:
+    def test_a_process_that_has_just_ended_is_left_out(self) -> None:
         ended = os.posix_spawn(sys.executable, [sys.executable, "-c", ""], os.environ)
         os.waitpid(ended, 0)
         processes = [Process(0, os.getpid(), Histogram()), Process(1, ended, Histogram())]
-        found = metrics_of(MadeUp(there_are=processes), several=True)
+        found = metrics_of(SampleStatistics(current_processes=processes), several=True)
         self.assertEqual(set(values(found["process_open_fds"], "worker")), {"supervisor"})
 
 
 class ExpressionTests(SynchronousTestCase):
     """The helpers that read PromQL expressions."""
 
-    def test_what_an_expression_asks_for_is_found(self) -> None:
+    def test_the_metrics_of_an_expression_are_found(self) -> None:
         expression = (
             'sum by (job, le) (rate(a_total{x="b{c}", y!~"d"}[5m])) / on (job) group_left () e > bool 0.5 and f'
         )
@@ -286,7 +292,7 @@ class ExpressionTests(SynchronousTestCase):
             list(asked(expression)), [("a_total", {"x", "y", "job", "le"}), ("e", {"job", "le"}), ("f", {"job", "le"})]
         )
 
-    def test_what_is_served_has_its_labels(self) -> None:
+    def test_served_metrics_have_their_labels(self) -> None:
         names = labels_of(served(workers=2))
         self.assertEqual(names["echoreply_connections_ended_total"], {"listener", "transport", "reason"})
         self.assertEqual(names["echoreply_event_loop_lag_seconds_bucket"], {"worker", "le"})
@@ -296,7 +302,7 @@ class ExpressionTests(SynchronousTestCase):
 class PageTests(SynchronousTestCase):
     """docs/metrics.md."""
 
-    def test_it_lists_what_is_served(self) -> None:
+    def test_the_page_lists_all_metrics(self) -> None:
         rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE)
         listed = {name: (kind, set(re.findall("`(.*?)`", labels)), what) for name, kind, labels, what in rows}
         endings = {"counter": "_total", "info": "_info"}
@@ -312,7 +318,7 @@ class PageTests(SynchronousTestCase):
             listed = {name: row for name, row in listed.items() if not name.startswith("process_")}
         self.assertEqual(listed, there)
 
-    def test_it_lists_the_values_of_labels(self) -> None:
+    def test_the_page_lists_all_values_of_labels(self) -> None:
         rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", PAGE, re.MULTILINE))
         found = {metric.name: metric for metric in served(workers=2)}
         for name in ("echoreply_connections_ended", "echoreply_connections_refused"):

@@ -42,7 +42,7 @@ class SiteTestCase(SynchronousTestCase):
 
 
 class MetricsCacheTests(SiteTestCase):
-    def test_metrics_are_made_once_a_turn_however_many_ask_and_in_whatever_words(self) -> None:
+    def test_metrics_are_collected_once_per_turn_whatever_the_number_of_requests(self) -> None:
         made = []
         collect = Metrics.collect
 

@@ -1,10 +1,10 @@
-"""Makes C{twistd echoreply} known to twistd."""
+"""The plugin that adds the command C{echoreply} to twistd."""
 
 from twisted.application.service import ServiceMaker
 
 echoreply = ServiceMaker(
     "echoreply",
     "echoreply.tap",
-    "A TCP reply server, for testing whatever lies between two machines.",
+    "A TCP, TLS and UDP reply server, for testing whatever lies between two machines.",
     "echoreply",
 )

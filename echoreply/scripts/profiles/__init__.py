@@ -1,4 +1,4 @@
-"""The profiles: reply scripts that come with the server, most of which make it behave as another server does."""
+"""The profiles: reply scripts that come with the server. Most of them imitate another server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def text_of(name: str) -> str:
     """
     Return the script of a profile.
 
-    @raise ValueError: there is no such profile. The text names those there are.
+    @raise ValueError: there is no such profile. The text lists all profiles.
     """
     if name not in names():
         raise ValueError(f"takes {', '.join(names())}, not {name!r}")

@@ -1,1 +1,1 @@
-"""A server in several processes: a supervisor starts worker processes, which accept clients on the same addresses."""
+"""A server in several processes: a supervisor and worker processes, which accept clients on the same addresses."""

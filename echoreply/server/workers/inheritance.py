@@ -1,4 +1,4 @@
-"""The sockets and files that the supervisor opens, and that each worker inherits as descriptors."""
+"""The sockets and files that the supervisor opens, and that the workers inherit as descriptors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from echoreply.server.workers.ipc import Descriptor
 
 class Inheritance:
     """
-    Opens what the workers inherit. It stays open here, so that a worker that is started later gets the same.
+    Opens the sockets and files that the workers inherit. They stay open here, so that restarted workers get the same.
 
     @param settings: the settings of the server.
     @ivar addresses: the addresses that the workers listen on, once they are open.
@@ -70,20 +70,20 @@ class Inheritance:
 
     def read_script(self) -> None:
         """
-        Read the script, and keep it for workers that are started later, when its file may be wrong.
+        Read the script, and store it for workers that are started later, when its file may be invalid.
 
-        @raise ValueError: it can't be read or is wrong.
+        @raise ValueError: it can't be read or is not valid.
         """
         text = read_text(self._settings.script)
         rules_of(self._settings, PortNumbers(), read=lambda _path: text)
         if self._script is None:
             self._script = _unnamed_file(b"")
-        # Workers that are running have the same file open.
+        # Running workers have the same file open.
         os.ftruncate(self._script, 0)
         os.pwrite(self._script, text.encode(), 0)
 
     def descriptors(self, worker: int) -> dict[int, int]:
-        """Return our descriptors for a worker, by the worker's own."""
+        """Return the supervisor's descriptors for a worker, by the descriptors that they get in the worker."""
         inherited: dict[int, int] = {
             Descriptor.FIRST_SOCKET + index: opened.sockets[worker - 1].fileno()
             for index, opened in enumerate(self._opened)
@@ -94,18 +94,18 @@ class Inheritance:
         return inherited
 
     def close_sockets(self) -> None:
-        """Close the sockets here: the last worker that closes one ends it."""
+        """Close the sockets in the supervisor. Each stays open until the last worker closes it."""
         for opened in self._opened:
             opened.close()
 
     def close_files(self) -> None:
-        """Close the files: no worker is started any more."""
+        """Close the files. No worker can be started afterwards."""
         for descriptor in (self._certificate, self._script):
             if descriptor is not None:
                 os.close(descriptor)
 
     def _generate_certificate(self) -> bytes:
-        from echoreply.server.certificates import generate_certificate  # lazily: it takes ten megabytes
+        from echoreply.server.certificates import generate_certificate  # imported lazily: it takes ten megabytes
 
         pem = generate_certificate(self._settings.interface)
         self._certificate = _unnamed_file(pem)
@@ -113,17 +113,17 @@ class Inheritance:
 
 
 def inherited_sockets(count: int) -> Sequence[socket.socket]:
-    """Return the sockets of so many addresses, in a worker."""
+    """Return the sockets of the addresses, whose number is C{count}. Called in a worker."""
     return [socket.socket(fileno=Descriptor.FIRST_SOCKET + index) for index in range(count)]
 
 
 def inherited_certificate() -> bytes:
-    """Return the generated certificate and its key, in a worker."""
+    """Return the generated certificate and its key, in PEM. Called in a worker."""
     return _read_all(Descriptor.CERTIFICATE)
 
 
 def inherited_script(_path: str) -> str:
-    """Return the script that the supervisor has read last, in a worker, whatever is in its file by now."""
+    """Return the script that the supervisor has read last, whatever its file contains now. Called in a worker."""
     return _read_all(Descriptor.SCRIPT).decode()
 
 
@@ -132,7 +132,7 @@ def _read_all(descriptor: int) -> bytes:
 
 
 def _unnamed_file(data: bytes) -> int:
-    """Return the descriptor of a file without a name, which no other process can open."""
+    """Return the descriptor of a new file without a name, which no other process can open."""
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()

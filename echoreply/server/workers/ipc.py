@@ -1,8 +1,8 @@
 """
-The messages between the supervisor and a worker process, and the descriptors that they travel through.
+The messages between the supervisor and a worker process, and the descriptors for them.
 
-The supervisor sends L{Command}s, a byte each. The worker sends reports, a line of JSON each: an object whose C{report}
-is one of L{Report}.
+The supervisor sends commands, one byte each: L{Command}. The worker sends reports, one line of JSON each: an object
+whose C{report} is one of L{Report}.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Descriptor(IntEnum):
     """The descriptors of a worker."""
 
     COMMANDS = 0
-    """A pipe for commands. It ends when the supervisor does."""
+    """A pipe for commands. It is closed when the supervisor ends."""
     OUTPUT = 1
     ERRORS = 2
     TOTALS = 3
@@ -49,33 +49,33 @@ class Descriptor(IntEnum):
 
 
 class Command(Enum):
-    """A command to a worker. Signals ask it to stop and to reload."""
+    """A command to a worker. Signals are used to stop it and to reload."""
 
     SKIP_DRAIN = b"!"
-    """Abort all connections, now or when you stop."""
+    """Abort all connections: at once if the worker is stopping, or else as soon as it stops."""
     SEND_CONNECTIONS = b"?"
-    """Report the changes of your connections since the last time."""
-    FORGET_CONNECTIONS = b"-"
-    """Forget which connections you have reported."""
+    """Report the changes of the table of connections."""
+    RESET_CONNECTIONS = b"-"
+    """Reset the table of connections, so that the next changes have all of them."""
 
 
 class Report(Enum):
     """The kinds of reports."""
 
     LOG = "log"
-    """A log event. Its text includes all lines of a traceback."""
+    """A log event. Its text includes the whole traceback."""
     SERVING = "serving"
     """The worker accepts clients."""
     CONNECTIONS = "connections"
-    """The changes of its connections."""
+    """The changes of the worker's table of connections."""
 
 
 class CommandReader(FileDescriptor):
     """
     Reads commands in a worker.
 
-    @param commands: the function for each command.
-    @param ended: is called when the supervisor has ended, and when the reactor stops.
+    @param commands: the function to call for each command.
+    @param ended: called when the supervisor has ended, and when the reactor stops.
     """
 
     def __init__(
@@ -110,14 +110,14 @@ class ReportWriter(ReplyObserver):
     """
     Writes the reports of a worker. It observes the worker's log and its server.
 
-    @param pipe: is written to as a log file is: the worker waits for a slow reader.
+    @param pipe: the pipe for reports. Writing blocks while the supervisor reads slowly, as with a log file.
     """
 
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
 
     def __call__(self, event: LogEvent) -> None:
-        """Report a log event; of Twisted's own events only warnings and errors."""
+        """Report a log event. Twisted's own events are reported only if they are warnings or errors."""
         level = event.get("log_level", LogLevel.info)
         namespace = event.get("log_namespace", "-")
         if namespace == "echoreply" or level > LogLevel.info:
@@ -129,7 +129,7 @@ class ReportWriter(ReplyObserver):
         self._write(Report.SERVING)
 
     def write_changes(self, changes: Changes) -> None:
-        """Report the changes of the connections."""
+        """Report changes of the table of connections."""
         self._write(Report.CONNECTIONS, changes=changes)
 
     def _write(self, report: Report, **values: object) -> None:
@@ -159,8 +159,8 @@ class ReportReader:
     Reads the reports of a worker in the supervisor, and logs its log events and its output.
 
     @param worker: the worker's number.
-    @param serving: is called when the worker accepts clients.
-    @param changed: is called with the changes of the worker's connections.
+    @param serving: called when the worker accepts clients.
+    @param changed: called with the changes of the worker's table of connections.
     """
 
     def __init__(self, worker: int, serving: Callable[[], object], changed: Callable[[Changes], object]) -> None:
@@ -171,15 +171,15 @@ class ReportReader:
         self._output = Lines(self._log_output)
 
     def received(self, data: bytes) -> None:
-        """Read some bytes of a L{ReportWriter}."""
+        """Handle bytes of a L{ReportWriter}."""
         self._reports.add(data)
 
     def received_output(self, data: bytes) -> None:
-        """Read some bytes of the worker's standard output or error, as Python writes them when it can't start."""
+        """Handle bytes of the worker's standard output or error, such as Python's errors when it can't start."""
         self._output.add(data)
 
     def end(self) -> None:
-        """Log an unfinished line of output; an unfinished report is dropped."""
+        """Log an unfinished line of output, and drop an unfinished report."""
         self._output.end()
 
     def _read_report(self, line: bytes) -> None:
@@ -207,7 +207,7 @@ class Lines:
     """
     Splits bytes into lines.
 
-    @param take: is called with each line.
+    @param take: called with each line.
     """
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
@@ -215,7 +215,7 @@ class Lines:
         self._rest = b""
 
     def add(self, data: bytes) -> None:
-        """Take the lines that are complete now."""
+        """Add bytes, and take the lines that are complete now."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._take(line)

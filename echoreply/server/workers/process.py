@@ -1,4 +1,4 @@
-"""One worker process, as its supervisor starts it and talks to it."""
+"""The supervisor's side of one worker process: its commands, its reports, and its end."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class WorkerProtocol(ProcessProtocol):
     Sends commands to a worker process, and reads its reports.
 
     @ivar number: the worker's number, from 1.
-    @param serving: is called with the number when the worker accepts clients.
-    @param changed: is called with the changes of the worker's connections.
-    @param ended: is called with the number and the reason when the process has ended and everything is read.
-    @ivar serving: whether it accepts clients.
+    @param serving: called with the number when the worker accepts clients.
+    @param changed: called with the changes of the worker's table of connections.
+    @param ended: called with the number and the reason when the process has ended and its output has been read.
+    @ivar serving: whether the worker accepts clients.
     """
 
     transport: IProcessTransport
@@ -54,7 +54,7 @@ class WorkerProtocol(ProcessProtocol):
         self._ended(self.number, reason)
 
     def send(self, command: Command) -> None:
-        """Send a command, unless the process has ended. The one that follows it does not need the command."""
+        """Send a command, unless the process has ended: a restarted worker does not need it."""
         with suppress(ProcessExitedAlready, KeyError):
             self.transport.writeToChild(Descriptor.COMMANDS, command.value)
 
@@ -77,7 +77,7 @@ def end_event(number: int, reason: Failure, *, restarts: bool) -> WorkerEnded:
 @contextmanager
 def signals_blocked() -> Iterator[None]:
     """
-    Block signals, also in a process that is started meanwhile: signal(7).
+    Block signals, also in processes that are started meanwhile: signal(7).
 
     In a worker, SIGINT stays blocked: Ctrl-C reaches all processes of a terminal's group, and the supervisor stops the
     workers. SIGHUP stays blocked until the worker can handle it.

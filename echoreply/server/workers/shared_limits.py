@@ -1,8 +1,7 @@
 """
 Limits on the connections of all workers together.
 
-The counts are in a database: its transactions are atomic for several processes, also if one of them is killed within
-one.
+The counts are in a database, whose transactions are atomic for several processes, even if one of them is killed.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ except ImportError:  # pragma: no cover  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _ALL = "*"
-"""The row for all hosts together."""
+"""The host of the row for all hosts together."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS held (
@@ -45,7 +44,7 @@ class LimitsDatabase:
     """
     Counts the connections of each worker, in all and from each host.
 
-    @param path: the path of the database, which is created if there is none. It need not survive a power failure.
+    @param path: the path of the database, which is created if it does not exist. It need not survive a power failure.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,30 +55,30 @@ class LimitsDatabase:
             self._database.execute("PRAGMA synchronous = OFF")
             self._database.execute(_TABLE)
 
-    def take(self, worker: int, host: str, most: int, most_per_host: int) -> RefusalReason | None:
+    def take(self, worker: int, host: str, max_connections: int, max_per_host: int) -> RefusalReason | None:
         """
-        Count one more connection of a worker, unless it is over a limit.
+        Count a connection of a worker, unless it is over a limit.
 
         @return: the reason if it is over a limit.
-        @raise OSError: the counts can't be read; so does L{sqlite3.Error}.
+        @raise OSError: the counts can't be read; or L{sqlite3.Error}.
         """
         with self._transaction() as database:
-            if most and self._held(_ALL) >= most:
+            if max_connections and self._held(_ALL) >= max_connections:
                 return RefusalReason.TOO_MANY
-            if most_per_host and self._held(host) >= most_per_host:
+            if max_per_host and self._held(host) >= max_per_host:
                 return RefusalReason.TOO_MANY_FROM_HOST
             database.executemany(_TAKE, [(_ALL, worker), (host, worker)])
         return None
 
     def give_back(self, worker: int, host: str) -> None:
-        """Count one connection less."""
+        """Remove a connection from the counts."""
         places = [(_ALL, worker), (host, worker)]
         with self._transaction() as database:
             database.executemany(_GIVE_BACK, places)
             database.executemany(_TIDY, places)
 
-    def forget(self, worker: int) -> None:
-        """Count no connection for a worker: it has ended."""
+    def reset(self, worker: int) -> None:
+        """Set the counts of a worker, which has ended, to 0."""
         with self._transaction() as database:
             database.execute("DELETE FROM held WHERE worker = ?", [worker])
 
@@ -91,8 +90,8 @@ class LimitsDatabase:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        # SQLite itself waits for a lock by retrying at growing intervals, and fails in the end. os.lockf would be
-        # interrupted by a signal: PEP 475.
+        # SQLite itself waits for a lock by retrying at growing intervals, and fails in the end. Unlike os.lockf, this
+        # is not interrupted by signals: PEP 475.
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
         try:
             yield
@@ -115,27 +114,27 @@ class SharedLimits(Limit):
     Limits the connections of all workers together.
 
     @param worker: the number of this worker.
-    @param most: connections in all, at most; 0 is no limit.
-    @param most_per_host: connections from one IP address, at most; 0 is no limit.
+    @param max_connections: maximum connections in all; 0 is no limit.
+    @param max_per_host: maximum connections from one IP address; 0 is no limit.
     """
 
-    def __init__(self, shared_limits: LimitsDatabase, worker: int, most: int = 0, most_per_host: int = 0) -> None:
-        self._shared_limits = shared_limits
+    def __init__(self, database: LimitsDatabase, worker: int, max_connections: int = 0, max_per_host: int = 0) -> None:
+        self._database = database
         self._worker = worker
-        self._most = most
-        self._most_per_host = most_per_host
+        self._max_connections = max_connections
+        self._max_per_host = max_per_host
 
     def refusal(self, peer: IAddress) -> RefusalReason | None:
         """
         Return the reason to refuse a client that connects now, if there is one.
 
-        If there is none, the client is counted at once: another worker may ask at the same time.
+        If there is none, the client is counted immediately: another worker may check at the same time.
         """
         try:
-            return self._shared_limits.take(self._worker, host_of(peer), self._most, self._most_per_host)
+            return self._database.take(self._worker, host_of(peer), self._max_connections, self._max_per_host)
         except (OSError, sqlite3.Error):
             log_event(SharedLimitsFault())
             return RefusalReason.TOO_MANY
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
-        self._shared_limits.give_back(self._worker, host_of(connection.peer))
+        self._database.give_back(self._worker, host_of(connection.peer))

@@ -1,8 +1,7 @@
 """
-The counts of a worker process, in memory that it shares with its supervisor.
+The totals of worker processes, in memory that each of them shares with the supervisor.
 
-The supervisor reads them at any time, also after the worker was killed: at most the reply that was just being sent is
-missing then.
+The supervisor can read them at any time, even after a worker was killed: then at most the last reply is missing.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ CELL_BYTES = 8
 
 class Layout:
     """
-    Names the cells of a record: each cell is a number of 64 bits.
+    The layout of a record, whose cells are 64-bit integers.
 
-    @param fields: the record's fields in their order. C{int} has one cell, an enum one for each member, to count
-        something by reason, and L{Histogram} one for its nanoseconds and one for each bucket.
+    @param fields: the record's fields in order. C{int} has one cell; an enum has one for each member, for counts by
+        reason; L{Histogram} has one for the sum in nanoseconds, and one for each bucket.
     @ivar size: the number of cells.
     @ivar cells: the index of each cell, by its field and, for an enum, the member.
     """
@@ -69,8 +68,8 @@ class Layout:
         return histogram
 
 
-# Cells are read in this order while a worker writes. Ends are read before what was accepted: otherwise more connections
-# could seem to have ended than were accepted.
+# Cells are read in this order while a worker writes. Ended connections are read before accepted ones: otherwise more
+# connections could seem to have ended than were accepted.
 LISTENER = Layout(
     endings=EndReason,
     accepted=int,
@@ -85,9 +84,9 @@ LISTENER = Layout(
 """The counts of a listener: the fields of L{Totals}."""
 
 PROCESS = Layout(lag=Histogram)
-"""The counts of a process, which come before those of its listeners."""
+"""The counts of a process, which precede those of its listeners."""
 
-# Looked up once: they are counted for each message.
+# Looked up once, since they are used for each message.
 _MESSAGES, _RECEIVED, _SENT = (LISTENER.cells[name, None] for name in ("messages", "received", "sent"))
 _SERVICE = LISTENER.cells["service", None]
 _LAG = PROCESS.cells["lag", None]
@@ -99,7 +98,7 @@ def _cell_count(listeners: int) -> int:
 
 def new_shared_totals(listeners: int) -> int:
     """
-    Return the descriptor of memory for a L{SharedTotals}, to be inherited by a process.
+    Return the descriptor of new memory for a L{SharedTotals}, which a worker inherits.
 
     @param listeners: the number of listeners.
     """
@@ -110,10 +109,10 @@ def new_shared_totals(listeners: int) -> int:
 
 class SharedTotals(ReplyObserver):
     """
-    Counts by listener, as L{TotalsObserver <echoreply.observe.totals_observer.TotalsObserver>} does, in shared memory.
+    The totals of each listener of a worker, in shared memory.
 
-    @param descriptor: as from L{new_shared_totals}.
-    @param listeners: the worker's listeners; the same, in the same order, on both sides.
+    @param descriptor: the memory's descriptor, as from L{new_shared_totals}.
+    @param listeners: the worker's listeners, in the same order in the worker and in the supervisor.
     """
 
     def __init__(self, descriptor: int, listeners: Sequence[Listener]) -> None:
@@ -155,15 +154,15 @@ class SharedTotals(ReplyObserver):
         self._cells[self._first[listener] + _RECEIVED] += len(message)
         self._count(listener, "drops", reason)
 
-    def lagged(self, seconds: float) -> None:
-        """Count the seconds by which the event loop was late."""
+    def record_lag(self, seconds: float) -> None:
+        """Count a lag of the event loop, in seconds."""
         self._observe(_LAG, seconds, 1)
 
     def _count(self, listener: Listener, field: str, member: Enum | None = None) -> None:
         self._cells[self._first[listener] + LISTENER.cells[field, member]] += 1
 
     def _count_new(self, connection: Connection) -> None:
-        """Count what has been added to a connection's totals since the last time."""
+        """Add the change of a connection's totals since the last call."""
         before = self._counted[connection]
         now = self._counted[connection] = (connection.messages, connection.received, connection.sent)
         cells, first = self._cells, self._first[connection.listener]
@@ -178,7 +177,7 @@ class SharedTotals(ReplyObserver):
     # Called in the supervisor.
 
     def totals(self) -> dict[Listener, Totals]:
-        """Return the counts so far."""
+        """Return the totals of each listener."""
         cells = self._cells.tolist()
         return {
             listener: Totals(**LISTENER.read(cells[first : first + LISTENER.size]))
@@ -186,12 +185,12 @@ class SharedTotals(ReplyObserver):
         }
 
     def lag(self) -> Histogram:
-        """Return the delays of the worker's event loop."""
+        """Return the lag of the worker's event loop."""
         lag: Histogram = PROCESS.read(self._cells[: PROCESS.size].tolist())["lag"]
         return lag
 
     def take(self) -> dict[Listener, Totals]:
-        """Return the counts of a worker that has ended, with its open connections as ended too, and reset them."""
+        """Return the totals of a worker that has ended, with its open connections as ended, and reset them to 0."""
         totals = self.totals()
         for counted in totals.values():
             counted.endings[EndReason.WORKER] += counted.open
@@ -202,7 +201,7 @@ class SharedTotals(ReplyObserver):
 
 class WorkersTotals:
     """
-    The counts of all workers together, those included that have ended. The supervisor has it.
+    The totals of all workers together, including those that have ended. The supervisor has this object.
 
     @param listeners: the listeners of each worker.
     @param workers: the number of workers; they are numbered from 1.
@@ -217,21 +216,21 @@ class WorkersTotals:
         }
 
     def totals(self) -> dict[Listener, Totals]:
-        """Return the counts so far."""
+        """Return the totals of each listener."""
         counts = [self._past, *(present.totals() for present in self._present.values())]
         return {listener: sum((each[listener] for each in counts), Totals()) for listener in self._past}
 
     def lags(self) -> dict[int, Histogram]:
-        """Return the delays of each worker's event loop, since that worker has started."""
+        """Return the lag of each worker's event loop since the start of that worker, by the worker's number."""
         return {number: present.lag() for number, present in self._present.items()}
 
     def worker_ended(self, worker: int) -> None:
-        """Keep the counts of a worker that has ended, and reset them for the next one."""
+        """Keep the totals of a worker that has ended, and reset its memory for the next one."""
         for listener, totals in self._present[worker].take().items():
             self._past[listener] += totals
 
     def close(self) -> None:
-        """Release the shared memory. The counts stay."""
+        """Release the shared memory, and keep the totals."""
         for worker, descriptor in self.descriptors.items():
             self.worker_ended(worker)
             os.close(descriptor)

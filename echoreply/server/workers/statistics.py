@@ -1,4 +1,4 @@
-"""The statistics of a server in several processes, for metrics, the page and health checks."""
+"""The statistics of a server in several processes, for metrics, the live page and health checks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class WorkersStatistics:
     """
     The L{Statistics <echoreply.observe.statistics.Statistics>} of a server with workers, once it has started.
 
-    @param most: connections of all workers together, at most; 0 is no limit.
-    @ivar lag: the delays of the supervisor's event loop, for a L{LoopLag <echoreply.observe.loop_lag.LoopLag>}.
+    @param max_connections: maximum connections of all workers together; 0 is no limit.
+    @ivar lag: the lag of the supervisor's event loop. Filled by a L{LoopLag <echoreply.observe.loop_lag.LoopLag>}.
     """
 
-    def __init__(self, supervisor: Supervisor, most: int) -> None:
+    def __init__(self, supervisor: Supervisor, max_connections: int) -> None:
         self._supervisor = supervisor
-        self._most = most
+        self._max_connections = max_connections
         self.lag = Histogram()
 
     def state(self) -> ServerState:
@@ -28,7 +28,7 @@ class WorkersStatistics:
             return ServerState.DRAINING
         if not any(worker.serving for worker in self._supervisor.protocols.values()):
             return ServerState.STARTING
-        full = 0 < self._most <= sum(totals.open for totals in self.totals_by_listener().values())
+        full = 0 < self._max_connections <= sum(totals.open for totals in self.totals_by_listener().values())
         return ServerState.FULL if full else ServerState.ACCEPTING
 
     def totals_by_listener(self) -> dict[Listener, Totals]:

@@ -1,8 +1,8 @@
 """
 The supervisor of a server in several processes: it starts the workers, restarts those that end, and stops them.
 
-A worker is C{python -m echoreply.server.workers.worker}, and inherits what it needs as descriptors. The listening
-sockets stay open in the supervisor: the next worker serves the clients in the queue of one that has died.
+A worker is C{python -m echoreply.server.workers.worker}, and inherits sockets and files as descriptors. The listening
+sockets stay open in the supervisor, so that a restarted worker serves the clients in the queue of the one that died.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from echoreply.server.workers.shared_limits import LimitsDatabase
 from echoreply.server.workers.shared_totals import WorkersTotals
 
 KILL_SECONDS = 2
-"""Seconds after the drain in which a worker has to end. A server in one process ends within one second."""
+"""Seconds within which a worker has to end after the drain. It should take one second."""
 
-LONGEST_DELAY = 4
-"""Seconds before a worker is restarted that keeps ending early, at most: clients wait in its queue."""
+MAX_RESTART_DELAY = 4
+"""Maximum seconds before a worker that keeps ending early is restarted: clients wait in its queue."""
 
 
 class IWorkersReactor(IServerReactor, IReactorProcess):
@@ -53,7 +53,7 @@ class IWorkersReactor(IServerReactor, IReactorProcess):
 
 class WorkersTable(MergedTable):
     """
-    The L{Table <echoreply.observe.connection_table.Table>} of all workers. Changes show one look later.
+    The L{Table <echoreply.observe.connection_table.Table>} of all workers. A change is in it one read later.
 
     @param send: sends a command to all workers.
     """
@@ -67,23 +67,23 @@ class WorkersTable(MergedTable):
         return super().take_changes()
 
     def reset(self) -> None:
-        self._send(Command.FORGET_CONNECTIONS)
+        self._send(Command.RESET_CONNECTIONS)
         super().reset()
 
 
 class Supervisor(ProcessMonitor):
     """
-    Serves with worker processes, and restarts those that end.
+    Runs worker processes that serve clients, and restarts those that end.
 
     @param reactor: workers on Twisted's engine run a reactor of the same kind.
     @param settings: the settings of each worker.
     @param engine: the I/O engine of each worker.
     @ivar table: the connections of all workers.
-    @ivar totals: their counts, once the service has started.
+    @ivar totals: the totals of all workers, once the service has started.
     """
 
     protocols: dict[str, WorkerProtocol]  # type: ignore[assignment]
-    maxRestartDelay = LONGEST_DELAY
+    maxRestartDelay = MAX_RESTART_DELAY
 
     def __init__(self, reactor: IWorkersReactor, settings: Settings, engine: Engine) -> None:
         super().__init__(reactor)
@@ -103,7 +103,7 @@ class Supervisor(ProcessMonitor):
 
     def privilegedStartService(self) -> None:
         """
-        Open the sockets, while the process may still take any port.
+        Open the sockets, while the process may still bind any port.
 
         @raise CannotStart: an address is in use or not available, or a file can't be used.
         """
@@ -112,7 +112,7 @@ class Supervisor(ProcessMonitor):
 
     def startService(self) -> None:
         """
-        Open the sockets, unless that has been done, and start the workers.
+        Open the sockets, unless C{privilegedStartService} has, and start the workers.
 
         @raise CannotStart: an address is in use or not available, a file can't be used, or no worker can be started.
         """
@@ -136,7 +136,7 @@ class Supervisor(ProcessMonitor):
         """
         Stop all workers at the same time.
 
-        @return: fires when none is left, at the latest some three seconds after the drain.
+        @return: fires when no worker is left, about three seconds after the drain at the latest.
         """
         self._inheritance.close_sockets()
         super().stopService()
@@ -148,7 +148,7 @@ class Supervisor(ProcessMonitor):
         return stopped
 
     def skip_drain(self) -> None:
-        """Have the workers abort all connections: at once if they are stopping, or else as soon as they stop."""
+        """Make the workers abort all connections: at once if they are stopping, or else as soon as they stop."""
         self._skips_drain = True
         if self.running:
             return
@@ -163,18 +163,18 @@ class Supervisor(ProcessMonitor):
         return self._inheritance.reads_certificates or bool(self._settings.script)
 
     def reload(self) -> None:
-        """Have the workers reload their files. A script that is wrong is logged and not given to them."""
+        """Make the workers reload their files. An invalid script is logged, and not passed to them."""
         script = self._settings.script
         usable = not script or Reload(f"script {script}", self._inheritance.read_script).attempt()
         if not usable and not self._inheritance.reads_certificates:
             return
         for worker in self.protocols.values():
-            # A worker that is about to be restarted reads the files anyway.
+            # A restarted worker reads the files anyway.
             with suppress(ProcessExitedAlready):
                 worker.transport.signalProcess("HUP")
 
     def startProcess(self, name: str) -> None:
-        """Start a worker as ProcessMonitor does, and with descriptors to inherit."""
+        """Start a worker as ProcessMonitor does, with descriptors to inherit."""
         number = int(name.removeprefix("worker "))
         worker = WorkerProtocol(
             number, self._worker_serves, partial(self.table.add, row_id_prefix(number)), self._worker_ended
@@ -210,7 +210,7 @@ class Supervisor(ProcessMonitor):
             worker.send(command)
 
     def _worker_serves(self, number: int) -> None:
-        """Log the listening addresses once every worker has served."""
+        """Log the listening addresses once all workers accept clients."""
         if number not in self._not_serving_yet:
             return
         self._not_serving_yet.discard(number)
@@ -219,23 +219,23 @@ class Supervisor(ProcessMonitor):
                 self._observer.listening(listener)
 
     def _worker_ended(self, number: int, reason: Failure) -> None:
-        """Keep the counts of a worker that has ended, and restart it unless the service is stopping."""
+        """Store the totals of a worker that has ended, and restart it unless the service is stopping."""
         self.totals.worker_ended(number)
         self.table.close(row_id_prefix(number))
         if self.running or not reason.check(ProcessDone):
             log_event(end_event(number, reason, restarts=bool(self.running)))
         process_exited(self, _name(number))
         if self._shared_limits and self.running:
-            self._shared_limits.forget(number)
+            self._shared_limits.reset(number)
         self._finish_stop()
 
     def _command(self, number: int) -> list[str]:
-        # With -P, since the working directory may have modules of other people.
+        # With -P, so that modules in the working directory are not imported.
         command = [sys.executable, "-P", "-m", "echoreply.server.workers.worker", f"--number={number}"]
         command.append(f"--reactor={self._reactor_name}")
         if self._shared_limits:
             command.append(f"--shared_limits={self._shared_limits_path}")
-        # The last value of an option counts.
+        # The last value of an option applies.
         return [*command, *self._settings.options(), f"--engine={self._engine.value}"]
 
     def _finish_stop(self) -> None:

@@ -44,7 +44,7 @@ class WorkerOptions(Options):
     """The server's options, and those that the supervisor adds."""
 
     optParameters = [  # noqa: RUF012  # as Twisted declares it
-        ["number", None, None, "which worker this is, from 1"],
+        ["number", None, None, "the number of this worker, from 1"],
         ["reactor", None, None, "the module of the reactor to run"],
         ["shared_limits", None, None, "the path of the database of shared limits, if there are limits"],
     ]
@@ -72,7 +72,7 @@ def _compose_worker(
         table = ConnectionTable(perf_counter, time, MAX_ROWS // settings.workers, row_id_prefix(number))
         observers.append(table)
         commands[Command.SEND_CONNECTIONS] = lambda: reports.write_changes(table.take_changes())
-        commands[Command.FORGET_CONNECTIONS] = table.reset
+        commands[Command.RESET_CONNECTIONS] = table.reset
     database = LimitsDatabase(Path(shared_limits)) if shared_limits else None
     parts = ProcessParts(
         limit=process_limit(reactor, settings),
@@ -80,7 +80,7 @@ def _compose_worker(
         if database
         else [],
         observers=observers,
-        lagged=totals.lagged,
+        record_lag=totals.record_lag,
         addresses=addresses,
         inherited=inherited_sockets(len(addresses)),
         read_script=inherited_script,
@@ -93,12 +93,12 @@ def _compose_worker(
 
 
 def _stop(reactor: IServerReactor) -> None:
-    with suppress(ReactorNotRunning):  # It is stopping already.
+    with suppress(ReactorNotRunning):  # The reactor is stopping already.
         reactor.stop()
 
 
 def _is_orphan() -> bool:
-    """Return whether the pipe for commands has ended. The parent's process id may be the same still."""
+    """Return whether the supervisor has ended: the pipe for commands is closed. The parent id may be unchanged."""
     os.set_blocking(Descriptor.COMMANDS, False)
     try:
         while os.read(Descriptor.COMMANDS, 1):
@@ -128,7 +128,7 @@ def main(arguments: list[str]) -> None:
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
     if shared_limits and _is_orphan():
-        # Nobody else removes it; other workers have it open.
+        # The supervisor no longer removes it. Other workers have it open.
         shutil.rmtree(Path(shared_limits).parent, ignore_errors=True)
 
 

@@ -29,7 +29,7 @@ class InheritanceTests(SynchronousTestCase):
         self.addCleanup(inheritance.close_files)
         return inheritance
 
-    def test_each_worker_gets_a_socket_for_each_address_in_their_order(self) -> None:
+    def test_each_worker_gets_a_socket_for_each_address_in_order(self) -> None:
         path = self.directory / "socket"
         inheritance = self.opened(port=0, udp=0, interface="127.0.0.1", listen=(f"unix:{path}",))
         first, second = (inheritance.descriptors(number) for number in (1, 2))
@@ -65,7 +65,7 @@ class InheritanceTests(SynchronousTestCase):
         self.assertEqual(certificates[0], certificates[1])
         self.assertIn(b"PRIVATE KEY", os.pread(certificates[0], 65536, 0))
 
-    def test_a_script_that_has_become_wrong_changes_nothing(self) -> None:
+    def test_reading_an_invalid_script_keeps_the_previous_one(self) -> None:
         script = self.directory / "script.toml"
         script.write_text("reply = 'one'")
         inheritance = self.opened(port=0, script=str(script))
@@ -78,14 +78,14 @@ class InheritanceTests(SynchronousTestCase):
         inheritance.read_script()
         self.assertEqual(os.pread(descriptor, 100, 0), b"reply = ''")
 
-    def test_a_script_that_is_wrong_keeps_it_from_starting(self) -> None:
+    def test_an_invalid_script_prevents_the_start(self) -> None:
         script = self.directory / "script.toml"
         script.write_text("reply = 1")
         with self.assertRaises(CannotStart) as caught:
             self.opened(port=0, script=str(script))
         self.assertEqual(str(caught.exception), f"{script}, line 1: reply: takes a text, not 1")
 
-    def test_an_address_that_can_not_be_had_leaves_nothing_open(self) -> None:
+    def test_an_unavailable_address_closes_all_sockets(self) -> None:
         path = self.directory / "socket"
         with self.assertRaises(CannotListen) as caught:
             self.opened(listen=(f"unix:{path}", "ssl:0:privateKey=/no/such"))

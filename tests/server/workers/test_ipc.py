@@ -37,7 +37,7 @@ class ReportTests(SynchronousTestCase):
         self.reader.received(self.pipe.getvalue())
         return [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in self.events]
 
-    def test_a_line_keeps_its_words_its_level_and_where_it_is_from(self) -> None:
+    def test_a_log_entry_keeps_its_text_its_level_and_its_namespace(self) -> None:
         self.log.info("{peer} sent {message}", peer="127.0.0.1:4711", message=r'"中文 \x1b[31m {braces}"')
         self.log.warn("so so")
         self.assertEqual(
@@ -46,11 +46,11 @@ class ReportTests(SynchronousTestCase):
         self.assertEqual([event["log_level"] for event in self.events], [LogLevel.info, LogLevel.warn])
         self.assertEqual({event["log_namespace"] for event in self.events}, {"echoreply"})
 
-    def test_a_long_line_is_whole(self) -> None:
+    def test_a_long_log_entry_is_not_cut(self) -> None:
         self.log.info("{text}", text="x" * 1_000_000)
         self.assertEqual(self.received(), ["worker 2: " + "x" * 1_000_000])
 
-    def test_a_traceback_is_whole_and_one_event(self) -> None:
+    def test_a_traceback_is_one_event(self) -> None:
         try:
             raise ValueError("what was wrong\nin two lines")
         except ValueError:
@@ -60,7 +60,7 @@ class ReportTests(SynchronousTestCase):
         self.assertIn("in two lines", text)
         self.assertIs(self.events[0]["log_level"], LogLevel.critical)
 
-    def test_of_twisteds_own_mere_information_is_not_sent(self) -> None:
+    def test_informational_entries_of_twisted_are_not_reported(self) -> None:
         Logger("twisted.internet.base", observer=self.writer).info("Main loop terminated.")
         self.assertEqual(self.received(), [])
 
@@ -77,7 +77,7 @@ class ReportTests(SynchronousTestCase):
             ],
         )
 
-    def test_an_event_for_machines_only_stays_one(self) -> None:
+    def test_an_event_without_a_text_has_none_in_the_supervisor(self) -> None:
         log_event(EventsNotLogged(what="handshakes", count=3), self.log)
         self.assertEqual(self.received(), [""])
         self.assertEqual(name_and_fields(self.events[0])[1]["count"], 3)
@@ -96,7 +96,7 @@ class ReportTests(SynchronousTestCase):
         self.reader.received_output(b"Fatal\n")
         self.assertEqual(name_and_fields(self.events[0]), ("worker_output", {"worker": 2, "text": "Fatal"}))
 
-    def test_that_it_serves_is_told(self) -> None:
+    def test_a_worker_reports_that_it_serves(self) -> None:
         self.writer.listening(Listener(host=IPv4Address("TCP", "127.0.0.1", 8088)))
         self.assertEqual((self.received(), self.serving), ([], [True]))
 
@@ -106,7 +106,7 @@ class ReportTests(SynchronousTestCase):
         self.reader.end()
         self.assertEqual(self.received(), [r"worker 2: Fatal Python error: \xff", "worker 2: and no more"])
 
-    def test_what_a_kill_cut_off_is_dropped(self) -> None:
+    def test_an_incomplete_report_of_a_killed_worker_is_dropped(self) -> None:
         self.log.info("whole")
         self.pipe.write(b'{"report": "log", "lev')
         self.assertEqual(self.received(), ["worker 2: whole"])
@@ -126,7 +126,7 @@ class CommandTests(SynchronousTestCase):
         reactor: Any = MemoryReactorClock()
         self.reader = CommandReader(reactor, self.descriptor, commands, lambda: self.done.append("ended"))
 
-    def test_each_command_is_done_in_its_turn(self) -> None:
+    def test_commands_are_handled_in_order(self) -> None:
         for command in (Command.SEND_CONNECTIONS, Command.SKIP_DRAIN, Command.SEND_CONNECTIONS):
             os.write(self.supervisor, command.value)
         for _ in range(3):
@@ -144,7 +144,7 @@ class CommandTests(SynchronousTestCase):
 
 class LinesTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=5)))
-    def test_they_are_the_same_however_they_come(self, pieces: list[bytes]) -> None:
+    def test_lines_do_not_depend_on_segments(self, pieces: list[bytes]) -> None:
         taken: list[bytes] = []
         lines = Lines(taken.append)
         for piece in pieces:

@@ -38,11 +38,11 @@ class SharedLimitsTests(SynchronousTestCase):
         self.addCleanup(shared_limits.close)
         return shared_limits
 
-    def workers(self, most: int = 0, most_per_host: int = 0) -> list[SharedLimits]:
+    def workers(self, max_connections: int = 0, max_per_host: int = 0) -> list[SharedLimits]:
         """Return the limits of two workers, each with a database connection of its own."""
-        return [SharedLimits(self.shared_limits(), worker, most, most_per_host) for worker in (1, 2)]
+        return [SharedLimits(self.shared_limits(), worker, max_connections, max_per_host) for worker in (1, 2)]
 
-    def test_a_signal_does_not_end_the_wait_for_its_turn(self) -> None:
+    def test_a_signal_does_not_interrupt_waiting_for_the_lock(self) -> None:
         shared_limits = self.shared_limits()
         hold = (
             "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.lockf(file, fcntl.LOCK_EX);"
@@ -61,8 +61,8 @@ class SharedLimitsTests(SynchronousTestCase):
             self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
             self.assertIsNone(shared_limits.take(1, "192.0.2.1", 1, 1))
 
-    def test_one_too_many_is_so_wherever_the_others_are(self) -> None:
-        first, second = self.workers(most=2)
+    def test_connections_of_all_workers_count_towards_the_limit(self) -> None:
+        first, second = self.workers(max_connections=2)
         connection = connection_from("192.0.2.1")
         self.assertIsNone(first.refusal(connection.peer))
         self.assertIsNone(second.refusal(connection.peer))
@@ -73,30 +73,30 @@ class SharedLimitsTests(SynchronousTestCase):
         self.assertIs(second.refusal(connection.peer), RefusalReason.TOO_MANY)
 
     def test_a_host_has_its_own_limit(self) -> None:
-        first, second = self.workers(most_per_host=1)
+        first, second = self.workers(max_per_host=1)
         self.assertIsNone(first.refusal(connection_from("::ffff:192.0.2.1").peer))
         self.assertIs(second.refusal(connection_from("192.0.2.1").peer), RefusalReason.TOO_MANY_FROM_HOST)
         self.assertIsNone(second.refusal(connection_from("192.0.2.2").peer))
 
-    def test_what_a_worker_held_can_be_forgotten(self) -> None:
-        first, second = self.workers(most=3, most_per_host=3)
+    def test_the_counts_of_a_worker_can_be_reset(self) -> None:
+        first, second = self.workers(max_connections=3, max_per_host=3)
         peer = connection_from("192.0.2.1").peer
         for limits in (first, first, second):
             self.assertIsNone(limits.refusal(peer))
-        self.shared_limits().forget(1)
+        self.shared_limits().reset(1)
         self.assertEqual([second.refusal(peer) for _ in range(3)], [None, None, RefusalReason.TOO_MANY])
 
-    def test_if_it_can_not_be_known_a_client_is_refused(self) -> None:
-        (first, _) = self.workers(most=1)
+    def test_a_client_is_refused_if_the_counts_can_not_be_read(self) -> None:
+        (first, _) = self.workers(max_connections=1)
         sqlite3.connect(self.path).execute("DROP TABLE held")
         self.assertIs(first.refusal(connection_from("192.0.2.1").peer), RefusalReason.TOO_MANY)
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
     @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from(HOSTS), st.booleans()), max_size=40))
-    def test_two_are_as_one(self, steps: list[tuple[int, str, bool]]) -> None:
-        workers = self.workers(most=4, most_per_host=2)
+    def test_two_workers_limit_like_one_process(self, steps: list[tuple[int, str, bool]]) -> None:
+        workers = self.workers(max_connections=4, max_per_host=2)
         for worker in (1, 2):
-            self.shared_limits().forget(worker)
+            self.shared_limits().reset(worker)
         one = ConnectionLimits(4, 2)
         held: list[list[Connection]] = [[], []]
         for worker, host, comes in steps:
@@ -113,8 +113,8 @@ class SharedLimitsTests(SynchronousTestCase):
                 one.closed(connection, EndReason.CLIENT)
                 workers[worker].closed(connection, EndReason.CLIENT)
 
-    def test_what_nobody_holds_takes_no_room(self) -> None:
-        (first, _) = self.workers(most=1)
+    def test_hosts_without_connections_have_no_row(self) -> None:
+        (first, _) = self.workers(max_connections=1)
         connection = connection_from("192.0.2.1")
         first.refusal(connection.peer)
         first.closed(connection, EndReason.CLIENT)

@@ -68,7 +68,7 @@ class SharedTotalsTests(SynchronousTestCase):
     def assert_counted(self, totals: Totals, messages: int, received: int, sent: int) -> None:
         self.assertEqual((totals.messages, totals.received, totals.sent), (messages, received, sent))
 
-    def test_what_the_workers_count_is_seen_at_once_and_added_up(self) -> None:
+    def test_totals_of_workers_are_visible_immediately_and_added_up(self) -> None:
         for worker in (self.one, self.two):
             connection = self.opened(worker, self.plain)
             self.answer(worker, connection)
@@ -85,14 +85,14 @@ class SharedTotalsTests(SynchronousTestCase):
         self.assertEqual(totals.failures, Counter({Layer.TLS: 2}))
         self.assert_counted(totals, 8, 22, 40)
 
-    def test_listeners_are_told_apart(self) -> None:
+    def test_each_listener_has_its_own_totals(self) -> None:
         self.answer(self.one, self.opened(self.one, self.secure))
         totals = self.totals.totals()
         self.assertEqual((totals[self.plain].accepted, totals[self.secure].accepted), (0, 1))
         self.assert_counted(totals[self.plain], 0, 0, 0)
         self.assert_counted(totals[self.secure], 2, 4, 10)
 
-    def test_datagrams_are_counted_and_so_are_those_that_are_dropped(self) -> None:
+    def test_answered_and_dropped_datagrams_are_counted(self) -> None:
         for worker in (self.one, self.two):
             worker.answered_datagram(self.plain, ("192.0.2.1", 4000), b"abc", 16)
             worker.dropped(self.plain, ("192.0.2.1", 4000), b"exit", DropReason.FAREWELL)
@@ -101,7 +101,7 @@ class SharedTotalsTests(SynchronousTestCase):
         self.assert_counted(totals, 2, 14, 32)
         self.assertEqual(totals.drops, Counter({DropReason.FAREWELL: 2}))
 
-    def test_how_long_messages_took_is_counted_for_each_of_them(self) -> None:
+    def test_the_service_time_of_each_message_is_counted(self) -> None:
         self.one.timed(self.plain, 2, 0.5)
         self.one.timed(self.plain, 2, 20)
         self.one.timed(self.secure, 1, 0.5)
@@ -109,7 +109,7 @@ class SharedTotalsTests(SynchronousTestCase):
         self.assertAlmostEqual(service.seconds, 41)
         self.assertEqual({BOUNDS.index(0.5): 2, len(BOUNDS): 2}, {i: n for i, n in enumerate(service.buckets) if n})
 
-    def test_connections_that_were_open_ended_with_the_worker(self) -> None:
+    def test_open_connections_of_an_ended_worker_count_as_ended(self) -> None:
         self.answer(self.one, self.opened(self.one, self.plain))
         self.one.closed(self.opened(self.one, self.plain), EndReason.CLIENT)
         self.opened(self.two, self.plain)
@@ -119,7 +119,7 @@ class SharedTotalsTests(SynchronousTestCase):
         self.assertEqual(totals.endings, Counter({EndReason.WORKER: 1, EndReason.CLIENT: 1}))
         self.assert_counted(totals, 2, 4, 10)
 
-    def test_what_is_counted_never_goes_down_when_one_worker_follows_another(self) -> None:
+    def test_totals_never_decrease_when_a_worker_is_restarted(self) -> None:
         self.opened(self.one, self.plain)
         self.totals.worker_ended(1)
         self.totals.worker_ended(1)
@@ -129,7 +129,7 @@ class SharedTotalsTests(SynchronousTestCase):
         totals = self.totals.totals()[self.plain]
         self.assertEqual((totals.accepted, totals.open, totals.messages), (2, 1, 2))
 
-    def test_no_fewer_than_none_are_open_whenever_it_is_looked(self) -> None:
+    def test_open_connections_are_never_negative_while_a_worker_writes(self) -> None:
         descriptor = self.totals.descriptors[1]
         size = os.fstat(descriptor).st_size
         before = os.pread(descriptor, size, 0)
@@ -140,9 +140,9 @@ class SharedTotalsTests(SynchronousTestCase):
             os.pwrite(descriptor, before[:read] + after[read:], 0)
             self.assertGreaterEqual(self.totals.totals()[self.plain].open, 0)
 
-    def test_by_how_much_an_event_loop_was_late_is_each_workers_own(self) -> None:
-        self.one.lagged(0.002)
-        self.one.lagged(3)
+    def test_each_worker_has_its_own_event_loop_lag(self) -> None:
+        self.one.record_lag(0.002)
+        self.one.record_lag(3)
         lags = self.totals.lags()
         self.assertEqual((sum(lags[1].buckets), sum(lags[2].buckets)), (2, 0))
         self.assertAlmostEqual(lags[1].seconds, 3.002)

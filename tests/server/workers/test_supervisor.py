@@ -17,7 +17,7 @@ from echoreply.net.errors import CannotListen
 from echoreply.net.listener import Listener
 from echoreply.server.settings import Engine, Settings
 from echoreply.server.workers.ipc import Command, Descriptor, ReportWriter
-from echoreply.server.workers.supervisor import KILL_SECONDS, LONGEST_DELAY, Supervisor
+from echoreply.server.workers.supervisor import KILL_SECONDS, MAX_RESTART_DELAY, Supervisor
 
 
 @define
@@ -96,7 +96,7 @@ class WorkersTests(SynchronousTestCase):
             if not process.ended:
                 process.end()
 
-    def test_each_is_told_which_one_it_is_and_the_settings(self) -> None:
+    def test_each_worker_gets_its_number_and_the_settings(self) -> None:
         self.start(prefix=b"\xff")
         for number, process in enumerate(self.reactor.processes, 1):
             self.assertIn(f"--number={number}", process.command)
@@ -105,7 +105,7 @@ class WorkersTests(SynchronousTestCase):
             self.assertIn("--prefix=\udcff", process.command)
             self.assertNotIn("--shared_limits", str(process.command))
 
-    def test_a_hangup_is_passed_on_if_there_is_tls(self) -> None:
+    def test_sighup_is_passed_to_workers_with_tls(self) -> None:
         self.assertFalse(self.start().reloadable)
         service = self.start(tls=0)
         self.assertTrue(service.reloadable)
@@ -115,7 +115,7 @@ class WorkersTests(SynchronousTestCase):
         self.assertEqual([process.signals for process in (ended, *others)], [[], ["HUP"]])
         ended.ended = False
 
-    def test_that_it_listens_is_told_once_when_all_serve(self) -> None:
+    def test_listening_is_logged_once_when_all_workers_serve(self) -> None:
         self.start()
         first, second = self.reactor.processes
         first.serve()
@@ -129,7 +129,7 @@ class WorkersTests(SynchronousTestCase):
         self.reactor.processes[-1].serve()
         self.assertEqual(len(re.findall(r"listening on 127\.0\.0\.1:\d+", str(self.log))), 1)
 
-    def test_one_that_dies_is_started_again_at_once_and_later_if_it_never_lives(self) -> None:
+    def test_a_worker_that_ends_is_restarted_immediately_or_later_if_it_ends_early(self) -> None:
         self.start()
         self.reactor.advance(10)
         self.reactor.processes[0].end(ProcessTerminated(signal=signal.SIGKILL))
@@ -140,10 +140,10 @@ class WorkersTests(SynchronousTestCase):
             self.reactor.processes[-1].end(ProcessTerminated(exitCode=1))
             self.assertEqual(self.log[-1], "worker 1 ended with status 1, and is started again")
             count = len(self.reactor.processes)
-            self.reactor.pump([LONGEST_DELAY / 4] * 4)
+            self.reactor.pump([MAX_RESTART_DELAY / 4] * 4)
             self.assertEqual(len(self.reactor.processes), count + 1)
 
-    def test_one_that_can_not_be_started_is_tried_again(self) -> None:
+    def test_starting_a_worker_is_retried_while_the_server_runs(self) -> None:
         self.start()
         self.reactor.advance(10)
         self.reactor.failing = OSError(11, "Resource temporarily unavailable")
@@ -151,16 +151,16 @@ class WorkersTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.assertIn("worker 1 could not be started: ", self.log[-1])
         self.reactor.failing = None
-        self.reactor.advance(LONGEST_DELAY)
+        self.reactor.advance(MAX_RESTART_DELAY)
         self.assertEqual(len(self.reactor.processes), 3)
 
-    def test_if_none_can_be_started_at_the_start_it_fails(self) -> None:
+    def test_a_worker_that_can_not_be_started_prevents_the_start(self) -> None:
         self.reactor.failing = OSError(13, "Permission denied", "/python")
         with self.assertRaises(CannotListen) as caught:
             self.start()
         self.assertIn("a worker can't be started: Permission denied: '/python'", str(caught.exception))
 
-    def test_all_are_stopped_and_waited_for(self) -> None:
+    def test_stopping_ends_all_workers_and_waits_for_them(self) -> None:
         service = self.start()
         stopped: Deferred[None] = service.stopService()
         for process in self.reactor.processes:
@@ -172,7 +172,7 @@ class WorkersTests(SynchronousTestCase):
         self.reactor.advance(100)
         self.assertEqual(len(self.reactor.processes), 2)
 
-    def test_one_that_waits_to_be_started_is_not(self) -> None:
+    def test_stopping_cancels_the_restart_of_a_worker(self) -> None:
         service = self.start()
         first, second = self.reactor.processes
         first.end(ProcessTerminated(exitCode=1))
@@ -182,7 +182,7 @@ class WorkersTests(SynchronousTestCase):
         self.reactor.advance(100)
         self.assertEqual(len(self.reactor.processes), 2)
 
-    def test_one_that_does_not_stop_is_killed(self) -> None:
+    def test_a_worker_that_does_not_stop_is_killed(self) -> None:
         service = self.start()
         stopped = service.stopService()
         first, second = self.reactor.processes
@@ -193,7 +193,7 @@ class WorkersTests(SynchronousTestCase):
         self.assertIn("worker 2 was killed by SIGKILL", self.log)
         self.successResultOf(stopped)
 
-    def test_when_the_drain_is_skipped_all_are_told_and_soon_killed(self) -> None:
+    def test_skipping_the_drain_is_sent_to_all_workers_which_are_soon_killed(self) -> None:
         service = self.start()
         service.stopService()
         service.skip_drain()
@@ -203,14 +203,14 @@ class WorkersTests(SynchronousTestCase):
         for process in self.reactor.processes:
             self.assertEqual(process.signals, ["TERM", "KILL"])
 
-    def test_it_can_be_told_so_before_it_stops(self) -> None:
+    def test_the_drain_can_be_skipped_before_the_stop(self) -> None:
         service = self.start()
         service.skip_drain()
         self.assertEqual(self.reactor.processes[0].written, [])
         service.stopService()
         self.assertEqual(self.reactor.processes[0].written, [(Descriptor.COMMANDS, Command.SKIP_DRAIN.value)])
 
-    def test_what_they_hold_together_is_gone_in_the_end(self) -> None:
+    def test_the_database_of_limits_is_removed_at_the_end(self) -> None:
         service = self.start(max_connections=5)
         (path,) = re.findall("--shared_limits=([^']+)", str(self.reactor.processes[0].command))
         with open(path, "rb") as database:
