@@ -11,13 +11,14 @@ The build of the package imports this module without Twisted, which is why funct
 
 from __future__ import annotations
 
-import argparse
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from ssl import SSLObject
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
+    import argparse
+
     from twisted.internet import tcp, udp
     from twisted.internet.base import ReactorBase
     from twisted.internet.endpoints import UNIXClientEndpoint
@@ -250,14 +251,13 @@ PLAIN_TYPE = cast(int, socket.SocketType.type)
 """A descriptor that reads a socket's type as a plain number, for a subclass of C{socket.socket}."""
 
 
-def accept_descriptor(listener: socket.socket) -> tuple[int, Any]:
-    """
-    Accept a connection.
+accept_descriptor = cast("Callable[[socket.socket], tuple[int, Any]]", socket.socket._accept)  # type: ignore[attr-defined]
+"""
+Accepts a connection of a listening socket; returns the descriptor of its socket and the peer's address.
 
-    @return: the descriptor of its socket, and the peer's address.
-    @raise OSError: as C{socket.accept}.
-    """
-    return cast("tuple[int, Any]", listener._accept())  # type: ignore[attr-defined]
+It raises L{OSError} as C{socket.accept} does. It is no function around the method, which would cost every connection a
+call.
+"""
 
 
 class OpenSSLSession(Protocol):

@@ -134,7 +134,7 @@ class BoundedReads(BufferedProtocol):
         self._buffer = self._reader.read_buffer()
 
     def connection_made(self, transport: object) -> None:
-        self.allocate()
+        self._buffer = self._reader.read_buffer()
         self._reader.connection_made(transport)  # type: ignore[arg-type]
 
     def get_buffer(self, sizehint: int) -> memoryview:
