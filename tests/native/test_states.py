@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, cast, get_args
 
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.native import states
@@ -86,6 +88,34 @@ def states_while_closing(way: list[str], event: str) -> list[Closing]:
     transport.data_received(b"data")
     stage.socket.close()
     return [*seen, transport._closing]
+
+
+class EndTests(SynchronousTestCase):
+    """How a connection ends for its protocol."""
+
+    def test_a_reset_after_the_peer_has_closed_is_an_ordinary_end(self) -> None:
+        stage = Stage(Plain())
+        stage.transport.eof_received()
+        self.assertIs(stage.transport._closing, Closing.PEER_CLOSED)
+        stage.transport.connection_lost(ConnectionResetError())
+        self.assertEqual(stage.protocol.reasons, [ConnectionDone])
+        stage.socket.close()
+
+    def test_a_reset_before_that_is_a_loss(self) -> None:
+        stage = Stage(Plain())
+        stage.transport.connection_lost(ConnectionResetError())
+        self.assertEqual(stage.protocol.reasons, [ConnectionLost])
+        stage.socket.close()
+
+    def test_an_abort_after_the_loss_changes_nothing(self) -> None:
+        stage = Stage(Plain())
+        stage.happen("lost")
+        stage.transport.abortConnection()
+        self.assertFalse(stage.transport.disconnecting)
+        self.assertEqual(stage.socket.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER), 0)
+        self.assertNotIn("abort", stage.native.calls)
+        self.assertEqual(stage.protocol.reasons, [ConnectionDone])
+        stage.socket.close()
 
 
 class TableTests(SynchronousTestCase):

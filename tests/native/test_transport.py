@@ -553,8 +553,12 @@ class Behaviour:
         await stage.turn()
         protocol.transport.registerProducer(protocol, True)
         reset(client)
-        while "pause" not in protocol.told:
+        written = 0
+        # More than the kernel's buffers hold, so that a transport that never pauses it fails the test.
+        while "pause" not in protocol.told and written < len(LONG):
             protocol.transport.write(bytes(1000))
+            written += 1000
+        self.assertTrue("pause" in protocol.told)
         await protocol.until("lost")
         self.assertEqual(protocol.told[-2:], ["stop", "lost"])
 
