@@ -744,12 +744,9 @@ class GreetingTests(ProtocolTestCase):
             protocol.dataReceived(b"a\n")
             self.assertEqual(transport.take(), b"server error: too many connections\n")
 
-    def test_over_tls_a_client_is_greeted_after_the_handshake(self) -> None:
-        pair = self.connect_over_tls()
-        self.assertEqual(pair.shake_hands(), b"hello")
-
     def test_a_handshake_that_ends_after_the_drain_is_followed_by_no_greeting(self) -> None:
-        pair = self.connect_over_tls()
+        self.factory = self.make_factory(rules=rules_of_toml("greeting = 'hello'"))
+        pair = Pair(factory=TLSFactory(self.factory, any_server_context(), lambda *_: None))
         (protocol,) = self.factory.protocols
         self.factory.drain()
         self.clock.advance(0.2)
@@ -757,10 +754,6 @@ class GreetingTests(ProtocolTestCase):
         pair.shake_hands()
         self.assertTrue(protocol.connection.tls, "the handshake is complete")
         self.assertEqual(protocol.connection.sent, 0)
-
-    def connect_over_tls(self) -> Pair:
-        self.factory = self.make_factory(rules=rules_of_toml("greeting = 'hello'"))
-        return Pair(factory=TLSFactory(self.factory, any_server_context(), lambda *_: None))
 
     def test_one_longer_than_a_client_takes_waits_and_so_does_what_follows(self) -> None:
         self.factory = self.make_factory(rules=rules_of_toml(f"greeting = '{'x' * 70_000}'"))

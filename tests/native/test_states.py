@@ -13,7 +13,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.native import states
 from echoreply.native.producer import PullProducer
-from echoreply.native.states import CLOSING, LIFE, PULL, PUSH, READING, WRITING, Closing, Life, Reading
+from echoreply.native.states import (
+    CLOSING,
+    LIFE,
+    PULL,
+    PUSH,
+    READING,
+    WRITING,
+    Closing,
+    IllegalEventError,
+    Life,
+    Reading,
+)
 from echoreply.native.transport import NativeTransport
 from tests.support.fake_event_loop import HalfCloseable, Loop, Plain, Stage
 from tests.support.state_tables import PAGE, documented, in_words, words
@@ -151,7 +162,9 @@ class WalkTests(SynchronousTestCase):
                 stage.happen(step)
             self.assertIs(read(stage.transport), state)
             if after is None:
-                self.assertRaises(KeyError, stage.happen, event)
+                with self.assertRaises(IllegalEventError) as raised:
+                    stage.happen(event)
+                self.assertEqual(str(raised.exception), f"{event!r} is not allowed in the state {state.name}")
             else:
                 stage.happen(event)
             self.assertIs(read(stage.transport), after or state, f"{event} in {state}")
@@ -189,7 +202,9 @@ class WalkTests(SynchronousTestCase):
                 happenings[step]()
             self.assertIs(pull.state, state)
             if after is None:
-                self.assertRaises(KeyError, happenings[event])
+                with self.assertRaises(IllegalEventError) as raised:
+                    happenings[event]()
+                self.assertEqual(str(raised.exception), f"{event!r} is not allowed in the state {state.name}")
             else:
                 happenings[event]()
             self.assertIs(pull.state, after or state)
