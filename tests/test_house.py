@@ -40,11 +40,10 @@ MOST_ENTRIES = 16
 
 TESTED_ELSEWHERE = {
     "core.connection_info": "it declares values without behaviour",
-    "core.defaults": "it holds constants, which the tests of the options compare with the help and the documents",
+    "core.defaults": "it declares constants",
     "native.client": "Twisted's own tests of TCP clients run on it: tests/native/test_twisted_suite.py",
     "net.errors": "it declares exceptions without behaviour",
-    "testing.plugin": "pytest loads it: tests/testing/test_threaded.py has its fixture, tests/end_to_end/test_testing.py"
-    " its use in other test suites",
+    "testing.plugin": "pytest loads it: tests/testing/test_threaded.py and tests/end_to_end/test_testing.py use it",
 }
 """The modules without a test file of their own, and why."""
 

@@ -17,7 +17,7 @@ from echoreply.connect.target import ConnectTarget, IClientReactor, connect_targ
 
 @implementer(IHostnameResolver)
 class Resolver:
-    """Knows addresses of both families, and takes note of how it was asked."""
+    """Resolves the name C{both} to addresses of both families, and records its calls."""
 
     ADDRESSES = (IPv6Address("UDP", "::1", 9, 0, 0), IPv4Address("UDP", "127.0.0.1", 9))
 
@@ -43,7 +43,7 @@ class Resolver:
 
 
 class Reactor(MemoryReactorClock):
-    """One whose resolver can be replaced, as a real one's can."""
+    """A reactor in memory whose resolver can be replaced, as a real one's can."""
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
         before: IHostnameResolver = self.nameResolver

@@ -20,7 +20,7 @@ PROXY = IPv4Address("TCP", "192.0.2.254", 40000)
 
 @implementer(IHalfCloseableProtocol)
 class Inner(Protocol):
-    """Remembers what it is told."""
+    """Records its events."""
 
     def __init__(self, peer: IAddress) -> None:
         self.peer = peer
@@ -44,7 +44,7 @@ class Inner(Protocol):
 
 
 class Server(Factory):
-    """Makes them, but for a client that it does not want."""
+    """Builds a protocol for each client but the unwanted one."""
 
     unwanted: IAddress | None = None
 
