@@ -38,6 +38,15 @@ FLOORS = {
 MOST_ENTRIES = 16
 """Python files and folders directly in the package."""
 
+TESTED_ELSEWHERE = {
+    "core.connection_info": "it declares values without behaviour",
+    "core.defaults": "it declares constants",
+    "native.client": "Twisted's own tests of TCP clients run on it: tests/native/test_twisted_suite.py",
+    "net.errors": "it declares exceptions without behaviour",
+    "testing.plugin": "pytest loads it: tests/testing/test_threaded.py and tests/end_to_end/test_testing.py use it",
+}
+"""The modules without a test file of their own, and why."""
+
 PACKAGE = Path(echoreply.__file__).parent
 TESTS = Path(__file__).parent
 
@@ -177,6 +186,15 @@ class HouseTests(SynchronousTestCase):
             {path.name for path in tree.iterdir() if (path / "__init__.py").exists()} for tree in (PACKAGE, TESTS)
         )
         self.assertEqual(tests - {"end_to_end", "packaging", "support"}, package)
+
+    def test_every_module_has_a_test_file_of_its_own_or_a_reason(self) -> None:
+        files = {file.relative_to(PACKAGE) for file in modules(PACKAGE).values() if file.name != "__init__.py"}
+        untested = {
+            ".".join(file.with_suffix("").parts)
+            for file in files
+            if not (TESTS / file.with_name(f"test_{file.name}")).exists()
+        }
+        self.assertEqual(untested, set(TESTED_ELSEWHERE))
 
     def test_no_helper_of_the_tests_has_the_name_of_a_module(self) -> None:
         helpers = {file.stem for file in (TESTS / "support").glob("*.py")} - {"__init__"}

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, ISSLTransport
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
 from echoreply import protocol as protocol_module
@@ -22,9 +23,11 @@ from echoreply.net import idle_watch as idle_watch_module
 from echoreply.net.refusal import RefusalProtocol
 from echoreply.observe.observer import ReplyObserver
 from echoreply.protocol import LINGER_SECONDS, REFUSALS_AT_ONCE, ReplyFactory, ReplyProtocol
+from echoreply.tls.factory import TLSFactory
 from tests.support.fake_transports import SocketStringTransport, TCPStringTransport, built, receive_queue
 from tests.support.memory_observer import Memory, verify_observer
 from tests.support.sample_scripts import rules_of_toml
+from tests.support.tls_pair import Pair, any_server_context
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4000)
 IDLE_TIMEOUT = 100.0
@@ -221,6 +224,16 @@ class BackPressureTests(ProtocolTestCase):
         self.transport.flush()
         self.assertEqual(self.transport.take(), b">\n" * 65536)
         self.assert_ended(EndReason.CLIENT)
+
+    def test_nothing_is_read_from_a_client_that_has_finished_and_has_room_for_its_last_reply(self) -> None:
+        self.transport.room = 10
+        self.protocol.dataReceived(b"x" * 20 + b"\n")
+        self.protocol.dataReceived(b"a\n")
+        self.protocol.readConnectionLost()
+        self.transport.flush()
+        self.assertEqual(self.transport.take(), b">" + b"x" * 20 + b"\n>a\n")
+        self.assertTrue(self.transport.disconnecting)
+        self.assertFalse(self.transport.reading)
 
 
 class ClosingTests(ProtocolTestCase):
@@ -419,6 +432,19 @@ class IdleTests(ProtocolTestCase):
         self.wait(IDLE_TIMEOUT * 0.1)
         self.assert_ended(EndReason.IDLE)
 
+    def test_a_client_that_was_behind_is_closed_gently_once_it_has_everything(self) -> None:
+        self.transport.room = 0
+        self.protocol.dataReceived(b"a\nexit\n")
+        self.assertTrue(self.transport.write_closed)
+        self.transport.flush()
+        for _ in range(int(IDLE_TIMEOUT * 1.06)):
+            self.protocol.dataReceived(b"b\n")
+            self.wait(1)
+        self.assertTrue(self.transport.disconnecting, "closed, not aborted: the replies have left")
+        self.assertEqual(self.observer.reasons, [])
+        self.transport.flush()
+        self.assert_ended(EndReason.FAREWELL)
+
     def test_zero_is_for_ever_but_not_for_those_we_say_goodbye_to(self) -> None:
         self.idle_timeout = 0.0
         self.factory = self.make_factory()
@@ -579,6 +605,20 @@ class DrainTests(ProtocolTestCase):
         self.transport.flush()
         self.assert_ended(EndReason.SHUTDOWN)
 
+    def test_over_pyopenssl_it_closes_once_and_the_client_behind_it_gets_its_turn(self) -> None:
+        alsoProvides(self.transport, ISSLTransport)
+        other, other_transport = self.connect()
+        alsoProvides(other_transport, ISSLTransport)
+        for protocol in (self.protocol, other):
+            protocol.dataReceived(b"hello")
+        self.drain()
+        self.factory.end_drain()
+        for transport in (self.transport, other_transport):
+            self.assertEqual(transport.take(), b">hello")
+            self.assertTrue(transport.disconnecting)
+            transport.flush()
+        self.assertEqual(self.observer.reasons, [EndReason.SHUTDOWN] * 2)
+
     def test_one_that_is_given_up_in_the_middle_is_closed_for_that_reason(self) -> None:
         with receive_queue() as (ours, theirs):
             protocol, transport = self.connect_by(ours)
@@ -703,6 +743,17 @@ class GreetingTests(ProtocolTestCase):
             protocol.makeConnection(transport)
             protocol.dataReceived(b"a\n")
             self.assertEqual(transport.take(), b"server error: too many connections\n")
+
+    def test_a_handshake_that_ends_after_the_drain_is_followed_by_no_greeting(self) -> None:
+        self.factory = self.make_factory(rules=rules_of_toml("greeting = 'hello'"))
+        pair = Pair(factory=TLSFactory(self.factory, any_server_context(), lambda *_: None))
+        (protocol,) = self.factory.protocols
+        self.factory.drain()
+        self.clock.advance(0.2)
+        self.assertTrue(pair.lower.write_closed)
+        pair.shake_hands()
+        self.assertTrue(protocol.connection.tls, "the handshake is complete")
+        self.assertEqual(protocol.connection.sent, 0)
 
     def test_one_longer_than_a_client_takes_waits_and_so_does_what_follows(self) -> None:
         self.factory = self.make_factory(rules=rules_of_toml(f"greeting = '{'x' * 70_000}'"))

@@ -4,8 +4,8 @@ The states of a L{NativeTransport <echoreply.native.transport.NativeTransport>},
 A transport has four independent states: its life, how it is being closed, its reading side and its writing side. A
 registered producer has a fifth. Each table maps a state and an event to the state that follows, as in
 C{self.state = self.state.after["pause"]}. An event that is not listed for a state is an error: the look-up raises
-C{KeyError}. An event that leads to the same state is permitted, since a Twisted transport allows most calls even
-when they come late.
+L{IllegalEventError}. An event that leads to the same state is permitted, since a Twisted transport allows most calls
+even when they come late.
 
 C{docs/states.md} shows the same tables and explains them.
 """
@@ -92,11 +92,27 @@ class Pull(Enum):
     ASKING = "it is asked for more in the event loop's next turn"
 
 
+class IllegalEventError(RuntimeError):
+    """An event happened in a state that does not allow it: a bug in this package."""
+
+
+class _Row(dict[E, S]):
+    """The transitions from one state. Only a look-up that fails calls a method."""
+
+    def __init__(self, state: S, transitions: Mapping[E, S]) -> None:
+        super().__init__(transitions)
+        self._state = state
+
+    def __missing__(self, event: E) -> S:
+        raise IllegalEventError(f"{event!r} is not allowed in the state {self._state.name}")
+
+
 def _table(table: Mapping[S, Mapping[E, S]]) -> Mapping[S, Mapping[E, S]]:
-    """Set the attribute C{after} of each state to its row of a table. Return the table."""
-    for state, transitions in table.items():
-        state.after = transitions  # type: ignore[attr-defined]
-    return table
+    """Set the attribute C{after} of each state to its row of a table. Return the table of these rows."""
+    rows = {state: _Row(state, transitions) for state, transitions in table.items()}
+    for state, row in rows.items():
+        state.after = row  # type: ignore[attr-defined]
+    return rows
 
 
 LIFE: Mapping[Life, Mapping[LifeEvent, Life]] = _table(

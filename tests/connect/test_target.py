@@ -2,70 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
-from twisted.internet.error import DNSLookupError, NoProtocol
-from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver, ITransport
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import IAddress, IHostnameResolver, ITransport
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from echoreply.client.command import parse_arguments
-from echoreply.connect.target import ConnectTarget, IClientReactor, OneFamily, connect_target, describe_connection
+from echoreply.connect.target import OneFamily, describe_connection
 from echoreply.connect.udp import DatagramClientEndpoint
 from echoreply.tls.client import TLSClientEndpoint
-
-
-@implementer(IHostnameResolver)
-class Resolver:
-    """Knows addresses of both families, and takes note of how it was asked."""
-
-    ADDRESSES = (IPv6Address("UDP", "::1", 9, 0, 0), IPv4Address("UDP", "127.0.0.1", 9))
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-
-    def resolveHostName(
-        self,
-        resolutionReceiver: IResolutionReceiver,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Sequence[type[IAddress]] | None = None,
-        transportSemantics: str = "TCP",
-    ) -> IHostResolution:
-        self.asked.append((hostName, transportSemantics))
-        resolution = cast(IHostResolution, None)
-        resolutionReceiver.resolutionBegan(resolution)
-        for address in self.ADDRESSES if hostName == "both" else ():
-            if addressTypes is None or type(address) in addressTypes:
-                resolutionReceiver.addressResolved(address)
-        resolutionReceiver.resolutionComplete()
-        return resolution
-
-
-class Reactor(MemoryReactorClock):
-    """One whose resolver can be replaced, as a real one's can."""
-
-    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        before: IHostnameResolver = self.nameResolver
-        self.nameResolver = resolver
-        return before
-
-
-class DestinationTestCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.reactor = Reactor()
-        self.resolver = Resolver()
-        self.reactor.installNameResolver(self.resolver)
-
-    def connect_target(self, *arguments: str) -> ConnectTarget:
-        return connect_target(cast(IClientReactor, self.reactor), parse_arguments(arguments))
+from tests.support.name_resolver import DestinationTestCase
 
 
 class DestinationTests(DestinationTestCase):
@@ -118,35 +69,6 @@ class FamilyTests(DestinationTestCase):
             # The first at once, the next when it has not answered for a while.
             self.reactor.pump([0.1] * 10)
             self.assertEqual([client[0] for client in self.reactor.tcpClients], expected)
-
-
-class DatagramEndpointTests(DestinationTestCase):
-    def connect(self, factory: Factory, *arguments: str) -> Deferred[object]:
-        return cast("Deferred[object]", self.connect_target("--udp", *arguments).endpoint.connect(factory))
-
-    def test_the_first_address_is_taken(self) -> None:
-        protocol = self.successResultOf(self.connect(Factory.forProtocol(Protocol), "-4", "both", "9"))
-        assert isinstance(protocol, Protocol)
-        assert protocol.transport
-        self.addCleanup(protocol.transport.abortConnection)  # type: ignore[attr-defined]
-        self.assertEqual(protocol.transport.getPeer(), IPv4Address("UDP", "127.0.0.1", 9))
-        self.assertEqual(self.resolver.asked, [("both", "UDP")])
-        self.assertRegex(describe_connection(protocol.transport), r"^127\.0\.0\.1:9 from 127\.0\.0\.1:\d+, UDP$")
-
-    def test_a_name_without_an_address_is_an_error(self) -> None:
-        self.failureResultOf(self.connect(Factory.forProtocol(Protocol), "nowhere"), DNSLookupError)
-
-    def test_what_can_be_no_name_is_an_error_and_not_looked_up(self) -> None:
-        for host in ("a..b", "x" * 64, "\udcff"):
-            self.failureResultOf(self.connect(Factory.forProtocol(Protocol), host), ValueError)
-        self.assertEqual(self.resolver.asked, [])
-
-    def test_a_factory_may_refuse(self) -> None:
-        class Refusing(Factory):
-            def buildProtocol(self, addr: object) -> None:
-                return None
-
-        self.failureResultOf(self.connect(Refusing(), "both"), NoProtocol)
 
 
 class ConnectionWordsTests(SynchronousTestCase):

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import socket
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, cast, get_args
 
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.native import states
 from echoreply.native.producer import PullProducer
-from echoreply.native.states import CLOSING, LIFE, PULL, PUSH, READING, WRITING, Closing, Life, Reading
+from echoreply.native.states import (
+    CLOSING,
+    LIFE,
+    PULL,
+    PUSH,
+    READING,
+    WRITING,
+    Closing,
+    IllegalEventError,
+    Life,
+    Reading,
+)
 from echoreply.native.transport import NativeTransport
 from tests.support.fake_event_loop import HalfCloseable, Loop, Plain, Stage
 from tests.support.state_tables import PAGE, documented, in_words, words
@@ -88,6 +101,34 @@ def states_while_closing(way: list[str], event: str) -> list[Closing]:
     return [*seen, transport._closing]
 
 
+class EndTests(SynchronousTestCase):
+    """How a connection ends for its protocol."""
+
+    def test_a_reset_after_the_peer_has_closed_is_an_ordinary_end(self) -> None:
+        stage = Stage(Plain())
+        stage.transport.eof_received()
+        self.assertIs(stage.transport._closing, Closing.PEER_CLOSED)
+        stage.transport.connection_lost(ConnectionResetError())
+        self.assertEqual(stage.protocol.reasons, [ConnectionDone])
+        stage.socket.close()
+
+    def test_a_reset_before_that_is_a_loss(self) -> None:
+        stage = Stage(Plain())
+        stage.transport.connection_lost(ConnectionResetError())
+        self.assertEqual(stage.protocol.reasons, [ConnectionLost])
+        stage.socket.close()
+
+    def test_an_abort_after_the_loss_changes_nothing(self) -> None:
+        stage = Stage(Plain())
+        stage.happen("lost")
+        stage.transport.abortConnection()
+        self.assertFalse(stage.transport.disconnecting)
+        self.assertEqual(stage.socket.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER), 0)
+        self.assertNotIn("abort", stage.native.calls)
+        self.assertEqual(stage.protocol.reasons, [ConnectionDone])
+        stage.socket.close()
+
+
 class TableTests(SynchronousTestCase):
     def test_every_state_has_a_row_and_can_be_reached(self) -> None:
         for name, (table, _) in TABLES.items():
@@ -121,7 +162,9 @@ class WalkTests(SynchronousTestCase):
                 stage.happen(step)
             self.assertIs(read(stage.transport), state)
             if after is None:
-                self.assertRaises(KeyError, stage.happen, event)
+                with self.assertRaises(IllegalEventError) as raised:
+                    stage.happen(event)
+                self.assertEqual(str(raised.exception), f"{event!r} is not allowed in the state {state.name}")
             else:
                 stage.happen(event)
             self.assertIs(read(stage.transport), after or state, f"{event} in {state}")
@@ -159,7 +202,9 @@ class WalkTests(SynchronousTestCase):
                 happenings[step]()
             self.assertIs(pull.state, state)
             if after is None:
-                self.assertRaises(KeyError, happenings[event])
+                with self.assertRaises(IllegalEventError) as raised:
+                    happenings[event]()
+                self.assertEqual(str(raised.exception), f"{event!r} is not allowed in the state {state.name}")
             else:
                 happenings[event]()
             self.assertIs(pull.state, after or state)

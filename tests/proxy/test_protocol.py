@@ -7,85 +7,13 @@ from typing import Any, cast
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
-from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from echoreply.net.transport import IDuplexTransport
-from echoreply.proxy.factory import ProxyFactory
-from echoreply.proxy.protocol import DRAIN_HEADER_TIMEOUT, HEADER_TIMEOUT, HeaderProtocol, ProxyTransport
+from echoreply.proxy.protocol import HEADER_TIMEOUT, HeaderProtocol, ProxyTransport
 from tests.proxy.test_header import V1_TCP4, V1_TCP6, V2_TCP4, v2
-from tests.support.fake_transports import TCPStringTransport
-
-PROXY = IPv4Address("TCP", "192.0.2.254", 40000)
-
-
-@implementer(IHalfCloseableProtocol)
-class Inner(Protocol):
-    """Remembers what it is told."""
-
-    def __init__(self, peer: IAddress) -> None:
-        self.peer = peer
-        self.told: list[object] = []
-
-    def connectionMade(self) -> None:
-        transport = cast(Any, self.transport)
-        self.told.append(("made", transport.getPeer(), transport.getHost()))
-
-    def dataReceived(self, data: bytes) -> None:
-        self.told.append(data)
-
-    def readConnectionLost(self) -> None:
-        self.told.append("read lost")
-
-    def writeConnectionLost(self) -> None:
-        self.told.append("write lost")
-
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
-        self.told.append("lost")
-
-
-class Server(Factory):
-    """Makes them, but for a client that it does not want."""
-
-    unwanted: IAddress | None = None
-
-    def __init__(self) -> None:
-        self.built: list[Inner] = []
-
-    def buildProtocol(self, addr: IAddress | None) -> Inner | None:
-        assert addr
-        if addr == self.unwanted:
-            return None
-        self.built.append(Inner(addr))
-        return self.built[-1]
-
-
-class Setting:
-    """A proxied factory, and a proxy that connects to it."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.server = Server()
-        self.failures: list[str] = []
-        self.factory = ProxyFactory(
-            self.server, self.clock, lambda peer: peer == PROXY, lambda _, why: self.failures.append(why)
-        )
-
-    def connect(self) -> TCPStringTransport:
-        protocol = self.factory.buildProtocol(PROXY)
-        assert protocol
-        transport = TCPStringTransport(protocol)
-        transport.peerAddr = PROXY
-        protocol.makeConnection(transport)
-        return transport
-
-
-def receive(transport: TCPStringTransport, data: bytes) -> None:
-    transport.protocol.dataReceived(data)
+from tests.support.proxied import PROXY, Setting, receive
 
 
 @pytest.mark.parametrize("cut", [*range(1, 50, 7)])
@@ -168,41 +96,3 @@ def test_a_proxy_that_closes_before_the_header_is_a_failure() -> None:
     cast(HeaderProtocol, transport.protocol).connectionLost(Failure(ConnectionDone()))
     assert setting.failures == ["closed before the end of the header"]
     assert not setting.clock.getDelayedCalls()
-
-
-def test_a_peer_that_is_not_a_trusted_proxy_is_not_served() -> None:
-    setting = Setting()
-    assert setting.factory.buildProtocol(IPv4Address("TCP", "192.0.2.253", 40000)) is None
-    assert setting.failures == []
-
-
-class TestDraining:
-    """When the server stops, headers that are on their way are waited for."""
-
-    def test_without_pending_headers_there_is_nothing_to_wait_for(self) -> None:
-        setting = Setting()
-        receive(setting.connect(), V1_TCP4)
-        assert setting.factory.drain().called
-
-    def test_pending_headers_are_waited_for_a_moment(self) -> None:
-        setting = Setting()
-        first, second = setting.connect(), setting.connect()
-        drained = setting.factory.drain()
-        receive(first, V1_TCP4)
-        assert not drained.called
-        setting.clock.advance(DRAIN_HEADER_TIMEOUT)
-        assert second.disconnecting
-        cast(HeaderProtocol, second.protocol).connectionLost(Failure(ConnectionDone()))
-        assert drained.called
-        assert len(setting.server.built) == 1
-
-    def test_a_connection_that_has_failed_is_not_reported_again(self) -> None:
-        setting = Setting()
-        transport = setting.connect()
-        receive(transport, b"hello\n")
-        drained = setting.factory.drain()
-        setting.clock.advance(HEADER_TIMEOUT)
-        assert setting.failures == ["invalid header: no PROXY signature"]
-        cast(HeaderProtocol, transport.protocol).connectionLost(Failure(ConnectionDone()))
-        assert drained.called
-        assert setting.failures == ["invalid header: no PROXY signature"]

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from echoreply.native.connections import Connections
@@ -59,11 +60,15 @@ class Plain(Protocol):
 
     def __init__(self) -> None:
         self.received = b""
+        self.reasons: list[type[BaseException] | None] = []
         self.in_callback: Callable[[], object] = lambda: None
 
     def dataReceived(self, data: bytes) -> None:
         self.received += data
         self.in_callback()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.reasons.append(reason.type)
 
     def pauseProducing(self) -> None:
         pass

@@ -1,221 +1,151 @@
-"""The fixture, in a suite that has another reactor."""
+"""The far end of another program's tests: its listener, its rules and its records, on a reactor in memory."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from typing import Any
 
-import pytest
-import pytest_twisted
-from twisted.internet import reactor as the_reactor
-from twisted.internet.threads import deferToThread
-from twisted.python.threadable import isInIOThread
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.conversation import Rules
-from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies
-from echoreply.testing.threaded import ReactorThread, ThreadedServer
-from tests.end_to_end.conftest import on_linux
-from tests.support.wire_contract import PATIENCE, Wire, exchange
-
-CLIENTS = 8
-ROUNDS = 50
+from echoreply.observe.observer import Connection
+from echoreply.protocol import ReplyFactory
+from echoreply.testing.server import POLL_INTERVAL, Server, serve
+from tests.support.fake_transports import TCPStringTransport, built
 
 
-@pytest.fixture
-def thread() -> Iterator[ReactorThread]:
-    thread = ReactorThread()
-    yield thread
-    thread.stop()
+def memory_reactor() -> Any:  # noqa: ANN401
+    return MemoryReactorClock()
 
 
-def test_a_message_whose_reply_was_read_is_recorded(echoreply_server: ThreadedServer) -> None:
-    with Wire(*echoreply_server.address) as wire:
-        for number in range(ROUNDS):
-            wire.send(b"%d\r\n" % number)
-            wire.expect(b"server reply:%d\r\n" % number)
-            assert echoreply_server.messages == [b"%d" % earlier for earlier in range(number + 1)]
-            [connection] = echoreply_server.connections
-            assert connection.peer == wire.socket.getsockname()
-            assert connection.received == sum(len(b"%d\r\n" % earlier) for earlier in range(number + 1))
-            assert connection.ended is None
+class ServerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = memory_reactor()
+        self.server = serve(self.reactor)
+        [(_, self.factory, _, self.interface)] = self.reactor.tcpServers
+        self.reactor.advance(0)
 
+    def connect(self) -> tuple[TCPStringTransport, Connection]:
+        assert isinstance(self.factory, ReplyFactory)
+        protocol = built(self.factory)
+        transport = TCPStringTransport(protocol)
+        protocol.makeConnection(transport)
+        return transport, protocol.connection
 
-def test_many_threads_may_use_it(echoreply_server: ThreadedServer) -> None:
-    def converse(client: int) -> None:
-        for number in range(ROUNDS):
-            with Wire(*echoreply_server.address) as wire:
-                wire.send(b"%d %d\n" % (client, number))
-                wire.expect(b"server reply:%d %d\n" % (client, number))
-                assert b"%d %d" % (client, number) in echoreply_server.messages
+    def say(self, data: bytes) -> bytes:
+        transport, _ = self.connect()
+        transport.protocol.dataReceived(data)
+        return transport.take()
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(converse, range(CLIENTS)))
-    echoreply_server.wait_for(lambda server: all(connection.ended for connection in server.connections), PATIENCE)
-    assert len(echoreply_server.connections) == len(echoreply_server.messages) == CLIENTS * ROUNDS
+    def test_it_listens_on_this_machine_only(self) -> None:
+        self.assertEqual(self.interface, "127.0.0.1")
+        self.assertEqual(self.server.address, ("127.0.0.1", self.server.port))
 
+    def test_it_answers_and_remembers(self) -> None:
+        self.assertEqual(self.say(b"a\nb\n"), b"server reply:a\nserver reply:b\n")
+        self.assertEqual(self.server.messages, [b"a", b"b"])
+        self.assertEqual([seen.received for seen in self.server.connections], [4])
 
-def test_why_a_connection_ended_can_be_waited_for(echoreply_server: ThreadedServer) -> None:
-    dial = partial(Wire, *echoreply_server.address)
-    exchange(dial, b"hello\n", b"server reply:hello\n")
-    exchange(dial, b"hello\nquit\n", b"server reply:hello\n")
-    with dial() as wire:
-        wire.send(b"hello\n")
-        wire.expect(b"server reply:hello\n")
-        wire.reset()
-    echoreply_server.wait_for(lambda server: all(connection.ended for connection in server.connections), PATIENCE)
-    ended = [connection.ended for connection in echoreply_server.connections]
-    assert ended == [EndReason.CLIENT, EndReason.FAREWELL, EndReason.RESET]
+    def test_rules_hold_for_connections_that_come_later(self) -> None:
+        transport, _ = self.connect()
+        self.server.rules = Rules(Replies(b"> "))
+        transport.protocol.dataReceived(b"a\n")
+        self.assertEqual(transport.take(), b"server reply:a\n")
+        self.assertEqual(self.say(b"a\n"), b"> a\n")
+        self.assertEqual(self.server.rules.replies.prefix, b"> ")
 
+    def test_a_script_that_is_not_right_is_not_taken(self) -> None:
+        self.server.script = script = r'reply = "PONG\n"'
+        with self.assertRaisesRegex(ValueError, "script, line 1: "):
+            self.server.script = "reply = 1"
+        self.assertEqual(self.server.script, script)
+        self.assertEqual(self.say(b"PING\n"), b"PONG\n")
 
-def test_rules_can_be_set(echoreply_server: ThreadedServer) -> None:
-    echoreply_server.rules = Rules(Replies(b"> "))
-    assert echoreply_server.rules == Rules(Replies(b"> "))
-    exchange(partial(Wire, *echoreply_server.address), b"hello\n", b"> hello\n")
+    def test_a_condition_that_is_true_already_does_not_wait(self) -> None:
+        self.assertIsNone(self.successResultOf(self.server.wait_for(lambda server: not server.messages)))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_it_waits_until_a_condition_holds_and_tells_so_outside_of_the_connections_call(self) -> None:
+        met = self.server.wait_for(lambda server: len(server.messages) == 2)
+        self.say(b"a\n")
+        self.reactor.advance(0)
+        self.assertNoResult(met)
+        self.say(b"b\n")
+        self.assertNoResult(met)
+        self.reactor.advance(0)
+        self.assertIsNone(self.successResultOf(met))
 
-def test_a_script_holds_for_connections_that_come_from_then_on(echoreply_server: ThreadedServer) -> None:
-    script = r"""
-        greeting = "READY\n"
-        reply = "UNKNOWN\n"
-        [[rule]]
-        message = "PING"
-        reply = "PONG\n"
-    """
-    with Wire(*echoreply_server.address) as before:
-        before.send(b"PING\n")
-        before.expect(b"server reply:PING\n")
-        echoreply_server.script = script
-        assert echoreply_server.script == script
-        exchange(partial(Wire, *echoreply_server.address), b"PING\nHELLO\n", b"READY\nPONG\nUNKNOWN\n")
-        before.send(b"PING\n")
-        before.expect(b"server reply:PING\n")
-    assert echoreply_server.messages == [b"PING", b"PING", b"HELLO", b"PING"]
-    echoreply_server.script = ""
-    exchange(partial(Wire, *echoreply_server.address), b"PING\n", b"server reply:PING\n")
+    def test_bytes_that_make_no_message_yet_are_noticed_too(self) -> None:
+        met = self.server.wait_for(lambda server: [seen.received for seen in server.connections] == [3])
+        self.say(b"hel")
+        self.reactor.advance(POLL_INTERVAL)
+        self.assertIsNone(self.successResultOf(met))
 
+    def test_several_can_wait_and_one_can_start_when_another_is_done(self) -> None:
+        def has(count: int, server: Server) -> bool:
+            return len(server.messages) == count
 
-def test_a_script_knows_the_port(echoreply_server: ThreadedServer) -> None:
-    echoreply_server.script = r'reply = "{{ ports.tcp }}\n"'
-    exchange(partial(Wire, *echoreply_server.address), b"hello\n", b"%d\n" % echoreply_server.port)
+        then = self.server.wait_for(lambda server: has(1, server))
+        then.addCallback(lambda _: self.server.wait_for(lambda server: has(2, server)))
+        other = self.server.wait_for(lambda server: has(1, server))
+        self.say(b"a\n")
+        self.reactor.advance(0)
+        self.successResultOf(other)
+        self.assertNoResult(then)
+        self.say(b"b\n")
+        self.reactor.advance(0)
+        self.successResultOf(then)
 
+    def test_a_waiter_can_be_cancelled_by_the_condition_of_another(self) -> None:
+        first = self.server.wait_for(lambda server: server.messages)
+        second = self.server.wait_for(lambda server: server.messages)
+        first.addCallback(lambda _: second.cancel())
+        self.say(b"a\n")
+        self.reactor.advance(0)
+        self.successResultOf(first)
+        self.failureResultOf(second)
 
-def test_a_message_that_gets_no_reply_is_received_all_the_same(echoreply_server: ThreadedServer) -> None:
-    echoreply_server.script = 'reply = ""'
-    exchange(partial(Wire, *echoreply_server.address), b"a\nb\n", b"")
-    assert echoreply_server.messages == [b"a", b"b"]
+    def test_a_timeout_fails_and_lists_what_was_received(self) -> None:
+        met = self.server.wait_for(lambda _server: False, timeout=3)
+        self.say(b"a\n\x1b[2J\n")
+        transport, _ = self.connect()
+        transport.lose(ConnectionDone())
+        self.reactor.advance(2.9)
+        self.assertNoResult(met)
+        self.reactor.advance(0.1)
+        text = str(self.failureResultOf(met, TimeoutError).value)
+        self.assertIn("within 3 s", text)
+        self.assertIn(r'2 messages, the last "\x1b[2J"; 7 bytes; open', text)
+        self.assertIn("0 messages; 0 bytes; ended: ", text)
 
+    def test_a_condition_that_is_true_at_the_timeout_is_met(self) -> None:
+        holds: list[bool] = []
+        met = self.server.wait_for(lambda _server: holds, timeout=POLL_INTERVAL / 2)
+        holds.append(True)
+        self.reactor.advance(POLL_INTERVAL / 2)
+        self.assertIsNone(self.successResultOf(met))
 
-def test_a_wrong_script_fails_the_test_and_changes_nothing(echoreply_server: ThreadedServer) -> None:
-    with pytest.raises(ValueError, match=r"line 2: .*reply"):
-        echoreply_server.script = "\nreply = 1"
-    assert echoreply_server.script == ""
-    exchange(partial(Wire, *echoreply_server.address), b"hello\n", b"server reply:hello\n")
+    def test_to_wait_in_vain_for_a_connection_says_that_there_was_none(self) -> None:
+        met = self.server.wait_for(lambda server: server.connections)
+        self.reactor.advance(10)
+        self.assertIn("no connection", str(self.failureResultOf(met, TimeoutError).value))
 
+    def test_an_exception_of_the_condition_is_passed_on(self) -> None:
+        self.failureResultOf(self.server.wait_for(lambda server: server.messages[0]), IndexError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-def test_a_timeout_fails_and_lists_what_was_received(echoreply_server: ThreadedServer) -> None:
-    exchange(partial(Wire, *echoreply_server.address), b"hello\n", b"server reply:hello\n")
-    with pytest.raises(TimeoutError, match='the last "hello"'):
-        echoreply_server.wait_for(lambda _server: False, timeout=0.01)
+    def test_it_stops_and_leaves_nothing_with_the_reactor(self) -> None:
+        self.connect()
+        met = self.server.wait_for(lambda server: server.messages)
+        stopped = self.server.stop()
+        self.failureResultOf(met)
+        self.reactor.advance(0)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertIsNotNone(self.server.connections[0].ended)
 
-
-def test_an_exception_of_the_condition_fails_the_test(echoreply_server: ThreadedServer) -> None:
-    with pytest.raises(ZeroDivisionError):
-        echoreply_server.wait_for(lambda _server: 1 / 0)
-    with pytest.raises(pytest.fail.Exception, match="not this one"):
-        echoreply_server.wait_for(lambda _server: pytest.fail("not this one"))
-
-
-def test_a_condition_may_ask_the_fixture_but_not_wait_for_it(echoreply_server: ThreadedServer) -> None:
-    echoreply_server.wait_for(lambda _server: echoreply_server.messages == [])
-    with pytest.raises(RuntimeError, match="the server's own thread"):
-        echoreply_server.wait_for(lambda _server: echoreply_server.wait_for(lambda _: True))
-
-
-def test_a_wrong_time_out_is_an_error_and_no_wait(echoreply_server: ThreadedServer) -> None:
-    with pytest.raises(AssertionError):
-        echoreply_server.wait_for(lambda _server: False, timeout=-1)
-
-
-def test_an_asyncio_client_is_served_meanwhile(echoreply_server: ThreadedServer) -> None:
-    async def converse() -> bytes:
-        reader, writer = await asyncio.open_connection(*echoreply_server.address)
-        waited = asyncio.create_task(
-            asyncio.to_thread(echoreply_server.wait_for, lambda server: server.messages == [b"hello"], PATIENCE)
-        )
-        writer.write(b"hello\n")
-        reply = await reader.readline()
-        await waited
-        writer.close()
-        await writer.wait_closed()
-        return reply
-
-    assert asyncio.run(converse()) == b"server reply:hello\n"
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_processs_own_reactor_goes_on(echoreply_server: ThreadedServer) -> None:
-    assert isInIOThread()
-    assert "echoreply" not in type(the_reactor).__module__
-    await deferToThread(exchange, partial(Wire, *echoreply_server.address), b"hello\n", b"server reply:hello\n")
-    await deferToThread(echoreply_server.wait_for, lambda server: server.connections[0].ended, PATIENCE)
-    assert isInIOThread()
-
-
-def test_a_stopped_server_closes_its_connections_and_still_tells(thread: ReactorThread) -> None:
-    server = ThreadedServer(thread)
-    with Wire(*server.address) as answered, Wire(*server.address) as unfinished, Wire(*server.address) as silent:
-        answered.send(b"hello\n")
-        answered.expect(b"server reply:hello\n")
-        unfinished.send(b"hel")
-        server.wait_for(lambda server: [seen.received for seen in server.connections] in ([6, 3, 0],), PATIENCE)
-        server.stop()
-        answered.expect_end()
-        with pytest.raises(ConnectionResetError):
-            silent.read(1)
-    assert server.messages[0] == b"hello"
-    assert all(connection.ended for connection in server.connections)
-    with pytest.raises(ConnectionRefusedError):
-        Wire(*server.address)
-
-
-def test_servers_of_one_thread_know_nothing_of_each_other(thread: ReactorThread) -> None:
-    first, second = ThreadedServer(thread), ThreadedServer(thread)
-    exchange(partial(Wire, *first.address), b"hello\n", b"server reply:hello\n")
-    assert (first.messages, second.messages, second.connections) == ([b"hello"], [], [])
-
-
-def test_stop_does_not_wait_for_a_client_that_does_not_read(thread: ReactorThread) -> None:
-    server = ThreadedServer(thread)
-    with Wire(*server.address, receive_buffer=4096) as wire:
-        flood = threading.Thread(target=pytest.raises, args=(OSError, wire.send, b"x" * 1000 + b"\n" * 10_000_000))
-        flood.start()
-        server.wait_for(lambda server: server.messages, PATIENCE)
-        server.stop()
-        flood.join(PATIENCE)
-        assert not flood.is_alive()
-
-
-@on_linux
-def test_a_thread_that_has_ended_leaves_no_descriptor() -> None:
-    ReactorThread().stop()
-    before = len(os.listdir("/proc/self/fd"))
-    thread = ReactorThread()
-    server = ThreadedServer(thread)
-    exchange(partial(Wire, *server.address), b"hello\n", b"server reply:hello\n")
-    server.stop()
-    thread.stop()
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_a_thread_that_has_ended_says_so() -> None:
-    thread = ReactorThread()
-    server = ThreadedServer(thread)
-    server.stop()
-    thread.stop()
-    with pytest.raises(RuntimeError, match="ended"):
-        _ = server.messages
+    def test_it_may_be_stopped_twice(self) -> None:
+        self.successResultOf(self.server.stop())
+        self.successResultOf(self.server.stop())

@@ -70,12 +70,6 @@ def test_a_subject_is_written_as_rfc_4514_has_it(tmp_path: Path) -> None:
     assert subject_of(der) == "CN=alice\\, bob"
 
 
-def test_a_file_of_authorities_may_have_comments_in_any_alphabet(tmp_path: Path) -> None:
-    certificate, key = make_with_openssl(tmp_path)
-    (tmp_path / "ca").write_text("# Főtanúsítvány\n" + Path(certificate).read_text())
-    assert server_context(certificate, key, client_ca=str(tmp_path / "ca")).cert_store_stats()["x509"] == 1
-
-
 @pytest.mark.parametrize(
     ("there", "instead"),
     [(b"\x0c\x05alice", b"\x03\x05\x00lice"), (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")],
@@ -104,11 +98,3 @@ def test_a_machine_name_that_fits_no_certificate_becomes_localhost(name: str, mo
     monkeypatch.setattr("socket.gethostname", lambda: name)
     pem = make_certificate().decode().split("-----BEGIN PRIVATE KEY")[0]
     assert subject_of(ssl.PEM_cert_to_DER_cert(pem)) == "CN=localhost"
-
-
-def test_a_file_of_authorities_without_a_certificate_is_rejected(tmp_path: Path) -> None:
-    certificate, key = make_with_openssl(tmp_path)
-    for text in ("", "nothing", "-----BEGIN CERTIFICATE-----\n"):
-        (tmp_path / "ca").write_text(text)
-        with pytest.raises(ValueError, match="ca holds no certificate in PEM"):
-            server_context(certificate, key, client_ca=str(tmp_path / "ca"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,12 +17,11 @@ from zope.interface.verify import verifyObject
 from echoreply.core.reasons import RefusalReason
 from echoreply.net.transport import IDuplexTransport, IRecordTransport, taken
 from echoreply.protocol import ReplyFactory
-from echoreply.tls.context import server_context
 from echoreply.tls.factory import TLSFactory
 from tests.support.memory_observer import Memory
 from tests.support.sample_scripts import rules_of_toml
 from tests.support.tls_pair import Lines, Pair, Upper, any_server_context
-from tests.support.tls_peers import Session, client_context, make_certificate
+from tests.support.tls_peers import Session, client_context
 
 
 def test_the_interfaces_are_provided() -> None:
@@ -33,20 +30,6 @@ def test_the_interfaces_are_provided() -> None:
     verifyObject(IDuplexTransport, pair.tls)
     verifyObject(IRecordTransport, pair.tls)
     verifyObject(IHalfCloseableProtocol, pair.tls)
-
-
-def test_socket_options_and_addresses_are_forwarded() -> None:
-    pair = Pair()
-    pair.tls.setTcpNoDelay(True)
-    pair.tls.setTcpKeepAlive(True)
-    pair.tls.bufferSize = 1234
-    assert (pair.lower.no_delay, pair.lower.keep_alive, pair.lower.bufferSize) == (True, True, 1234)
-    assert pair.tls.getTcpNoDelay()
-    assert pair.tls.getTcpKeepAlive()
-    assert pair.tls.getPeer() == pair.lower.getPeer()
-    assert pair.tls.getHost() == pair.lower.getHost()
-    assert pair.tls.getHandle() is None
-    assert pair.tls.logPrefix() == "Upper (TLS)"
 
 
 def test_a_conversation_can_be_cut_at_every_byte() -> None:
@@ -111,23 +94,6 @@ def test_a_protocol_that_raises_at_the_end_of_the_handshake_leaves_the_buffers_e
         first.shake_hands()
     with pytest.raises(RuntimeError):
         second.shake_hands()
-
-
-def test_connections_that_share_buffers_do_not_mix() -> None:
-    uppers = iter([first := Lines(), second := Lines()])
-    factory = TLSFactory(Factory.forProtocol(lambda: next(uppers)), any_server_context(), print)
-    one, other = Pair(first, factory), Pair(second, factory)
-    one.shake_hands()
-    other.shake_hands()
-    half_of_one, half_of_other = one.client.send(b"a" * 1000), other.client.send(b"b" * 1000)
-    for start in range(0, 1100, 7):
-        one.tls.dataReceived(half_of_one[start : start + 7])
-        other.tls.dataReceived(half_of_other[start : start + 7])
-    assert first.told == second.told == []
-    assert (one.take(), other.take()) == (b"A" * 1000, b"B" * 1000)
-    one.tls.dataReceived(b"\x17\x03\x03\x00\x20" + bytes(32) + b"junk")
-    other.tls.dataReceived(other.client.send(b"c"))
-    assert other.take() == b"C"
 
 
 def test_bytes_that_are_written_before_there_are_keys_are_held() -> None:
@@ -333,14 +299,6 @@ class TestProducers:
         assert pair.lower.reading
         upper.transport.stopProducing()
         assert pair.lower.disconnecting
-
-
-def test_a_key_with_a_password_is_an_error_without_a_prompt(tmp_path: Path) -> None:
-    certificate, key = make_certificate(tmp_path)
-    locked = str(tmp_path / "locked")
-    subprocess.run(["openssl", "ec", "-aes128", "-passout", "pass:x", "-in", key, "-out", locked], check=True)
-    with pytest.raises(ValueError, match="the key has a password"):
-        server_context(certificate, locked)
 
 
 class TestGreeting:
