@@ -34,7 +34,7 @@ CHINESE = {
     "local networks": "本地网络",
     "the script's, else auto": "脚本所写，否则 auto",
     "the system's CAs": "系统的 CA",
-    "5; if typed 0.5": "5；手动输入时 0.5",
+    "5; at a terminal 0.5": "5；在终端上 0.5",
 }
 """Translations of the defaults that are words instead of values."""
 

@@ -208,7 +208,7 @@ class Settings:
         Group.LISTENING,
         "ENDPOINT",
         _endpoint(str, "tcp:8088"),
-        "a TCP port, as --port, or a Twisted endpoint",
+        "a TCP port or a Twisted endpoint",
         default=(),
         short="l",
         repeatable=True,
