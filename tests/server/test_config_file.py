@@ -152,7 +152,9 @@ class ExampleTests(ConfigTestCase):
         names = set()
         for text in (EXAMPLE.read_text(encoding="utf-8"), self.commented()):
             names |= set(tomllib.loads(text))
-        self.assertEqual(names, {option.name for option in Settings.declared()})
+        options = {option.name for option in Settings.declared()}
+        self.assertEqual([f"deploy/echoreply.toml lacks: {name}" for name in sorted(options - names)], [])
+        self.assertEqual([f"deploy/echoreply.toml has, but should not: {name}" for name in names - options], [])
 
     def test_the_example_can_be_read(self) -> None:
         settings = parsed(f"--config={EXAMPLE}").settings
