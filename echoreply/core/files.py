@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 from echoreply.core.parsing import printable
@@ -27,13 +28,13 @@ def check_readable(path: str) -> None:
 
     @raise ValueError: it is not. The message names the file and the reason, for the user.
     """
-    number = 0
-    if not os.path.exists(path):
-        number = errno.ENOENT
-    elif os.path.isdir(path):
-        number = errno.EISDIR
-    elif not os.access(path, os.R_OK):
-        number = errno.EACCES
+    try:
+        number = errno.EISDIR if stat.S_ISDIR(os.stat(path).st_mode) else 0
+    except OSError as error:
+        number = error.errno or 0
+    else:
+        if not number and not os.access(path, os.R_OK):
+            number = errno.EACCES
     if number:
         raise ValueError(f"{printable(path)}: {os.strerror(number)}")
 

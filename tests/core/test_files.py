@@ -48,6 +48,7 @@ class FilesTests(SynchronousTestCase):
             for path, why in (
                 ("/no/such\nfile", "'/no/such\\nfile': No such file or directory"),
                 ("/", "/: Is a directory"),
+                (f"{__file__}/x", f"{__file__}/x: Not a directory"),
                 (__file__, f"{__file__}: Permission denied"),
             ):
                 with self.assertRaises(ValueError) as caught:
