@@ -27,6 +27,8 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
     if reactor is None:
         # A supervisor needs to know when a process ends, which uvloop's event loop does not report to others.
         reactor = start_engine(Engine.TWISTED if settings.workers > 1 else options.engine)
+    with hide_start_traceback():
+        options.check_start(reactor)
     log_event(EngineChosen(engine=options.engine.value))
     if isinstance(sys.stdout, TextIOWrapper):
         # A log line with a character that the terminal's encoding lacks would be lost.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +35,7 @@ CHINESE = {
     "local networks": "本地网络",
     "the script's, else auto": "脚本所写，否则 auto",
     "the system's CAs": "系统的 CA",
-    "5; if typed 0.5": "5；手动输入时 0.5",
+    "5; at a terminal 0.5": "5；在终端上 0.5",
 }
 """Translations of the defaults that are words instead of values."""
 
@@ -76,53 +77,90 @@ def rows(text: str) -> Iterator[tuple[str, str]]:
         yield option.replace(r"\|", "|"), default.strip().replace("`", "")
 
 
-def expected(options: Iterable[Option], translation: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+def with_default(invocation: str, default: str) -> str:
+    """Return an option as it is typed, and its default: C{--port PORT [8088]}."""
+    return f"{invocation} [{default}]" if default else invocation
+
+
+def expected(options: Iterable[Option], translation: Mapping[str, str] | None = None) -> list[str]:
     """Return the rows that a table of options has to have."""
-    return sorted((option.invocation, (translation or {}).get(option.default, option.default)) for option in options)
+    return [
+        with_default(option.invocation, (translation or {}).get(option.default, option.default)) for option in options
+    ]
 
 
-def without_none(found: Iterable[tuple[str, str]], none: str, options: Iterable[Option]) -> list[tuple[str, str]]:
-    """Return rows with an empty default where a table has the word for none, but for options whose value it is."""
+def without_none(found: Iterable[tuple[str, str]], none: str, options: Iterable[Option]) -> list[str]:
+    """Return rows without a default where a table has the word for none, but for options whose value it is."""
     values = {option.invocation for option in options if option.default == none}
-    return sorted((name, "" if default == none and name not in values else default) for name, default in found)
+    return [with_default(name, "" if default == none and name not in values else default) for name, default in found]
 
 
-class ManPageTests(SynchronousTestCase):
+def differences(document: str, found: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """Return a line for each entry that a document lacks or has too many, which says what to do."""
+    has, needs = Counter(found), Counter(wanted)
+    return [
+        *(f"{document} lacks: {entry}" for entry in (needs - has).elements()),
+        *(f"{document} has, but should not: {entry}" for entry in (has - needs).elements()),
+    ]
+
+
+class DocumentTestCase(SynchronousTestCase):
+    def assert_same(self, document: str, found: Iterable[str], wanted: Iterable[str]) -> None:
+        if lines := differences(document, found, wanted):
+            self.fail("\n".join(["", *lines]))
+
+
+class DifferencesTests(SynchronousTestCase):
+    def test_each_line_says_what_a_document_lacks_or_has_too_many(self) -> None:
+        self.assertEqual(differences("x", ["b", "a"], ["a", "b"]), [])
+        self.assertEqual(differences("x", ["a", "c", "c"], ["a", "b", "c"]), ["x lacks: b", "x has, but should not: c"])
+
+    def test_an_option_that_no_document_has_is_named_with_its_default(self) -> None:
+        new = Option(name="reply-delay", metavar="SECONDS", group="Replies", help="wait", default="0")
+        self.assertEqual(
+            differences("docs/man/x.1", [], [with_default(new.invocation, new.default)]),
+            ["docs/man/x.1 lacks: --reply-delay SECONDS [0]"],
+        )
+
+
+class ManPageTests(DocumentTestCase):
     def test_a_page_has_each_option_with_its_metavar_and_default_and_no_other(self) -> None:
         for program, options in PROGRAMS.items():
-            found = entries(TREE / "docs" / "man" / f"{program}.1")
-            self.assertEqual(sorted(found), sorted(option.invocation for option in options), program)
-            for option in options:
-                default = re.search(r" \[([^\]]*)\]\.$", found[option.invocation])
-                self.assertEqual(default[1] if default else "", option.default, option.invocation)
+            page = f"docs/man/{program}.1"
+            found = []
+            for invocation, text in entries(TREE / page).items():
+                default = re.search(r" \[([^\]]*)\]\.$", text)
+                found.append(with_default(invocation, default[1] if default else ""))
+            self.assert_same(page, found, (with_default(option.invocation, option.default) for option in options))
 
     def test_a_page_has_the_headings_of_the_help(self) -> None:
         for program, options in PROGRAMS.items():
-            found = groups(TREE / "docs" / "man" / f"{program}.1")
-            self.assertEqual(found, {option.invocation: option.group for option in options}, program)
+            page = f"docs/man/{program}.1"
+            found = (f"{invocation}, below {heading!r}" for invocation, heading in groups(TREE / page).items())
+            self.assert_same(page, found, (f"{option.invocation}, below {str(option.group)!r}" for option in options))
 
 
-class TableTests(SynchronousTestCase):
+class TableTests(DocumentTestCase):
     def test_the_readme_has_each_option_of_server_and_client(self) -> None:
         server, rest = (TREE / "README.md").read_text(encoding="utf-8").split("\n## The client\n")
         for text, program in ((server, "twistd-echoreply"), (rest, "echoreply-client")):
             options = PROGRAMS[program]
-            self.assertEqual(without_none(rows(text), "none", options), expected(options))
+            self.assert_same("README.md", without_none(rows(text), "none", options), expected(options))
 
     def test_so_has_the_chinese_one(self) -> None:
         server, rest = (TREE / "README.zh.md").read_text(encoding="utf-8").split("\n## 客户端\n")
         for text, program in ((server, "twistd-echoreply"), (rest, "echoreply-client")):
             options = PROGRAMS[program]
-            self.assertEqual(without_none(rows(text), "无", options), expected(options, CHINESE))
+            self.assert_same("README.zh.md", without_none(rows(text), "无", options), expected(options, CHINESE))
 
     def test_the_load_testers_own_options_are_in_its_document(self) -> None:
         shared = {option.invocation for option in PROGRAMS["echoreply-client"]}
         own = [option for option in PROGRAMS["echoreply-measure"] if option.invocation not in shared]
         text = (TREE / "docs" / "measure.md").read_text(encoding="utf-8")
-        self.assertEqual(without_none(rows(text), "none", own), expected(own))
+        self.assert_same("docs/measure.md", without_none(rows(text), "none", own), expected(own))
 
 
-class HelpTests(SynchronousTestCase):
+class HelpTests(DocumentTestCase):
     HELP: Mapping[str, str] = {
         "twistd-echoreply": str(Options()),
         "echoreply-client": client.make_parser().format_help(),
@@ -131,15 +169,16 @@ class HelpTests(SynchronousTestCase):
 
     def test_each_option_has_one_line_below_the_heading_of_its_group(self) -> None:
         for program, options in PROGRAMS.items():
-            heading, found = "", []
+            heading, headings, found = "", set(), []
             for line in self.HELP[program].splitlines():
                 if line.endswith(":") and not line.startswith(" "):
                     heading = line.removesuffix(":")
                 elif match := re.match(r"  (-.*?)  +(.+)$", line):
-                    found.append((heading, *match.groups()))
-            wanted = [(option.group, option.invocation, option.summary) for option in options]
-            self.assertEqual(sorted(found), sorted(wanted), program)
-            self.assertEqual(len({heading for heading, *_ in found}), len(set(dict.fromkeys(o.group for o in options))))
+                    headings.add(heading)
+                    found.append(f"{match[1]}  {match[2]}, below {heading!r}")
+            wanted = [f"{option.invocation}  {option.summary}, below {str(option.group)!r}" for option in options]
+            self.assert_same(f"the help of {program}", found, wanted)
+            self.assertEqual(len(headings), len(set(dict.fromkeys(o.group for o in options))))
 
     def test_every_option_has_a_help_text(self) -> None:
         for options in PROGRAMS.values():

@@ -56,8 +56,8 @@ def make_parser() -> Parser:
         "--wait",
         type=argument_type(seconds(zero=False)),
         metavar="SECONDS",
-        help="after input ends: exit on silence",
-        shown="5; if typed 0.5",
+        help="exit on silence after input",
+        shown="5; at a terminal 0.5",
     )
     add = partial(parser.declare, EDITOR)
     add("--time", action="store_true", help="show the latency of each reply")

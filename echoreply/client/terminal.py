@@ -22,6 +22,7 @@ from echoreply.client.transcript import Transcript
 from echoreply.connect.failures import INSECURE
 from echoreply.connect.run import run_reactor, status_of_signal
 from echoreply.connect.target import IClientReactor, connect_target
+from echoreply.core.parsing import printable
 
 
 def run(
@@ -47,7 +48,7 @@ def run(
     try:
         transcript = Transcript(options.transcript, report) if options.transcript else None
     except OSError as error:
-        return Outcome(2, f"--transcript: {options.transcript}: {os.strerror(error.errno or 0).lower()}")
+        return Outcome(2, f"--transcript: {printable(options.transcript)}: {os.strerror(error.errno or 0).lower()}")
     try:
         target = connect_target(reactor, options)
     except ValueError as mistake:

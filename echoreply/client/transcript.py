@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from echoreply.client.round_trips import lines
+from echoreply.core.parsing import printable
 from echoreply.core.quoting import quote
 
 SENT, RECEIVED = ">", "<"
@@ -55,7 +56,7 @@ class Transcript:
                 rest = rest[self._file.write(rest) or 0 :]
         except OSError as error:
             self.close()
-            self._failed(f"transcript stopped: {self._path}: {os.strerror(error.errno or 0).lower()}")
+            self._failed(f"transcript stopped: {printable(self._path)}: {os.strerror(error.errno or 0).lower()}")
 
     def close(self) -> None:
         """Close the file. Nothing is recorded after that."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
@@ -89,11 +90,16 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse a command line, and its HOST and PORT; exit with status 2 if it has a mistake."""
-        options, rest = self.parse_known_intermixed_args(arguments)
+        before, after = self._split(sys.argv[1:] if arguments is None else arguments)
+        options, rest = self.parse_known_intermixed_args(before)
         for argument in rest:
             # argparse would treat the value of an unknown option as HOST.
             if argument.startswith("-"):
                 self.error(f"unknown option {printable(argument.partition('=')[0])}; see --help")
+        for name in ("host", "port"):
+            if after and getattr(options, name) is None:
+                setattr(options, name, after.pop(0))
+        rest += after
         if rest:
             self.error(f"takes HOST and PORT and nothing else, not also {rest[0]!r}")
         try:
@@ -101,6 +107,25 @@ class Parser(argparse.ArgumentParser):
         except ValueError as error:
             self.error(str(error))
         return options
+
+    def _split(self, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+        """
+        Return the arguments before C{--}, and those after it.
+
+        An option that takes one value is joined with the argument that follows: argparse would not take a value that
+        begins with a dash.
+        """
+        flags = {
+            flag for option in self.options if option.metavar and " " not in option.metavar for flag in option.flags
+        }
+        before: list[str] = []
+        rest = iter(arguments)
+        for argument in rest:
+            if argument == "--":
+                break
+            value = next(rest, None) if argument in flags else None
+            before.append(argument if value is None else f"{argument}={value}")
+        return before, list(rest)
 
     def format_help(self) -> str:
         return f"Usage: {self.usage}\n\n{self._introduction}\n{option_list(self.options)}"

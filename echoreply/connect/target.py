@@ -26,6 +26,8 @@ from zope.interface import implementer
 
 from echoreply.connect.datagram_transport import DatagramTransport
 from echoreply.connect.udp import DatagramClientEndpoint, IDatagramReactor
+from echoreply.core.files import check_readable
+from echoreply.core.parsing import is_from_python, printable
 from echoreply.native.private_names import unix_path
 from echoreply.net.addresses import format_address, host_and_port
 from echoreply.tls.client import TLSClientEndpoint, TLSClientTransport, client_context
@@ -50,7 +52,7 @@ class ConnectTarget:
     A server to connect to.
 
     @ivar endpoint: connects to it.
-    @ivar name: its name, for people.
+    @ivar name: its name, for people; quoted if it can't be printed as it is.
     """
 
     endpoint: IStreamClientEndpoint
@@ -67,6 +69,12 @@ def connect_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget
     plain = _plain_target(reactor, options)
     if not options.tls:
         return plain
+    for name in ("ca", "cert", "key"):
+        if path := getattr(options, name):
+            try:
+                check_readable(path)
+            except ValueError as error:
+                raise ValueError(f"--{name} {error}") from None
     context = client_context(options.ca or "", options.cert or "", options.key or "", insecure=options.insecure)
     # Certificates name hosts without the dot of the root, and IPv6 addresses without a zone.
     name = (options.servername or options.host or "").removesuffix(".").partition("%")[0]
@@ -76,10 +84,12 @@ def connect_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget
 def _plain_target(reactor: IClientReactor, options: Namespace) -> ConnectTarget:
     if options.unix:
         _check_path("--unix", options.unix)
-        return ConnectTarget(UNIXClientEndpoint(reactor, options.unix, options.connect_timeout), options.unix)
+        return ConnectTarget(
+            UNIXClientEndpoint(reactor, options.unix, options.connect_timeout), printable(options.unix)
+        )
     if options.connect:
-        return ConnectTarget(_client_endpoint(reactor, options.connect), options.connect)
-    name = host_and_port(options.host, options.port)
+        return ConnectTarget(_client_endpoint(reactor, options.connect), printable(options.connect))
+    name = printable(host_and_port(options.host, options.port))
     if options.family:
         name += f" over IPv{options.family}"
         reactor.installNameResolver(OneFamily(reactor.nameResolver, options.family))
@@ -111,7 +121,8 @@ def _client_endpoint(reactor: IClientReactor, description: str) -> IStreamClient
         raise ValueError(f"--connect {description!r} needs pyOpenSSL, which is not installed") from None
     except Exception as error:
         # Endpoints are plugins, whose parsers may raise any exception.
-        raise ValueError(f"--connect takes a Twisted endpoint, not {description!r}: {error}") from None
+        why = "see Twisted's client endpoints; one is tcp:HOST:PORT" if is_from_python(error) else str(error)
+        raise ValueError(f"--connect takes a Twisted endpoint, not {description!r}: {why}") from None
     if isinstance(endpoint, UNIXClientEndpoint):
         _check_path("--connect", unix_path(endpoint))
     return endpoint

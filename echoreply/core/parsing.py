@@ -54,14 +54,22 @@ def whole_number(lowest: int, highest: int | None = None) -> Callable[[Any], int
 
 def seconds(*, zero: bool) -> Callable[[Any], float]:
     """Return the parser of a finite number of seconds: positive, or 0 too."""
+    return _amount("seconds", zero=zero)
 
+
+def messages_per_second() -> Callable[[Any], float]:
+    """Return the parser of a finite, positive rate."""
+    return _amount("messages per second", zero=False)
+
+
+def _amount(of: str, *, zero: bool) -> Callable[[Any], float]:
     def parse(value: str) -> float:
         number = float(_plain(value))
         if not isfinite(number) or number < 0 or (number == 0 and not zero):
             raise ValueError
         return number
 
-    return parser(parse, "a number of seconds, " + ("0 or more" if zero else "more than 0"))
+    return parser(parse, f"a number of {of}, " + ("0 or more" if zero else "more than 0"))
 
 
 def choice(choices: type[EnumT]) -> Callable[[Any], EnumT]:
@@ -91,6 +99,11 @@ def server_name(value: str) -> str:
     if not 0 < len(name) <= MAX_SERVER_NAME:
         raise ValueError(f"takes the name or the IP address of a server, not {value!r}")
     return value
+
+
+def is_from_python(error: Exception) -> bool:
+    """Return whether the text of an error is Python's own, about a wrong call or number, and so not for users."""
+    return isinstance(error, TypeError) or str(error).startswith("invalid literal for int()")
 
 
 def printable(text: str) -> str:

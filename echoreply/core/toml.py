@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from typing import Any
 
 Path = Sequence[str | int]
 """The place of a value in a document: keys, and indices of arrays, from 0."""
+
+_KEY = re.compile(r"""^[ \t]*([\w.-]+|"[^"\n]*"|'[^'\n]*')[ \t]*=""", re.MULTILINE)
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
@@ -27,7 +30,16 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
         if not position.startswith("line "):
             # The mistake is at the end of the document.
             position = f"line {len(text.rstrip().encode().splitlines()) or 1}"
+        if why == "Cannot overwrite a value":
+            why += f": {_last_key(text, position)} is set twice"
         raise ValueError(f"{name}, {position}: {why}") from None
+
+
+def _last_key(text: str, position: str) -> str:
+    """Return the last key that begins in a line or before it. The line is the last one of the key's value."""
+    number = int(position.removeprefix("line ").partition(",")[0])
+    keys = _KEY.findall("\n".join(text.splitlines()[:number]))
+    return str(keys[-1]) if keys else "a key"
 
 
 def line_of(text: str, path: Path) -> int:

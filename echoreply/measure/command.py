@@ -22,7 +22,7 @@ from echoreply.connect.options import (
 )
 from echoreply.core.defaults import DEFAULT_PREFIX
 from echoreply.core.input_lines import Eol
-from echoreply.core.parsing import nonempty, seconds, whole_number
+from echoreply.core.parsing import messages_per_second, nonempty, seconds, whole_number
 
 PROGRAM = "echoreply-measure"
 
@@ -72,7 +72,7 @@ def make_parser() -> Parser:
         type=duration,
         metavar="SECONDS",
         dest="interval",
-        help="time between messages, without a load test",
+        help="interval between messages; not for a load test",
         shown=f"{INTERVAL:g}",
     )
     # The bounds are MIN_SIZE and MAX_SIZE of echoreply.measure.messages, which --help need not import.
@@ -97,7 +97,7 @@ def make_parser() -> Parser:
     add("--duration", type=duration, metavar="S", help="seconds to send for", shown=f"{DURATION:g}, without --count")
     add(
         "--rate",
-        type=argument_type(seconds(zero=False)),
+        type=argument_type(messages_per_second()),
         metavar="N",
         help="messages per second, in all",
         shown="as fast as possible",

@@ -20,6 +20,7 @@ from twisted.internet.main import installReactor
 from echoreply.connect.failures import INSECURE, why_lost, why_not_connected
 from echoreply.connect.run import run_reactor, status_of_signal
 from echoreply.connect.target import IClientReactor, connect_target
+from echoreply.core.parsing import printable
 from echoreply.measure.measurements import Measurements, WrongReply
 from echoreply.measure.plan import make_plan, settings_of
 from echoreply.measure.report import Style, histogram, problems, reply_line, summary, wrong_line
@@ -207,7 +208,7 @@ def unwritable(path: str) -> str:
         if not existed:
             os.unlink(path)
     except OSError as error:
-        return f"cannot write to {path}: {(error.strerror or str(error)).lower()}"
+        return f"cannot write to {printable(path)}: {(error.strerror or str(error)).lower()}"
     return ""
 
 
@@ -235,14 +236,14 @@ def compare(options: Namespace, say: Say) -> int:
         try:
             results.append((path, Result.from_json(Path(path).read_bytes())))
         except OSError as error:
-            say(f"cannot read {path}: {(error.strerror or str(error)).lower()}")
+            say(f"cannot read {printable(path)}: {(error.strerror or str(error)).lower()}")
             return 2
         except ValueError as error:
-            say(f"{path} {error}")
+            say(f"{printable(path)} {error}")
             return 2
     try:
         draw(results, Path(options.chart))
     except OSError as error:
-        say(f"cannot write to {options.chart}: {(error.strerror or str(error)).lower()}")
+        say(f"cannot write to {printable(options.chart)}: {(error.strerror or str(error)).lower()}")
         return 2
     return 0

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
+from echoreply.core.parsing import printable
 from echoreply.net.errors import CannotListen
 from echoreply.net.listener import Listener
 
@@ -38,7 +39,7 @@ def report_listen_errors(where: str) -> Iterator[None]:
         return
     # An OSError that Python itself raises has no strerror.
     reason = (isinstance(cause, OSError) and cause.strerror) or cause
-    raise CannotListen(f"cannot listen on {where}: {reason}") from None
+    raise CannotListen(f"cannot listen on {printable(where)}: {reason}") from None
 
 
 def result_now(deferred: Deferred[T]) -> T:

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from echoreply.core.parsing import is_from_python
 from echoreply.native.private_names import parse_endpoint
 from echoreply.net.sockets import BACKLOG, AdoptedServerEndpoint, adopt, listening_sockets
 from echoreply.net.unix_sockets import FreshUNIXEndpoint
@@ -93,6 +94,10 @@ def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerE
         for name, value in _DEFAULTS.get(kind, {}).items() if len(positional) < 3 else ():
             if name not in named:
                 description += f":{name}={value}"
+        if kind in ("tcp", "tcp6"):
+            for port in [*positional[:1], *([named["port"]] if "port" in named else [])]:
+                if not port.isdecimal() or int(port) > 65535:
+                    raise ValueError(f"{kind} takes a port, 0 to 65535, not {port!r}")
         if kind == "unix":
             path = [*positional, named.get("address", "")][0]
             if not path:
@@ -110,9 +115,9 @@ def stream_endpoint(reactor: IServerReactor, description: str) -> IStreamServerE
     except NameError:
         # Twisted's parsers raise this if they use its TLS, which can't be imported without pyOpenSSL.
         raise ValueError(f"{kind} needs pyOpenSSL, which is not installed; ssl needs nothing") from None
-    except TypeError:
-        raise ValueError(f"{kind} takes other arguments: see Twisted's endpoints") from None
     except Exception as error:
+        if is_from_python(error):
+            raise ValueError(f"{kind} takes other arguments: see Twisted's endpoints") from None
         # Third-party parsers may raise any exception for a wrong argument.
         raise ValueError(str(error)) from None
     return FreshUNIXEndpoint(endpoint, path) if path else endpoint

@@ -23,6 +23,7 @@ from echoreply.core.reasons import RefusalReason
 from echoreply.net.addresses import host_and_port, host_of
 from echoreply.net.binding import Binding, SocketOwner, finish_at_once, owner_of, report_listen_errors
 from echoreply.net.endpoints import IServerReactor, server_endpoint, stream_endpoint
+from echoreply.net.errors import CannotListen
 from echoreply.net.listener import Layer, Listener
 from echoreply.net.shared_sockets import SharedSockets, open_endpoint
 from echoreply.net.sockets import AdoptedServerEndpoint, datagram_sockets, listening_sockets
@@ -31,7 +32,7 @@ from echoreply.observe.observer import ReplyObserver
 from echoreply.protocol import ListenerFactory, ReplyFactory
 from echoreply.proxy.factory import ProxyFactory
 from echoreply.server.datagrams import ReplyDatagrams
-from echoreply.server.settings import Settings
+from echoreply.server.settings import OptionError, Settings
 
 if TYPE_CHECKING:
     from echoreply.server.certificates import ReadContext
@@ -91,8 +92,37 @@ def listening_addresses(
         )
     for description in settings.listen:
         with report_listen_errors(description):
-            address = _described_address(description)
+            address = _described_address(description, interface)
         yield address
+
+
+def check_endpoints(reactor: IServerReactor, settings: Settings) -> None:
+    """
+    Check the descriptions of endpoints, and open nothing.
+
+    @raise OptionError: a description is wrong.
+    """
+
+    def check_listen(description: str) -> None:
+        address = _described_address(description, settings.interface)
+        # Making the endpoint of a socket from systemd takes the socket.
+        if address.endpoint and address.owner is SocketOwner.PROCESS:
+            address.endpoint(reactor)
+
+    def check_web(description: str) -> None:
+        if owner_of(description) is SocketOwner.PROCESS:
+            stream_endpoint(reactor, description)
+
+    for name, check, descriptions in (
+        ("listen", check_listen, settings.listen),
+        ("web", check_web, filter(None, [settings.web])),
+    ):
+        for description in descriptions:
+            try:
+                with report_listen_errors(description):
+                    check(description)
+            except CannotListen as error:
+                raise OptionError(str(error), name) from None
 
 
 def _port(
@@ -107,15 +137,18 @@ def _port(
     )
 
 
-def _described_address(description: str) -> ListeningAddress:
+def _described_address(description: str, interface: str) -> ListeningAddress:
     """
-    Return the address of an endpoint that is described as for L{twisted.internet.endpoints.serverFromString}.
+    Return the address of a bare port on an interface, or of an endpoint of its own interface.
 
+    Endpoints are described as for L{twisted.internet.endpoints.serverFromString}, but for two kinds.
     C{ssl:} and C{haproxy:} replace Twisted's. C{ssl:} needs no pyOpenSSL. C{haproxy:} accepts a header that arrives in
     pieces, and supports half-close; the header comes before TLS, as proxies send it.
 
     @raise ValueError: the description is wrong.
     """
+    if description.isdecimal():
+        return _port(host_and_port(interface or "*", int(description)), interface, int(description))
     inner = description.removeprefix(HAPROXY)
     layers = (Layer.PROXY,) if inner != description else ()
     if inner.startswith(HAPROXY):
@@ -124,8 +157,8 @@ def _described_address(description: str) -> ListeningAddress:
     if inner.startswith("ssl:"):
         from echoreply.server.certificates import parse_ssl_endpoint
 
-        read_context, interface, port = parse_ssl_endpoint(inner)
-        return _port(description, interface, port, (*layers, Layer.TLS), read_context)
+        read_context, own_interface, port = parse_ssl_endpoint(inner)
+        return _port(description, own_interface, port, (*layers, Layer.TLS), read_context)
     return ListeningAddress(
         where=description,
         listener=Listener(layers),

@@ -77,6 +77,9 @@ def _parse(option: Option, value: object) -> object:
 def _parse_one(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"takes a text or a number, not {_toml(value)}")
+    if "\0" in str(value):
+        # A worker gets its options as arguments, which NUL would end.
+        raise ValueError(f"takes a text without NUL, not {_toml(value)}")
     return str(value)
 
 

@@ -12,9 +12,13 @@ from typing import ClassVar, NoReturn, TypeVar
 from twisted.python import usage
 
 from echoreply import __version__
+from echoreply.core.files import check_readable
 from echoreply.core.option import Option
 from echoreply.core.parsing import printable
+from echoreply.net.endpoints import IServerReactor
+from echoreply.net.errors import CannotStart
 from echoreply.scripts import profiles
+from echoreply.server.bindings import check_endpoints
 from echoreply.server.config_file import ConfigFile, read_config
 from echoreply.server.engine import resolve
 from echoreply.server.help import Group, help_text
@@ -100,6 +104,7 @@ class Options(usage.Options):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._config: ConfigFile | None = None
         for option in self.declared:
             self.setdefault(option.name, None)
 
@@ -111,7 +116,7 @@ class Options(usage.Options):
             if self.parent is None or self.parent.subCommand is None:
                 raise usage.UsageError(text) from None
             # twistd would write the help to standard output first.
-            sys.exit(f"twistd {self.parent.subCommand}: {text}")
+            sys.exit(self._said(text))
 
     def __str__(self) -> str:
         return help_text(self.declared)
@@ -141,22 +146,36 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """Set the settings from the command line and the file of C{--config}."""
-        config = None
         try:
             if self["config"] == "":
                 raise OptionError("--config takes a file, not ''", "config")
             if self["config"]:
-                config = read_config(self["config"], self.settings_type.declared())
-            self._settle(config)
+                self._config = read_config(self["config"], self.settings_type.declared())
+            self._settle()
         except OptionError as error:
-            raise usage.UsageError(self._located(error, config)) from None
+            raise usage.UsageError(self._located(error)) from None
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
         if self["check"]:
             self._check()
 
-    def _settle(self, config: ConfigFile | None) -> None:
-        values = dict(config.values) if config else {}
+    def check_start(self, reactor: IServerReactor) -> None:
+        """
+        Check the files and the endpoint descriptions that the settings name, before anything is opened.
+
+        @raise CannotStart: a file can't be read, or a description is wrong. If it is set in the file of C{--config},
+            the text includes the place.
+        """
+        try:
+            for each in self.settings_type.declared():
+                if each.metavar == "FILE" and (path := getattr(self.settings, each.key)):
+                    _check_file(each, path)
+            check_endpoints(reactor, self.settings)
+        except OptionError as error:
+            raise CannotStart(self._located(error)) from None
+
+    def _settle(self) -> None:
+        values = dict(self._config.values) if self._config else {}
         values |= {each.name: self[each.name] for each in self.settings_type.declared() if self._has(each.name)}
         self.settings = self.settings_type.parse({name.replace("-", "_"): value for name, value in values.items()})
         self.engine = resolve(self.settings.engine)
@@ -167,13 +186,22 @@ class Options(usage.Options):
         """Return whether an option is given on the command line. Twisted sets flags that are not given to 0."""
         return self[name] not in (None, 0)
 
-    def _located(self, error: OptionError, config: ConfigFile | None) -> str:
-        """Return the text of an error. If one of its options is set in the file, it includes the place."""
-        for name in error.options if config else ():
-            if config and name in config.values and not self._has(name):
-                subject = name == error.options[0]
-                return f"{config.at(name)}: " + (str(error).removeprefix("--") if subject else f"{name}: {error}")
-        return str(error)
+    def _located(self, error: OptionError) -> str:
+        """Return the text of an error. If one of its options is set in the file, it includes the place and the key."""
+        text, config = str(error), self._config
+        in_file = [name for name in error.options if config and name in config.values and not self._has(name)]
+        if not config or not in_file:
+            return text
+        place, subject = config.at(in_file[0]), error.options[0]
+        if in_file[0] != subject or not text.startswith(f"--{subject}"):
+            return f"{place}: {in_file[0]}: {text}"
+        for name in in_file:
+            text = text.replace(f"--{name}", name)
+        return f"{place}: {text}"
+
+    def _said(self, text: str) -> str:
+        """Return an error message with the name of the program, if twistd runs it."""
+        return text if self.parent is None or not self.parent.subCommand else f"twistd {self.parent.subCommand}: {text}"
 
     def _check(self) -> None:
         from echoreply.scripts.dry_run import dry_run  # lazily: see server.rules
@@ -181,7 +209,7 @@ class Options(usage.Options):
         try:
             script = script_of(self.settings)
         except ValueError as error:
-            sys.exit(str(error))
+            sys.exit(self._said(str(error)))
         status = 0
         try:
             for outcome in dry_run(script, replies_of(self.settings), self.settings.max_message, sys.stdin.buffer):
@@ -190,8 +218,15 @@ class Options(usage.Options):
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
         except OSError as error:
-            sys.exit(f"--check: {error.strerror}")
+            sys.exit(self._said(f"--check: {error.strerror}"))
         sys.exit(status)
+
+
+def _check_file(option: Option, path: str) -> None:
+    try:
+        check_readable(path)
+    except ValueError as error:
+        raise OptionError(f"--{option.name} {error}", option.name) from None
 
 
 def _message(error: usage.UsageError) -> str:

@@ -82,7 +82,7 @@ def _path(value: str) -> str:
 
 
 def _endpoint(of_port: Callable[[int], str], example: str) -> Callable[[Any], str]:
-    """Return the parser of an endpoint description, or of a bare port, which C{of_port} converts to a description."""
+    """Return the parser of an endpoint description, or of a bare port, which C{of_port} converts."""
 
     def parse(value: str) -> str:
         if value.isdigit():
@@ -92,11 +92,6 @@ def _endpoint(of_port: Callable[[int], str], example: str) -> Callable[[Any], st
         return value
 
     return parser(parse, f"a port or a Twisted server endpoint, such as {example}")
-
-
-def _on_all_addresses(port: int) -> str:
-    # Like --port.
-    return f"tcp6:{port}" if socket.has_dualstack_ipv6() else f"tcp:{port}"
 
 
 def _on_loopback(port: int) -> str:
@@ -212,7 +207,7 @@ class Settings:
     listen: tuple[str, ...] = option(
         Group.LISTENING,
         "ENDPOINT",
-        _endpoint(_on_all_addresses, "tcp:8088"),
+        _endpoint(str, "tcp:8088"),
         "a TCP port or a Twisted endpoint",
         default=(),
         short="l",
@@ -269,11 +264,9 @@ class Settings:
         repeatable=True,
     )
     max_connections: int = option(
-        Group.ACCESS, "N", whole_number(0), "open at once; 0: as many as open files allow", default=0
+        Group.ACCESS, "N", whole_number(0), "connections; 0: as many as open files allow", default=0
     )
-    max_per_host: int = option(
-        Group.ACCESS, "N", whole_number(0), "open at once per IP address; 0: no limit", default=0
-    )
+    max_per_host: int = option(Group.ACCESS, "N", whole_number(0), "connections per IP address; 0: no limit", default=0)
     udp_rate: int = option(Group.ACCESS, "N", whole_number(1), "datagrams answered per second and host", default=1000)
     idle_timeout: float = option(
         Group.ACCESS,
@@ -283,7 +276,9 @@ class Settings:
         default=DEFAULT_IDLE_TIMEOUT,
     )
     drain: float = option(Group.ACCESS, "SECONDS", seconds(zero=True), "graceful-shutdown timeout", default=5.0)
-    prefix: bytes = option(Group.REPLIES, "TEXT", os.fsencode, "sent before each message", default=DEFAULT_PREFIX)
+    prefix: bytes = option(
+        Group.REPLIES, "TEXT", os.fsencode, "before the message in each reply", default=DEFAULT_PREFIX
+    )
     transform: Transform = option(
         Group.REPLIES,
         alternatives(Transform),
@@ -335,9 +330,12 @@ class Settings:
     )
 
     def __attrs_post_init__(self) -> None:
-        if self.interface and self.tcp is None and self.tls is None and self.udp is None:
+        ports = [*(self.tcp, self.tls, self.udp), *(int(each) for each in self.listen if each.isdecimal())]
+        if self.interface and all(port is None for port in ports):
             raise OptionError(
-                "--interface is for --port, --tls and --udp; an endpoint has one of its own", "interface", "listen"
+                "--interface is for --port, --tls and --udp, and for a bare port to --listen; an endpoint has its own",
+                "interface",
+                "listen",
             )
         if self.tls is None:
             for each in self.declared():

@@ -21,6 +21,14 @@ class OptionsTests(SynchronousTestCase):
             if option.flags and not option.metavar and option.group != "Print and exit":
                 self.assertFalse(getattr(options, option.key or "family"), option)
 
+    def test_a_negative_wait_is_told(self) -> None:
+        output = StringIO()
+        with redirect_stderr(output), self.assertRaises(SystemExit):
+            parse_arguments(["--wait", "-1"])
+        self.assertEqual(
+            output.getvalue(), "echoreply-client: --wait takes a number of seconds, more than 0, not '-1'\n"
+        )
+
     def test_what_needs_the_editor_is_told_without_one(self) -> None:
         names = [option for option in make_parser().options if option.group == EDITOR]
         self.assertEqual(len(names), 5)

@@ -32,6 +32,11 @@ class TargetTests(SynchronousTestCase):
             (["[fe80::1%lo]:80"], "fe80::1%lo", 80),
             (["name", "--tls", "80"], "name", 80),
             (["--tls", "name:80", "--insecure"], "name", 80),
+            (["--", "--x"], "--x", 8088),
+            (["--", "--x", "80"], "--x", 80),
+            (["-4", "--", "name", "80"], "name", 80),
+            (["name", "--", "80"], "name", 80),
+            (["name", "80", "--"], "name", 80),
         ):
             for parse in PARSERS.values():
                 options = parse(arguments)
@@ -66,6 +71,13 @@ class MistakeTests(SynchronousTestCase):
             (["--connect-timeout"], "--connect-timeout takes a value, and none is given"),
             (["--connect-timeout=x"], "--connect-timeout takes a number of seconds, more than 0, not 'x'"),
             (["--tls=5"], "--tls takes no value, not '5'"),
+            (["--connect-timeout", "-1"], "--connect-timeout takes a number of seconds, more than 0, not '-1'"),
+            (["--connect-timeout", "-4"], "--connect-timeout takes a number of seconds, more than 0, not '-4'"),
+            (["--connect-timeout", "--tls"], "--connect-timeout takes a number of seconds, more than 0, not '--tls'"),
+            (["--foo", "--", "name"], "unknown option --foo; see --help"),
+            (["name", "--", "--x"], "PORT takes a whole number, 1 to 65535, not '--x'"),
+            (["name", "80", "--", "--x"], "takes HOST and PORT and nothing else, not also '--x'"),
+            (["--", "a", "1", "-4"], "takes HOST and PORT and nothing else, not also '-4'"),
             (["-4", "-6"], "-6 does not go with -4"),
             (["--unix=x", "name:80"], "--unix takes the place of HOST and PORT, not also 'name'"),
         ):

@@ -34,6 +34,36 @@ class DestinationTests(DestinationTestCase):
             self.assertIsInstance(there.endpoint, endpoint)
             self.assertEqual(there.name, words)
 
+    def test_a_name_that_can_not_be_printed_is_quoted(self) -> None:
+        for arguments, words in (
+            (["a\nb"], "'a\\nb:8088'"),
+            (["-4", "h\x1b[31m"], "'h\\x1b[31m:8088' over IPv4"),
+            (["--udp", "a\nb"], "'a\\nb:8088'"),
+            (["--unix=/x\x1b"], "'/x\\x1b'"),
+            (["--connect=unix:/x\x1b"], "'unix:/x\\x1b'"),
+        ):
+            self.assertEqual(self.connect_target(*arguments).name, words)
+
+    def test_an_endpoint_that_twisted_can_not_make_is_told_in_plain_words(self) -> None:
+        where = "see Twisted's client endpoints; one is tcp:HOST:PORT"
+        for description, why in (
+            ("tcp:host=localhost", where),
+            ("tcp:x:y", where),
+            ("tcp:x", where),
+            ("tcp:h:1:x=2", where),
+            ("foo:1", "Unknown endpoint type: 'foo'"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                self.connect_target(f"--connect={description}")
+            said = f"--connect takes a Twisted endpoint, not {description!r}: {why}"
+            self.assertEqual(str(caught.exception), said)
+
+    def test_a_file_that_can_not_be_read_is_told_with_its_option(self) -> None:
+        for option in ("ca", "cert"):
+            with self.assertRaises(ValueError) as caught:
+                self.connect_target("--tls", f"--{option}=/no/such\nfile")
+            self.assertEqual(str(caught.exception), f"--{option} '/no/such\\nfile': No such file or directory")
+
     def test_the_name_of_a_certificate_has_no_root_and_no_zone(self) -> None:
         for arguments, name in (
             (["a.example."], "a.example"),

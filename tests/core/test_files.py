@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.files import read, read_text
+from echoreply.core.files import check_readable, read, read_text
 
 
 class FilesTests(SynchronousTestCase):
@@ -33,6 +35,25 @@ class FilesTests(SynchronousTestCase):
                 with self.assertRaises(ValueError) as caught:
                     attempt(path)
                 self.assertEqual(str(caught.exception), f"{path}: {why}")
+
+    def test_whether_a_file_can_be_read_is_told_without_reading(self) -> None:
+        check_readable(self.file(b""))
+        pipe, other_end = os.pipe()
+        self.addCleanup(os.close, pipe)
+        os.write(other_end, b"x")
+        os.close(other_end)
+        check_readable(f"/dev/fd/{pipe}")
+        self.assertEqual(os.read(pipe, 9), b"x")
+        with patch("os.access", lambda _path, _mode: False):
+            for path, why in (
+                ("/no/such\nfile", "'/no/such\\nfile': No such file or directory"),
+                ("/", "/: Is a directory"),
+                (f"{__file__}/x", f"{__file__}/x: Not a directory"),
+                (__file__, f"{__file__}: Permission denied"),
+            ):
+                with self.assertRaises(ValueError) as caught:
+                    check_readable(path)
+                self.assertEqual(str(caught.exception), why)
 
     def test_what_is_no_text_is_told_with_its_line(self) -> None:
         for data, line in ((b"\xff", 1), (b"a\nb\n\xe4\xb8", 3), ("中\n".encode() + b"a\x80\n", 2)):

@@ -25,6 +25,9 @@ class TomlTests(SynchronousTestCase):
         for text, said in (
             ("a = 1\nb = \n", "name, line 2, column 5: Invalid value"),
             ("a = 1\nb = [", "name, line 2: "),
+            ("a = 1\nb = 2\na = 3\n", "name, line 3, column 6: Cannot overwrite a value: a is set twice"),
+            ("a = []\na = [\n'b=1',\n]\n", "name, line 4, column 2: Cannot overwrite a value: a is set twice"),
+            ('"a b" = 1\n"a b" = 2\n', 'name, line 2, column 10: Cannot overwrite a value: "a b" is set twice'),
             ("a = " + "[" * 9999, "name: nested too deeply"),
         ):
             with self.assertRaises(ValueError) as caught:

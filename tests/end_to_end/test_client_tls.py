@@ -299,9 +299,9 @@ class TestMistakes:
         other_key = make_certificate(directory, "other")[1]
         for options, said in (
             (("--ca", empty), f"{empty} holds no certificate in PEM"),
-            (("--ca", missing), f"{missing}: No such file or directory"),
-            (("--cert", missing), f"{missing}: No such file or directory"),
-            (("--cert", certificate[0], "--key", missing), f"{missing}: No such file or directory"),
+            (("--ca", missing), f"--ca {missing}: No such file or directory"),
+            (("--cert", missing), f"--cert {missing}: No such file or directory"),
+            (("--cert", certificate[0], "--key", missing), f"--key {missing}: No such file or directory"),
             (
                 ("--cert", certificate[0]),
                 f"{certificate[0]} and {certificate[0]} hold no certificate and its key in PEM",

@@ -30,11 +30,20 @@ def test_help_is_shown_once_with_every_option(tmp_path: Path) -> None:
         (["--cert=x"], "--cert is for --tls, which is not given"),
         (["--config=none.toml"], "none.toml: No such file or directory"),
         (["--config=c.toml"], "c.toml, line 2: port takes a whole number, 0 to 65535, not '99999'"),
+        (["--listen=tcp:x"], "cannot listen on tcp:x: tcp takes a port, 0 to 65535, not 'x'"),
+        (["--listen=tcp:x", "--workers=2"], "cannot listen on tcp:x: tcp takes a port, 0 to 65535, not 'x'"),
+        (["--config=listen.toml"], "listen.toml, line 2: listen: cannot listen on foo:1: Unknown endpoint type: 'foo'"),
+        (["--config=script.toml"], "script.toml, line 1: script /no/such: No such file or directory"),
+        (["--config=nul.toml"], "nul.toml, line 2: prefix takes a text without NUL, not '\\x00'"),
+        (["--check", "--script=/no/such"], "/no/such: No such file or directory"),
     ],
 )
 @pytest.mark.parametrize("before", [[], ["-n"], ["-n", "--pidfile="]])
 def test_a_mistake_is_one_line(arguments: list[str], said: str, before: list[str], tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("# a comment\nport = 99999\n")
+    (tmp_path / "listen.toml").write_text('workers = 2\nlisten = ["foo:1"]\n')
+    (tmp_path / "script.toml").write_text('script = "/no/such"\n')
+    (tmp_path / "nul.toml").write_text('workers = 2\nprefix = "\\u0000"\n')
     ended = twistd(tmp_path, *before, "echoreply", *arguments)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"twistd echoreply: {said}")
@@ -51,6 +60,12 @@ def test_a_file_of_options_is_served_and_the_command_line_wins(start: Start, tmp
     server.log.wait_for(rb"listening on 127\.0\.0\.1:\d+\n")
     response, _ = get(server, "/healthz")
     assert response.status == 200
+
+
+def test_a_bare_port_to_listen_on_obeys_the_interface(start_as_told: Start) -> None:
+    server = start_as_told("--interface=localhost", listen="0")
+    server.log.wait_for(rb"listening on 127\.0\.0\.1:\d+\n")
+    wire.exchange(server.dial(), b"hello\n", b"server reply:hello\n")
 
 
 def test_a_bare_port_to_listen_on_is_there_for_both_families(start_as_told: Start) -> None:

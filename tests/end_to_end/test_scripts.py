@@ -425,7 +425,7 @@ class TestCommands:
         script.write_text("reply = 1")
         result = twistd(tmp_path, "-n", "echoreply", "--check", f"--script={script}")
         assert (result.returncode, result.stdout) == (1, "")
-        assert result.stderr == f"{script}, line 1: reply: takes a text, not 1\n"
+        assert result.stderr == f"twistd echoreply: {script}, line 1: reply: takes a text, not 1\n"
 
     def test_profiles_are_listed_and_shown(self, tmp_path: Path) -> None:
         listed = twistd(tmp_path, "echoreply", "--list-profiles")

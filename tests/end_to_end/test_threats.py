@@ -405,7 +405,7 @@ class TestSocketActivation:
         ("endpoint", "reason"),
         [
             ("systemd:domain=INET:index=0", "no such socket was passed to this process"),
-            ("tcp:99999:interface=127.0.0.1", "bind(): port must be 0-65535."),
+            ("tcp:99999:interface=127.0.0.1", "tcp takes a port, 0 to 65535, not '99999'"),
             ("nonsense:1", "Unknown endpoint type: 'nonsense'"),
             ("unix:/nowhere/at/all", "No such file or directory"),
             ("unix:", "unix takes the path of a socket"),

@@ -428,11 +428,7 @@ class TestTLS:
     def test_files_that_can_not_be_used_end_it_with_a_line(self, tmp_path: Path) -> None:
         result = twistd(tmp_path, "-n", "--pidfile=", "echoreply", "--workers=2", "--tls=0", "--cert=/no/such")
         assert result.returncode == 1
-        assert (
-            (result.stdout + result.stderr)
-            .splitlines()[-1]
-            .endswith("cannot listen on *:0: /no/such: No such file or directory")
-        )
+        assert (result.stdout + result.stderr).splitlines()[-1].endswith("--cert /no/such: No such file or directory")
 
 
 class TestStopping:

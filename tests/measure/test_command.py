@@ -65,6 +65,18 @@ class OptionsTests(SynchronousTestCase):
         ):
             self.assertTrue(re.search(words, self.refused(*arguments)), arguments)
 
+    def test_a_rate_is_in_messages_per_second(self) -> None:
+        for arguments in (["--rate", "-1"], ["--rate=-1"], ["--rate=0"], ["--rate", "inf"], ["--rate", "nan"]):
+            value = arguments[-1].removeprefix("--rate=")
+            said = f"--rate takes a number of messages per second, more than 0, not '{value}'\n"
+            self.assertTrue(self.refused(*arguments).endswith(said), arguments)
+
+    def test_a_value_may_begin_with_a_dash(self) -> None:
+        self.assertEqual(parse_arguments(["--prefix", "-a b"]).prefix, b"-a b")
+        self.assertEqual(parse_arguments(["--prefix", "--any", "host"]).prefix, b"--any")
+        self.assertTrue(self.refused("-c", "-1").endswith("--count takes a whole number, 1 or more, not '-1'\n"))
+        self.assertTrue(self.refused("-i", "-1").endswith("-i takes a number of seconds, more than 0, not '-1'\n"))
+
     def test_what_no_value_can_be_is_told(self) -> None:
         for arguments in (
             ["-i", "0"],

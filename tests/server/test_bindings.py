@@ -25,6 +25,10 @@ def addresses(**options: Any) -> list[ListeningAddress]:  # noqa: ANN401
     return list(listening_addresses(Settings(**options), lambda: make_certificate([])))
 
 
+def repr_of(endpoint: object) -> tuple[type, object, object]:
+    return type(endpoint), getattr(endpoint, "_port", None), getattr(endpoint, "_interface", None)
+
+
 class AddressTests(SynchronousTestCase):
     def test_addresses_have_the_same_order_in_every_process(self) -> None:
         listen = ("tcp:0", "unix:/run/x", "haproxy:tcp:1", "haproxy:ssl:2:privateKey=x", "ssl:3:privateKey=x")
@@ -45,6 +49,19 @@ class AddressTests(SynchronousTestCase):
 
     def test_without_an_address_the_default_port_is_used_on_all_addresses(self) -> None:
         self.assertEqual([address.where for address in addresses()], ["*:8088"])
+
+    def test_a_bare_port_to_listen_on_is_a_port_on_the_interface(self) -> None:
+        for interface, host, where in (("", "*", "*:9000"), ("127.0.0.1", "127.0.0.1", "127.0.0.1:9000")):
+            (listened,) = addresses(listen=("9000",), interface=interface)
+            (port,) = addresses(port=9000, interface=interface)
+            self.assertEqual((listened.where, port.where), (where, where), host)
+            reactor: Any = MemoryReactorClock()
+            assert listened.endpoint
+            assert port.endpoint
+            self.assertEqual(repr_of(listened.endpoint(reactor)), repr_of(port.endpoint(reactor)))
+            opened = addresses(listen=("0",), interface=interface)[0].open_sockets(1)
+            self.addCleanup(opened.close)
+            self.assertEqual(opened.address.host in ("::", "0.0.0.0"), not interface)  # type: ignore[attr-defined]
 
     def test_only_addresses_with_tls_read_certificates(self) -> None:
         plain, secure = addresses(port=1, tls=2)

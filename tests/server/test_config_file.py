@@ -78,7 +78,7 @@ class ValuesTests(ConfigTestCase):
 class MistakeTests(ConfigTestCase):
     def test_each_names_the_file_the_line_and_the_key(self) -> None:
         for text, said in (
-            ("port = 1\nport = 2\n", ", line 2, column 9: Cannot overwrite a value"),
+            ("port = 1\nport = 2\n", ", line 2, column 9: Cannot overwrite a value: port is set twice"),
             ("a = [", ", line 1: Invalid value"),
             ("\n# c\nmax_message = 1", ", line 3: max_message is no option of the server; did you mean max-message?"),
             ("x = 1", ", line 1: x is no option of the server"),
@@ -91,6 +91,10 @@ class MistakeTests(ConfigTestCase):
             ("pause = nan", ", line 1: pause takes a number of seconds, more than 0, not 'nan'"),
             ('web = "9101x"', ", line 1: web takes a port or a Twisted server endpoint"),
             ('profile = "none"', ", line 1: profile takes "),
+            ('port = 1\nprefix = "\\u0000"', ", line 2: prefix takes a text without NUL, not '\\x00'"),
+            ('script = "a\\u0000b"', ", line 1: script takes a text without NUL, not 'a\\x00b'"),
+            ('web = "unix:a\\u0000b"', ", line 1: web takes a text without NUL, not 'unix:a\\x00b'"),
+            ('listen = ["tcp:1", "a\\u0000"]', ", line 1: listen takes a text without NUL, not 'a\\x00'"),
             ("port = true", ", line 1: port takes a text or a number, not true"),
             ("port = [1]", ", line 1: port takes a text or a number, not an array"),
             ("port = {}", ", line 1: port takes a text or a number, not a table"),
@@ -102,7 +106,7 @@ class MistakeTests(ConfigTestCase):
             ('port = 1\ncert = "x"', ", line 2: cert is for --tls, which is not given"),
             ('tls = 0\nkey = "x"', ", line 2: key takes the key of a certificate: give --cert, too"),
             ('listen = ["tcp:1"]\ninterface = "::1"', ", line 2: interface is for --port, --tls and --udp"),
-            ('profile = "echo"\nscript = "x"', ", line 2: script and --profile are one or the other"),
+            ('profile = "echo"\nscript = "x"', ", line 2: script and profile are one or the other"),
         ):
             found = self.mistake(text)
             self.assertTrue(found.startswith(said), (text, found))
@@ -148,7 +152,9 @@ class ExampleTests(ConfigTestCase):
         names = set()
         for text in (EXAMPLE.read_text(encoding="utf-8"), self.commented()):
             names |= set(tomllib.loads(text))
-        self.assertEqual(names, {option.name for option in Settings.declared()})
+        options = {option.name for option in Settings.declared()}
+        self.assertEqual([f"deploy/echoreply.toml lacks: {name}" for name in sorted(options - names)], [])
+        self.assertEqual([f"deploy/echoreply.toml has, but should not: {name}" for name in names - options], [])
 
     def test_the_example_can_be_read(self) -> None:
         settings = parsed(f"--config={EXAMPLE}").settings

@@ -196,6 +196,14 @@ class CommandLineTests(SynchronousTestCase):
             Twistd().parseOptions(["echoreply", "--web", "9101x"])
         self.assertRegex(str(caught.exception.code), r"^twistd echoreply: --web takes .*, not '9101x'$")
 
+    def test_a_mistake_of_check_has_the_name_of_the_program(self) -> None:
+        class Twistd(ServerOptions):
+            subCommands = (("echoreply", None, Options, ""),)
+
+        with self.assertRaises(SystemExit) as caught:
+            Twistd().parseOptions(["echoreply", "--check", "--script=/no/such"])
+        self.assertEqual(caught.exception.code, "twistd echoreply: /no/such: No such file or directory")
+
     def test_help_is_shown_once(self) -> None:
         output = io.StringIO()
         with redirect_stdout(output), self.assertRaises(SystemExit) as caught:

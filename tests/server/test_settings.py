@@ -147,9 +147,7 @@ class SettingsTests(SynchronousTestCase):
         )
 
     def test_a_bare_port_is_an_endpoint(self) -> None:
-        for dual_stack, endpoint in ((True, "tcp6:9000"), (False, "tcp:9000")):
-            with patch("socket.has_dualstack_ipv6", lambda answer=dual_stack: answer):
-                self.assertEqual(Settings(listen=("9000", "tcp:1")).listen, (endpoint, "tcp:1"))
+        self.assertEqual(Settings(listen=("09000", "tcp:1")).listen, ("9000", "tcp:1"))
         self.assertEqual(Settings(web="9101").web, "tcp:9101:interface=127.0.0.1")
         for text in ("65536", "9101x", "127.0.0.1:80", ":80", "٨٠", " 80"):
             for name in ("web", "listen"):
@@ -158,6 +156,10 @@ class SettingsTests(SynchronousTestCase):
                 self.assertRegex(
                     str(caught.exception), f"^--{name} takes a port or a Twisted server endpoint, such as .*, not "
                 )
+
+    def test_an_interface_needs_a_port_of_any_kind(self) -> None:
+        for options in ({"listen": ("0",)}, {"udp": 0}, {"tls": 0}, {"port": 0}, {}, {"listen": ("tcp:1", "9000")}):
+            self.assertEqual(Settings(interface="::1", **options).interface, "::1")
 
     def test_localhost_is_loopback(self) -> None:
         self.assertEqual(Settings(interface="localhost").interface, "127.0.0.1")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import partial
 from io import StringIO
+from traceback import format_exception_only
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.reasons import EndReason
 from echoreply.net.binding import Binding, report_listen_errors
-from echoreply.net.errors import CannotListen
+from echoreply.net.errors import CannotListen, CannotStart
 from echoreply.protocol import ReplyFactory
 from echoreply.server.service import ReplyService
 from echoreply.server.signals import TwistdService, hide_start_traceback
@@ -47,6 +48,10 @@ class ToldInALineTests(SynchronousTestCase):
             sys.excepthook(CannotListen, caught.exception, None)
             sys.excepthook(KeyError, KeyError("x"), None)
         self.assertEqual(output.getvalue(), "twistd echoreply: cannot listen on tcp:x: no such port\nKeyError: 'x'\n")
+
+    def test_twistd_shows_the_error_of_a_daemon_without_the_module_of_its_class(self) -> None:
+        for kind in (CannotStart, CannotListen):
+            self.assertEqual(format_exception_only(kind("why")), [f"{kind.__name__}: why\n"])
 
     def test_without_an_error_nothing_is_printed(self) -> None:
         with hide_start_traceback():
