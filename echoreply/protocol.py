@@ -128,7 +128,7 @@ class ReplyProtocol(Protocol):
         details = self.transport.tls if ISecureTransport.providedBy(self.transport) else None
         if details:
             self.connection.tls = details
-            self.factory.observer.secured(self.connection, details)
+            self.factory.observer.handshake_completed(self.connection, details)
         self._greet("tls", details)
 
     def dataReceived(self, data: bytes) -> None:

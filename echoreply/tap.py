@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from twisted.application.service import IService
 
 from echoreply.net.endpoints import IServerReactor
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import EngineChosen
 from echoreply.observe.log_format import json_observer
 from echoreply.server.compose import compose

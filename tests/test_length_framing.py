@@ -181,7 +181,7 @@ class ConversationTests(SynchronousTestCase):
         for reads in cuts(stream):
             conversation = Conversation(rules())
             self.assertEqual(replies(conversation, reads), framed(b">a"))
-            self.assertIs(conversation.ending, EndReason.FAREWELL)
+            self.assertIs(conversation.ending, EndReason.CLOSE_WORD)
 
     def test_a_message_that_is_too_long_is_told_before_it_has_arrived(self) -> None:
         for stream in (framed(b"a") + framed(b"x" * 51), framed(b"a") + framed(b"x" * 51)[:HEADER]):

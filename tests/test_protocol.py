@@ -254,7 +254,7 @@ class ClosingTests(ProtocolTestCase):
         self.protocol.readConnectionLost()
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(EndReason.FAREWELL)
+        self.assert_ended(EndReason.CLOSE_WORD)
 
     def test_what_a_client_sends_after_a_close_word_is_still_read(self) -> None:
         self.transport.room = 1
@@ -279,7 +279,7 @@ class ClosingTests(ProtocolTestCase):
         self.clock.advance(0.1)
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(EndReason.FAREWELL)
+        self.assert_ended(EndReason.CLOSE_WORD)
 
     def test_a_client_for_whom_the_kernel_still_holds_replies_is_not_left(self) -> None:
         left = [4000, 2000, 0]
@@ -299,7 +299,7 @@ class ClosingTests(ProtocolTestCase):
             self.clock.advance(1)
         self.assertTrue(self.transport.disconnecting, "closed, not aborted: the replies have left")
         self.transport.flush()
-        self.assert_ended(EndReason.FAREWELL)
+        self.assert_ended(EndReason.CLOSE_WORD)
 
     def test_when_it_is_over_nothing_is_kept(self) -> None:
         gc.disable()
@@ -617,7 +617,7 @@ class DrainTests(ProtocolTestCase):
         self.protocol.readConnectionLost()
         self.transport.flush()
         self.assertEqual(self.transport.take(), b">hello\n")
-        self.assert_ended(EndReason.FAREWELL)
+        self.assert_ended(EndReason.CLOSE_WORD)
 
     def test_a_client_that_is_behind_gets_its_replies_as_it_reads(self) -> None:
         self.transport.room = 1000

@@ -209,7 +209,7 @@ class Conversation:
         limit = self._rules.max_message
         if len(message) > limit and block.too_long(message, limit):
             return self._too_long
-        return (EndReason.FAREWELL, "") if body in self._close_words else None
+        return (EndReason.CLOSE_WORD, "") if body in self._close_words else None
 
     def _finish(self, last: Block, reason: EndReason, error: str) -> Block:
         """End the conversation with the last replies, and the error line if there is one."""

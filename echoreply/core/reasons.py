@@ -42,7 +42,7 @@ class EndReason(Reason):
     """The reason why an accepted connection ended."""
 
     CLIENT = "closed by the client"
-    FAREWELL = "farewell"
+    CLOSE_WORD = "close word received"
     RULE = "closed by a rule"
     TOO_LONG = "message too long"
     IDLE = "idle"
@@ -59,7 +59,7 @@ class DropReason(Reason):
     DENIED = "denied by address"
     ANSWERING_PORT = "from a port that answers"
     PREFIX = "begins with the prefix"
-    FAREWELL = "farewell"
+    CLOSE_WORD = "close word received"
     TOO_LONG = "message too long"
     RATE = "over the rate limit"
     TOO_MANY_HOSTS = "too many hosts at once"

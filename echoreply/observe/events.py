@@ -11,7 +11,7 @@ from twisted.logger import LogLevel
 
 from echoreply.core.quoting import quote
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
-from echoreply.observe.event import Event, Fault
+from echoreply.observe.event_logging import Event, Fault
 
 MAX_SHOWN = 256
 """Maximum bytes of a message, or of a certificate's subject, that are logged."""

@@ -15,7 +15,7 @@ from echoreply.net.addresses import format_address, host_and_port
 from echoreply.net.listener import Layer, Listener
 from echoreply.net.timer import Timer
 from echoreply.observe import events
-from echoreply.observe.event import Event, log_event
+from echoreply.observe.event_logging import Event, log_event
 from echoreply.observe.events import MAX_SHOWN
 from echoreply.observe.observer import Connection, Peer, ReplyObserver
 from echoreply.observe.totals import Totals
@@ -120,7 +120,7 @@ class LogObserver(ReplyObserver):
         if self._connections.take():
             self._log_event(events.ConnectionAccepted(**_of_connection(connection)))
 
-    def secured(self, connection: Connection, details: TLSDetails) -> None:
+    def handshake_completed(self, connection: Connection, details: TLSDetails) -> None:
         rate_limit = self._identities if details.client else self._handshakes
         if rate_limit.take():
             self._log_event(

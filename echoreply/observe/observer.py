@@ -77,7 +77,7 @@ class ReplyObserver:
     def opened(self, connection: Connection, /) -> None:
         """Handle that a connection was accepted."""
 
-    def secured(self, connection: Connection, details: TLSDetails, /) -> None:
+    def handshake_completed(self, connection: Connection, details: TLSDetails, /) -> None:
         """Handle that a TLS handshake completed. C{connection.tls} is set already."""
 
     def answered(self, connection: Connection, messages: Block, /) -> None:

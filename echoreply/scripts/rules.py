@@ -10,9 +10,9 @@ from echoreply.core.conversation import Rules
 from echoreply.core.defaults import DEFAULT_MAX_MESSAGE
 from echoreply.core.framing import Framing, MakesFramers
 from echoreply.core.replies import Replies
-from echoreply.scripts.conversation import ScriptedRules
 from echoreply.scripts.responder import Responder
 from echoreply.scripts.script import Script
+from echoreply.scripts.scripted_conversation import ScriptedRules
 
 
 def rules_of_script(

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.selectreactor import SelectReactor
 
 from echoreply.net.file_limits import SELECTABLE, max_connections_for, set_limit
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import ConnectionsAllowed, NoDescriptors, TooManyWanted
 
 try:

@@ -13,15 +13,15 @@ from twisted.application.service import IService
 from twisted.internet.interfaces import IAddress
 
 from echoreply.core.connection_info import PortNumbers
-from echoreply.core.files import read_text
 from echoreply.core.reasons import RefusalReason
 from echoreply.net.addresses import host_of, plain_address
 from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
 from echoreply.net.file_limits import MAX_WEB_CONNECTIONS
+from echoreply.net.files import read_text
 from echoreply.net.listener import Listener
 from echoreply.observe.connection_table import ConnectionTable, Table
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import ScriptFault
 from echoreply.observe.log import LogObserver
 from echoreply.observe.loop_lag import LoopLag
@@ -33,7 +33,7 @@ from echoreply.server.accepting import raise_connection_limit
 from echoreply.server.bindings import ListeningAddress, bind, listening_addresses
 from echoreply.server.limits import ConnectionLimits, Limit, first_refusal
 from echoreply.server.reload import Reload
-from echoreply.server.rules import rules_of
+from echoreply.server.reply_rules import rules_of
 from echoreply.server.service import ReplyService
 from echoreply.server.settings import Engine, Settings
 from echoreply.server.signals import SignalledService

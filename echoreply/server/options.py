@@ -18,7 +18,7 @@ from echoreply.scripts import profiles
 from echoreply.server.config_file import ConfigFile, read_config
 from echoreply.server.engine import resolve
 from echoreply.server.help import Group, help_text
-from echoreply.server.rules import replies_of, script_of
+from echoreply.server.reply_rules import replies_of, script_of
 from echoreply.server.settings import Engine, LogFormat, OptionError, Settings
 
 ACTIONS = (
@@ -176,7 +176,7 @@ class Options(usage.Options):
         return str(error)
 
     def _check(self) -> None:
-        from echoreply.scripts.dry_run import dry_run  # lazily: see server.rules
+        from echoreply.scripts.dry_run import dry_run  # lazily: see server.reply_rules
 
         try:
             script = script_of(self.settings)

@@ -30,9 +30,9 @@ class ReasonTests(SynchronousTestCase):
             names,
             [
                 ["too_many", "too_many_from_host", "denied", "untrusted"],
-                ["client", "farewell", "rule", "too_long", "idle", "shutdown", "aborted", "reset", "worker"],
+                ["client", "close_word", "rule", "too_long", "idle", "shutdown", "aborted", "reset", "worker"],
                 [
-                    *("denied", "answering_port", "prefix", "farewell", "too_long", "rate", "too_many_hosts"),
+                    *("denied", "answering_port", "prefix", "close_word", "too_long", "rate", "too_many_hosts"),
                     *("reply_too_long", "no_room", "unsendable"),
                 ],
             ],

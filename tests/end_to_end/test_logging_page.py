@@ -17,7 +17,7 @@ from attrs import fields
 
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.observe import events
-from echoreply.observe.event import Event, Fault
+from echoreply.observe.event_logging import Event, Fault
 from tests.end_to_end.conftest import Start, installed
 from tests.support import wire_contract as wire
 from tests.support.json_logs import FIELDS, PAGE, read, rows, words

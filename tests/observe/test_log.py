@@ -11,7 +11,7 @@ from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.event import name_and_fields
+from echoreply.observe.event_logging import name_and_fields
 from echoreply.observe.events import MAX_SHOWN
 from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
 from echoreply.observe.observer import Connection
@@ -73,13 +73,13 @@ class ConnectionTests(LogTestCase):
         log.opened(self.client)
         log.answered(self.client, Block(b"hello\r\n", 1))
         self.client.messages, self.client.received, self.client.sent = 1, 7, 20
-        log.closed(self.client, EndReason.FAREWELL)
+        log.closed(self.client, EndReason.CLOSE_WORD)
         self.assertEqual(
             self.lines,
             [
                 "192.0.2.1:4000 connected",
                 '192.0.2.1:4000 sent "hello"',
-                "192.0.2.1:4000 ended: farewell; messages 1, bytes in 7, bytes out 20",
+                "192.0.2.1:4000 ended: close word received; messages 1, bytes in 7, bytes out 20",
             ],
         )
 
@@ -135,8 +135,10 @@ class FieldsTests(LogTestCase):
 
     def test_every_handshake_is_logged_with_text_only_for_client_certificates(self) -> None:
         log = self.observer(10)
-        log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
-        log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "a.example", "echo/1", "CN=é"))
+        log.handshake_completed(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
+        log.handshake_completed(
+            self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "a.example", "echo/1", "CN=é")
+        )
         details = {"version": "TLSv1.3", "cipher": "TLS_AES_128_GCM_SHA256"}
         whom = {"server_name": "a.example", "alpn": "echo/1", "client": "CN=é"}
         self.assertEqual(
@@ -147,8 +149,8 @@ class FieldsTests(LogTestCase):
     def test_handshakes_are_limited_separately_from_those_with_a_client_certificate(self) -> None:
         log = self.observer(10)
         for _ in range(CONNECTIONS_PER_SECOND + 5):
-            log.secured(self.client, TLSDetails("TLSv1.3", ""))
-        log.secured(self.client, TLSDetails("TLSv1.3", "", client="CN=alice"))
+            log.handshake_completed(self.client, TLSDetails("TLSv1.3", ""))
+        log.handshake_completed(self.client, TLSDetails("TLSv1.3", "", client="CN=alice"))
         self.clock.advance(1)
         self.assertEqual(len(self.events), CONNECTIONS_PER_SECOND + 2)
         self.assertEqual([line for line in self.lines if line], ['192.0.2.1:4000 is "CN=alice"'])

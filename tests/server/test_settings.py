@@ -20,7 +20,7 @@ from echoreply.core.defaults import DEFAULT_PORT
 from echoreply.core.framing import Framing
 from echoreply.core.parsing import alternatives, choice, seconds, whole_number
 from echoreply.core.replies import Transform
-from echoreply.server.rules import rules_of
+from echoreply.server.reply_rules import rules_of
 from echoreply.server.settings import LogFormat, OptionError, Settings, cores
 from echoreply.tap import Options
 

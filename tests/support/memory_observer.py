@@ -47,7 +47,7 @@ class Memory(ReplyObserver):
     def opened(self, connection: Connection) -> None:
         self.open.append(connection)
 
-    def secured(self, connection: Connection, details: TLSDetails) -> None:
+    def handshake_completed(self, connection: Connection, details: TLSDetails) -> None:
         self.handshakes.append(details)
 
     def answered(self, connection: Connection, messages: Block) -> None:

@@ -27,7 +27,7 @@ from echoreply.native.private_names import kill_calls, process_exited
 from echoreply.net.binding import report_listen_errors
 from echoreply.net.endpoints import IServerReactor
 from echoreply.observe.connection_table import Changes
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import WorkerStarted
 from echoreply.observe.log import LogObserver
 from echoreply.observe.merged_table import MergedTable

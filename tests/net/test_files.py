@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.files import read, read_text
+from echoreply.net.files import read, read_text
 
 
 class FilesTests(SynchronousTestCase):
