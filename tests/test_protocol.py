@@ -21,6 +21,7 @@ from echoreply.core.replies import Replies
 from echoreply.net import idle_watch as idle_watch_module
 from echoreply.net.refusal import RefusalProtocol
 from echoreply.observe.observer import ReplyObserver
+from echoreply.observe.totals_observer import TotalsObserver
 from echoreply.protocol import LINGER_SECONDS, REFUSALS_AT_ONCE, ReplyFactory, ReplyProtocol
 from tests.support.fake_transports import SocketStringTransport, TCPStringTransport, built, receive_queue
 from tests.support.memory_observer import Memory, verify_observer
@@ -48,8 +49,14 @@ class ProtocolTestCase(SynchronousTestCase):
         rules: Rules | None = None,
     ) -> ReplyFactory:
         rules = rules or Rules(Replies(b">"), framing, max_message=100_000)
+        self.totals = TotalsObserver()
         return ReplyFactory(
-            self.clock, rules, pause=0.2, idle_timeout=self.idle_timeout, refusal=refusal, observers=[self.observer]
+            self.clock,
+            rules,
+            pause=0.2,
+            idle_timeout=self.idle_timeout,
+            refusal=refusal,
+            observers=[self.observer, self.totals],
         )
 
     def connect(self) -> tuple[ReplyProtocol, TCPStringTransport]:
@@ -73,7 +80,7 @@ class ProtocolTestCase(SynchronousTestCase):
         self.assertEqual(self.observer.reasons, [reason])
         self.assertEqual(self.observer.open, [])
         self.assertEqual(self.factory.protocols, set())
-        totals = self.factory.counts.totals()
+        totals = self.totals.totals()
         self.assertEqual((totals.accepted, totals.open), (1, 0))
         self.assertEqual(totals.endings, {reason: 1})
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -454,12 +461,23 @@ class RefusalTests(ProtocolTestCase):
         self.assertEqual(self.factory.protocols, set())
         self.assertEqual(self.factory.refusing, set())
 
+    def test_each_reason_has_its_own_line_or_none(self) -> None:
+        for reason in RefusalReason:
+            self.factory = self.make_factory(refusal=lambda _peer, reason=reason: reason)  # type: ignore[misc]
+            if reason.error is None:
+                self.assertIsNone(self.factory.buildProtocol(PEER), reason)
+            else:
+                self.patch(reason, "error", f"because of {reason.label}")
+                _, transport = self.connect_refused()
+                self.assertEqual(transport.take(), b"server error: because of %s\n" % reason.label.encode())
+        self.assertEqual(self.observer.refusals, list(RefusalReason))
+
     def test_it_is_counted_and_told_apart_from_those_that_were_accepted(self) -> None:
         _, transport = self.connect_refused()
         transport.lose(ConnectionLost())
         self.assertEqual(self.observer.refusals, [RefusalReason.TOO_MANY])
         self.assertEqual(self.observer.reasons, [])
-        totals = self.factory.counts.totals()
+        totals = self.totals.totals()
         self.assertEqual((totals.accepted, totals.open, totals.refusals), (0, 0, {RefusalReason.TOO_MANY: 1}))
 
     def test_observers_never_hear_of_a_connection(self) -> None:

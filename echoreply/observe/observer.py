@@ -9,7 +9,6 @@ from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.totals import Totals
 
 Peer = tuple[str, int]
 """The sender of a datagram: the IP address, an IPv4-mapped one as IPv4, and the port."""
@@ -107,9 +106,5 @@ class ReplyObserver:
     def stopping(self) -> None:
         """Handle that the server has stopped listening and drains its connections."""
 
-    def stopped(self, totals: Totals, /) -> None:
-        """
-        Handle that the server has stopped. No other method is called afterwards.
-
-        @param totals: the server's totals since it was started.
-        """
+    def stopped(self) -> None:
+        """Handle that the server has stopped. No other method is called afterwards."""

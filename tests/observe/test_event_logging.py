@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import echoreply
 from echoreply.core.reasons import DropReason, EndReason
+from echoreply.net.listener import Layer
 from echoreply.observe.event_logging import log_event, name_and_fields
 from echoreply.observe.events import (
     DatagramDropped,
@@ -55,7 +56,7 @@ class FieldsTests(SynchronousTestCase):
             dropped=0,
             ended_by={EndReason.CLIENT: 2, EndReason.RESET: 1},
             refused_by={},
-            failed_by={"TLS": 3},
+            failed_by={Layer.TLS: 3},
             dropped_by={DropReason.RATE: 4},
         )
         fields = stopped.fields()
