@@ -121,6 +121,8 @@ class ReplyProtocol(Protocol):
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
         if self._conversation.wants_connection_info and not is_secure(self.transport):
+            # Not the listener's transport: with the PROXY protocol on a UNIX socket, scripts get the client's own, and
+            # a factory that is used without bindings has a listener without layers.
             self._greet("unix" if isinstance(self.connection.host, UNIXAddress) else "tcp")
 
     def handshakeCompleted(self) -> None:

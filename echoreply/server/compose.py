@@ -47,7 +47,8 @@ class Server:
 
     @ivar service: the server itself.
     @ivar watchers: services that start after it, and stop once it has stopped.
-    @ivar table: the connections of this process; C{None} without the monitoring site.
+    @ivar table: the connections of this process or, in a supervisor, of all workers; C{None} without the monitoring
+        site.
     """
 
     service: SignalledService
