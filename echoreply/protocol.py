@@ -62,7 +62,6 @@ from echoreply.net.transport import IDuplexTransport, ISecureTransport, at_end, 
 from echoreply.observe.observer import Connection, ReplyObserver
 from echoreply.observe.publisher import Publisher
 from echoreply.observe.sampling import SamplingClock
-from echoreply.observe.totals_observer import TotalsObserver
 
 LINGER_SECONDS = 2.0
 """Seconds without bytes from the client, once the server's sending side is closed, before the connection is closed."""
@@ -122,13 +121,15 @@ class ReplyProtocol(Protocol):
         self.transport.registerProducer(self, True)
         self.factory.opened(self)
         if self._conversation.wants_connection_info and not is_secure(self.transport):
+            # Not the listener's transport: with the PROXY protocol on a UNIX socket, scripts get the client's own, and
+            # a factory that is used without bindings has a listener without layers.
             self._greet("unix" if isinstance(self.connection.host, UNIXAddress) else "tcp")
 
     def handshakeCompleted(self) -> None:
         details = self.transport.tls if ISecureTransport.providedBy(self.transport) else None
         if details:
             self.connection.tls = details
-            self.factory.observer.secured(self.connection, details)
+            self.factory.observer.handshake_completed(self.connection, details)
         self._greet("tls", details)
 
     def dataReceived(self, data: bytes) -> None:
@@ -365,13 +366,13 @@ class ReplyFactory(ServerFactory):
     @param idle_timeout: seconds without progress after which a client is disconnected, to within a tenth. 0 disables
         it, but not for connections that are being closed.
     @param permits: returns whether a client from an address may connect. If not, it is disconnected without a line.
-    @param refusal: returns the reason why a client that connects from an address is over a limit; C{None} if it is not.
-        Called once for each client, just before its protocol is made.
+    @param refusal: returns the reason to refuse a client that connects from an address; C{None} if there is none. The
+        client gets the reason's error line, if it has one. Called once for each permitted client, just before its
+        protocol is made.
     @param observers: notified of every event.
     @param sampling_clock: if given, it times messages, and the last activity of connections.
     @ivar rules: the rules for clients that connect from now on.
     @ivar observer: passes each event on to all observers.
-    @ivar counts: the totals of all connections.
     @ivar protocols: the protocols of accepted connections.
     @ivar refusing: the protocols of refused clients that are still connected.
     """
@@ -402,8 +403,7 @@ class ReplyFactory(ServerFactory):
         self._host: IAddress | None = None
         self._last_number = 0
         self._waiting_for_end: list[Deferred[None]] = []
-        self.counts = TotalsObserver()
-        self.observer: ReplyObserver = Publisher([self.counts, *observers])
+        self.observer: ReplyObserver = Publisher(observers)
         self.protocols: set[ReplyProtocol] = set()
         self.refusing: set[RefusalProtocol] = set()
 
@@ -416,13 +416,11 @@ class ReplyFactory(ServerFactory):
 
         @param addr: the client's address; C{None} skips the access list and the limits.
         @param listener: the listener that it has connected to.
-        @return: C{None} if the client is denied.
+        @return: C{None}, which disconnects the client, if it is refused without an error line.
         """
         if addr:
-            if not self._permits(addr):
-                self.observer.refused(listener, addr, RefusalReason.DENIED)
-                return None
-            if reason := self._refusal(addr):
+            reason = self._refusal(addr) if self._permits(addr) else RefusalReason.DENIED
+            if reason:
                 return self._refuse(addr, listener, reason)
         return ReplyProtocol(self, listener)
 
@@ -480,11 +478,13 @@ class ReplyFactory(ServerFactory):
         for refused in list(self.refusing):
             refused.abort()
 
-    def _refuse(self, addr: IAddress, listener: Listener, reason: RefusalReason) -> RefusalProtocol:
-        self._last_number += 1
+    def _refuse(self, addr: IAddress, listener: Listener, reason: RefusalReason) -> RefusalProtocol | None:
         self.observer.refused(listener, addr, reason)
+        if reason.error is None:
+            return None
+        self._last_number += 1
         linger = len(self.refusing) < REFUSALS_AT_ONCE
-        protocol = RefusalProtocol(self.clock, "too many connections", linger=linger, closed=self._refused)
+        protocol = RefusalProtocol(self.clock, reason.error, linger=linger, closed=self._refused)
         self.refusing.add(protocol)
         return protocol
 

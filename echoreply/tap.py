@@ -9,14 +9,14 @@ from io import TextIOWrapper
 from twisted.application.service import IService
 
 from echoreply.net.endpoints import IServerReactor
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import EngineChosen
 from echoreply.observe.log_format import json_observer
 from echoreply.server.compose import compose
 from echoreply.server.engine import start_engine
 from echoreply.server.options import Options
 from echoreply.server.settings import Engine, LogFormat
-from echoreply.server.signals import TwistdService, hide_start_traceback
+from echoreply.server.signals import hide_start_traceback
 
 __all__ = ["Options", "makeService"]
 
@@ -36,4 +36,4 @@ def makeService(options: Options, reactor: IServerReactor | None = None) -> ISer
     with hide_start_traceback():
         server = compose(reactor, settings, options.engine)
     json = settings.log_format is LogFormat.JSON and options.parent
-    return TwistdService(reactor, server.service, server.watchers, partial(json_observer, json) if json else None)
+    return server.top_service(reactor, partial(json_observer, json) if json else None)

@@ -27,6 +27,7 @@ from twisted.internet.task import Clock
 from echoreply.core.conversation import REPLIES_AT_ONCE, Rules
 from echoreply.core.framing import Framing
 from echoreply.core.replies import Replies
+from echoreply.observe.totals_observer import TotalsObserver
 from echoreply.protocol import BUFFER, ReplyFactory
 from tests.support.fake_transports import TCPStringTransport, built
 from tests.support.reference import messages_of, replies_to, streams, too_long
@@ -62,7 +63,8 @@ class Conversations(RuleBasedStateMachine):
     def connect(self, framing: Framing, prefix: bytes, max_message: int, room: int) -> None:
         self.clock = Clock()
         self.contract = Rules(Replies(prefix), framing, max_message)
-        self.factory = ReplyFactory(self.clock, self.contract, pause=PAUSE, idle_timeout=0)
+        self.totals = TotalsObserver()
+        self.factory = ReplyFactory(self.clock, self.contract, pause=PAUSE, idle_timeout=0, observers=[self.totals])
         self.protocol = built(self.factory)
         self.transport = TCPStringTransport(self.protocol)
         self.transport.room = room
@@ -171,13 +173,13 @@ class Conversations(RuleBasedStateMachine):
         )
         assert self.transport.waiting <= self.transport.room + longest + 50
         if not self.protocol.end_reason:
-            counts = self.factory.counts.totals()
+            counts = self.totals.totals()
             answered = counts.sent - counts.messages * len(self.contract.replies.prefix)
             assert counts.received - answered <= self.contract.max_message + 1025 + BUFFER
 
     @invariant()
     def it_adds_up(self) -> None:
-        counts = self.factory.counts.totals()
+        counts = self.totals.totals()
         assert counts.accepted == counts.open + counts.endings.total() == 1
         assert counts.sent == len(self.transport.value())
         assert counts.received == sum(map(len, self.reads))

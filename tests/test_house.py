@@ -164,7 +164,48 @@ def way(graph: Mapping[str, Iterable[str]], start: str, end: str) -> list[str]:
     return []
 
 
+IO_MODULES = {
+    *("asyncio", "fcntl", "http", "multiprocessing", "os", "pathlib", "select", "selectors", "shutil", "signal"),
+    *("socket", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "twisted", "zope"),
+}
+"""Modules that do input or output, or read a clock, or need Twisted: those that core does without."""
+
+IO_FUNCTIONS = {"input", "open", "print"}
+
+
+def io_uses(file: Path) -> list[str]:
+    """Describe each use of L{IO_MODULES} and L{IO_FUNCTIONS} in a file."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {name.partition(".")[0] for name in imported_names(node, "") if name} & IO_MODULES
+        elif isinstance(node, ast.Name):
+            names = {node.id} & IO_FUNCTIONS
+        else:
+            continue
+        found += [f"{file.name}:{node.lineno}: {name}" for name in sorted(names)]
+    return found
+
+
+def enums_taken_apart(file: Path) -> list[str]:
+    """Describe each assignment of the members of an enum to several names, which a new member would break."""
+    return [
+        f"{file.name}:{node.lineno}: {node.value.id}"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Name)
+        if node.value.id[0].isupper() and not node.value.id.isupper()
+    ]
+
+
 class HouseTests(SynchronousTestCase):
+    def test_core_does_no_input_or_output_and_needs_neither_twisted_nor_a_clock(self) -> None:
+        files = sorted((PACKAGE / "core").rglob("*.py"))
+        self.assertGreater(len(files), 5)
+        self.assertEqual([use for file in files for use in io_uses(file)], [])
+
+    def test_a_new_member_of_an_enum_breaks_no_assignment(self) -> None:
+        self.assertEqual([each for file in PACKAGE.rglob("*.py") for each in enums_taken_apart(file)], [])
+
     def test_no_import_runs_upwards(self) -> None:
         self.assertEqual(upwards(imports(PACKAGE), FLOORS), [])
 
@@ -199,6 +240,35 @@ class HouseTests(SynchronousTestCase):
     def test_no_helper_of_the_tests_has_the_name_of_a_module(self) -> None:
         helpers = {file.stem for file in (TESTS / "support").glob("*.py")} - {"__init__"}
         self.assertEqual(helpers & {name.rpartition(".")[2] for name in modules(PACKAGE)}, set())
+
+
+class UsesTests(SynchronousTestCase):
+    """The functions above find what they are for, in files that are made for it."""
+
+    def file(self, text: str) -> Path:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        file = Path(directory.name) / "module.py"
+        file.write_text(dedent(text))
+        return file
+
+    def test_imports_and_calls_that_do_input_or_output(self) -> None:
+        file = self.file(
+            """\
+            import os.path, re
+            from twisted.internet import task
+            from io import BytesIO
+            def function():
+                import time as clock
+                return open("file").read()
+            """
+        )
+        wanted = ["module.py:1: os", "module.py:2: twisted", "module.py:5: time", "module.py:6: open"]
+        self.assertEqual(sorted(io_uses(file)), wanted)
+
+    def test_enums_that_are_taken_apart(self) -> None:
+        file = self.file("A, B = State\nC, D = values\nE = State.E\nF, G = PAIR\n")
+        self.assertEqual(enums_taken_apart(file), ["module.py:1: State"])
 
 
 class FindingTests(SynchronousTestCase):

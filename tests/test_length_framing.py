@@ -2,7 +2,7 @@
 A framing that the program does not have: four bytes of length, then the body, and no terminator.
 
 All of it is here. Conversations, scripts, the protocol, its log and the recorder for tests take it as it is, so a
-framing of another kind is a framer and a block, and nothing else.
+framing of another kind is a framer and a block, and a member of an enum that has the framer.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.close_words import CloseWords
 from echoreply.core.conversation import REPLIES_AT_ONCE, Conversation, Rules
-from echoreply.core.framing import Block, Framer
+from echoreply.core.framing import Block, Framer, Framing, FramingEnum
+from echoreply.core.parsing import alternatives, choice
 from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies, Transform
 from echoreply.observe.log import LogObserver
 from echoreply.protocol import ReplyFactory, ReplyProtocol
+from echoreply.scripts import source
 from echoreply.scripts.rules import rules_of_script
 from echoreply.scripts.source import script_of_toml
 from echoreply.testing.recorder import Recorder
@@ -100,9 +102,11 @@ class LengthFramer(Framer):
         return False
 
 
-class ByLength:
-    def framer(self, max_message: int) -> Framer:
-        return LengthFramer(max_message)
+class WiderFraming(FramingEnum):
+    """L{Framing} as it would be with one more member."""
+
+    AUTO = Framing.AUTO.value, Framing.AUTO.framer
+    LENGTH = "length", LengthFramer
 
 
 MESSAGES = [b"hello", b"", b"a\nb\r\n", b"\n", b"\0\xff" * 20, b"exit?"]
@@ -135,11 +139,11 @@ SCRIPTED_REPLIES = b"".join(
 
 
 def rules(transform: Transform = Transform.NONE) -> Rules:
-    return Rules(Replies(b">", transform), ByLength(), max_message=50)
+    return Rules(Replies(b">", transform), WiderFraming.LENGTH, max_message=50)
 
 
 def scripted_rules() -> Rules:
-    return rules_of_script(script_of_toml(SCRIPT), Replies(b">"), framing=ByLength(), max_message=50)
+    return rules_of_script(script_of_toml(SCRIPT), Replies(b">"), framing=WiderFraming.LENGTH, max_message=50)
 
 
 def cuts(stream: bytes) -> Iterator[list[bytes]]:
@@ -172,7 +176,7 @@ class ConversationTests(SynchronousTestCase):
 
     def test_a_transform_leaves_the_header_alone(self) -> None:
         stream = framed(b"a" * 0x41)[:HEADER] + b"a" * 0x41
-        wide = Rules(Replies(b"", Transform.LOWER), ByLength())
+        wide = Rules(Replies(b"", Transform.LOWER), WiderFraming.LENGTH)
         self.assertEqual(replies(Conversation(wide), [stream]), stream)
         self.assertEqual(replies(Conversation(rules(Transform.UPPER)), [framed(b"a")]), framed(b">A"))
 
@@ -181,7 +185,7 @@ class ConversationTests(SynchronousTestCase):
         for reads in cuts(stream):
             conversation = Conversation(rules())
             self.assertEqual(replies(conversation, reads), framed(b">a"))
-            self.assertIs(conversation.ending, EndReason.FAREWELL)
+            self.assertIs(conversation.ending, EndReason.CLOSE_WORD)
 
     def test_a_message_that_is_too_long_is_told_before_it_has_arrived(self) -> None:
         for stream in (framed(b"a") + framed(b"x" * 51), framed(b"a") + framed(b"x" * 51)[:HEADER]):
@@ -204,6 +208,19 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(replies(Conversation(rules()), [framed(b"hello")[:-1]]), b"")
 
 
+class NameTests(SynchronousTestCase):
+    def test_options_take_it_by_its_name(self) -> None:
+        self.assertIs(choice(WiderFraming)("length"), WiderFraming.LENGTH)
+        self.assertEqual(alternatives(WiderFraming), "auto|length")
+
+    def test_scripts_take_it_by_its_name(self) -> None:
+        self.patch(source, "Framing", WiderFraming)
+        conversation = rules_of_script(script_of_toml("framing = 'length'")).new_conversation()
+        self.assertEqual(
+            replies(conversation, [STREAM]), b"".join(framed(b"server reply:" + each) for each in MESSAGES)
+        )
+
+
 class ScriptTests(SynchronousTestCase):
     def test_a_script_sees_bodies_and_its_replies_are_framed(self) -> None:
         for reads in cuts(SCRIPTED):
@@ -214,7 +231,7 @@ class ScriptTests(SynchronousTestCase):
 
     def test_many_messages_are_answered_some_at_a_time(self) -> None:
         script = script_of_toml("reply = \"{{ 'x' * 5000 }} {{ count }}\"")
-        conversation = rules_of_script(script, framing=ByLength()).new_conversation()
+        conversation = rules_of_script(script, framing=WiderFraming.LENGTH).new_conversation()
         conversation.greet(BY_TCP)
         conversation.receive(framed(b"a\n") * 100)
         sent = b""

@@ -22,6 +22,7 @@ from echoreply.core.replies import Replies
 from echoreply.net import idle_watch as idle_watch_module
 from echoreply.net.refusal import RefusalProtocol
 from echoreply.observe.observer import ReplyObserver
+from echoreply.observe.totals_observer import TotalsObserver
 from echoreply.protocol import LINGER_SECONDS, REFUSALS_AT_ONCE, ReplyFactory, ReplyProtocol
 from echoreply.tls.factory import TLSFactory
 from tests.support.fake_transports import SocketStringTransport, TCPStringTransport, built, receive_queue
@@ -51,8 +52,14 @@ class ProtocolTestCase(SynchronousTestCase):
         rules: Rules | None = None,
     ) -> ReplyFactory:
         rules = rules or Rules(Replies(b">"), framing, max_message=100_000)
+        self.totals = TotalsObserver()
         return ReplyFactory(
-            self.clock, rules, pause=0.2, idle_timeout=self.idle_timeout, refusal=refusal, observers=[self.observer]
+            self.clock,
+            rules,
+            pause=0.2,
+            idle_timeout=self.idle_timeout,
+            refusal=refusal,
+            observers=[self.observer, self.totals],
         )
 
     def connect(self) -> tuple[ReplyProtocol, TCPStringTransport]:
@@ -76,7 +83,7 @@ class ProtocolTestCase(SynchronousTestCase):
         self.assertEqual(self.observer.reasons, [reason])
         self.assertEqual(self.observer.open, [])
         self.assertEqual(self.factory.protocols, set())
-        totals = self.factory.counts.totals()
+        totals = self.totals.totals()
         self.assertEqual((totals.accepted, totals.open), (1, 0))
         self.assertEqual(totals.endings, {reason: 1})
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -267,7 +274,7 @@ class ClosingTests(ProtocolTestCase):
         self.protocol.readConnectionLost()
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(EndReason.FAREWELL)
+        self.assert_ended(EndReason.CLOSE_WORD)
 
     def test_what_a_client_sends_after_a_close_word_is_still_read(self) -> None:
         self.transport.room = 1
@@ -292,7 +299,7 @@ class ClosingTests(ProtocolTestCase):
         self.clock.advance(0.1)
         self.assertTrue(self.transport.disconnecting)
         self.transport.flush()
-        self.assert_ended(EndReason.FAREWELL)
+        self.assert_ended(EndReason.CLOSE_WORD)
 
     def test_a_client_for_whom_the_kernel_still_holds_replies_is_not_left(self) -> None:
         left = [4000, 2000, 0]
@@ -312,7 +319,7 @@ class ClosingTests(ProtocolTestCase):
             self.clock.advance(1)
         self.assertTrue(self.transport.disconnecting, "closed, not aborted: the replies have left")
         self.transport.flush()
-        self.assert_ended(EndReason.FAREWELL)
+        self.assert_ended(EndReason.CLOSE_WORD)
 
     def test_when_it_is_over_nothing_is_kept(self) -> None:
         gc.disable()
@@ -443,7 +450,7 @@ class IdleTests(ProtocolTestCase):
         self.assertTrue(self.transport.disconnecting, "closed, not aborted: the replies have left")
         self.assertEqual(self.observer.reasons, [])
         self.transport.flush()
-        self.assert_ended(EndReason.FAREWELL)
+        self.assert_ended(EndReason.CLOSE_WORD)
 
     def test_zero_is_for_ever_but_not_for_those_we_say_goodbye_to(self) -> None:
         self.idle_timeout = 0.0
@@ -480,12 +487,23 @@ class RefusalTests(ProtocolTestCase):
         self.assertEqual(self.factory.protocols, set())
         self.assertEqual(self.factory.refusing, set())
 
+    def test_each_reason_has_its_own_line_or_none(self) -> None:
+        for reason in RefusalReason:
+            self.factory = self.make_factory(refusal=lambda _peer, reason=reason: reason)  # type: ignore[misc]
+            if reason.error is None:
+                self.assertIsNone(self.factory.buildProtocol(PEER), reason)
+            else:
+                self.patch(reason, "error", f"because of {reason.label}")
+                _, transport = self.connect_refused()
+                self.assertEqual(transport.take(), b"server error: because of %s\n" % reason.label.encode())
+        self.assertEqual(self.observer.refusals, list(RefusalReason))
+
     def test_it_is_counted_and_told_apart_from_those_that_were_accepted(self) -> None:
         _, transport = self.connect_refused()
         transport.lose(ConnectionLost())
         self.assertEqual(self.observer.refusals, [RefusalReason.TOO_MANY])
         self.assertEqual(self.observer.reasons, [])
-        totals = self.factory.counts.totals()
+        totals = self.totals.totals()
         self.assertEqual((totals.accepted, totals.open, totals.refusals), (0, 0, {RefusalReason.TOO_MANY: 1}))
 
     def test_observers_never_hear_of_a_connection(self) -> None:
@@ -657,7 +675,7 @@ class DrainTests(ProtocolTestCase):
         self.protocol.readConnectionLost()
         self.transport.flush()
         self.assertEqual(self.transport.take(), b">hello\n")
-        self.assert_ended(EndReason.FAREWELL)
+        self.assert_ended(EndReason.CLOSE_WORD)
 
     def test_a_client_that_is_behind_gets_its_replies_as_it_reads(self) -> None:
         self.transport.room = 1000

@@ -1,6 +1,7 @@
 """The service that is made from the options."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 from twisted.application.service import IService, IServiceMaker
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogEvent, capturedLogs
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.errors import CannotStart
+from echoreply.observe.events import ConnectionEnded, ConnectionRefused
 from echoreply.server.options import Options
 from echoreply.tap import makeService
 from tests.server.test_options import parsed
@@ -42,19 +45,22 @@ class ServiceTests(SynchronousTestCase):
         )
         service.startService()
         factory = reactor.adoptedPorts[0][2].factory
-        for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
-            peer = IPv4Address("TCP", host, 4000)
-            protocol = factory.buildProtocol(peer)
-            transport = TCPStringTransport(protocol)
-            transport.peerAddr = peer
-            protocol.makeConnection(transport)
-        self.assertEqual(
-            factory.counts.totals().refusals, {RefusalReason.TOO_MANY: 1, RefusalReason.TOO_MANY_FROM_HOST: 1}
-        )
-        reactor.pump([1] * 8)
-        self.assertEqual(factory.counts.totals().endings, {})
-        reactor.pump([1] * 4)
-        self.assertEqual(factory.counts.totals().endings, {EndReason.IDLE: 2})
+        with capturedLogs() as logged:
+            for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
+                peer = IPv4Address("TCP", host, 4000)
+                protocol = factory.buildProtocol(peer)
+                transport = TCPStringTransport(protocol)
+                transport.peerAddr = peer
+                protocol.makeConnection(transport)
+            refusals = [entry["event"].reason for entry in logged if isinstance(entry["event"], ConnectionRefused)]
+            self.assertEqual(refusals, [RefusalReason.TOO_MANY_FROM_HOST, RefusalReason.TOO_MANY])
+            reactor.pump([1] * 8)
+            self.assertEqual(self.endings(logged), [])
+            reactor.pump([1] * 4)
+            self.assertEqual(self.endings(logged), [EndReason.IDLE] * 2)
+
+    def endings(self, logged: Sequence[LogEvent]) -> list[EndReason]:
+        return [entry["event"].reason for entry in logged if isinstance(entry["event"], ConnectionEnded)]
 
 
 class ScriptTests(SynchronousTestCase):

@@ -38,6 +38,7 @@ FIRST_WORDS = (
 INSTEAD_OF = {
     "access list, denied, limit": ("who may come", "one too many", "who is denied"),
     "back-pressure, slow reader": ("who does not read", "whoever does not read"),
+    "close word": ("farewell", "farewells"),
     "certificate verification failed": ("is not believed", "are not believed"),
     "dashboard, monitoring, metrics": ("what is going on",),
     "event loop, I/O engine": ("moves the bytes", "move the bytes"),

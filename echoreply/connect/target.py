@@ -26,10 +26,10 @@ from zope.interface import implementer
 
 from echoreply.connect.datagram_transport import DatagramTransport
 from echoreply.connect.udp import DatagramClientEndpoint, IDatagramReactor
-from echoreply.core.files import check_readable
 from echoreply.core.parsing import is_from_python, printable
 from echoreply.native.private_names import unix_path
 from echoreply.net.addresses import format_address, host_and_port
+from echoreply.net.files import check_readable
 from echoreply.tls.client import TLSClientEndpoint, TLSClientTransport, client_context
 
 MAX_PATH = 107 if sys.platform == "linux" else 103

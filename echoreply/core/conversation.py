@@ -14,7 +14,7 @@ from attrs import field, frozen
 from echoreply.core.close_words import EXIT_OR_QUIT, CloseWords
 from echoreply.core.connection_info import ConnectionInfo
 from echoreply.core.defaults import DEFAULT_MAX_MESSAGE
-from echoreply.core.framing import Block, Framing, MakesFramers
+from echoreply.core.framing import Block, Framing, FramingEnum
 from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies, error_line
 
@@ -38,7 +38,7 @@ class Rules:
     """
 
     replies: Replies = field(factory=Replies)
-    framing: MakesFramers = Framing.AUTO
+    framing: FramingEnum = Framing.AUTO
     max_message: int = DEFAULT_MAX_MESSAGE
     close_words: CloseWords = EXIT_OR_QUIT
     greeting: Callable[[ConnectionInfo], bytes] | None = None
@@ -209,7 +209,7 @@ class Conversation:
         limit = self._rules.max_message
         if len(message) > limit and block.too_long(message, limit):
             return self._too_long
-        return (EndReason.FAREWELL, "") if body in self._close_words else None
+        return (EndReason.CLOSE_WORD, "") if body in self._close_words else None
 
     def _finish(self, last: Block, reason: EndReason, error: str) -> Block:
         """End the conversation with the last replies, and the error line if there is one."""

@@ -2,7 +2,7 @@
 Framing: where a message ends, and which of its bytes are its body and which its terminator.
 
 No other module knows this. A framing of another kind, such as one by length, is a new L{Framer} that returns a subclass
-of L{Block}; conversations, scripts and logs need no change.
+of L{Block}, and a member of L{Framing} with that framer; conversations, scripts, options and logs need no change.
 
 The costs of a framer:
 
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from io import BytesIO
 from itertools import islice
-from typing import Protocol, Self
+from typing import Self
 
 from attrs import define
 
@@ -32,36 +32,6 @@ MAX_TERMINATOR = 1024
 """Maximum number of CR bytes before an LF that belong to its terminator."""
 
 _CR = ord("\r")
-
-
-class Framing(Enum):
-    """The rule for where a message ends."""
-
-    AUTO = "auto"
-    """At LF; before a connection's first LF also after a silence."""
-    LINE = "line"
-    """At LF, or at the end of the input."""
-    READ = "read"
-    """At the end of each read."""
-
-    def framer(self, max_message: int) -> Framer:
-        """Return a new framer for one connection."""
-        return ReadFramer() if self is _READ else LineFramer(max_message, self is _AUTO)
-
-
-# Module-level names: looking a member up in its enum takes as long as making a framer.
-_AUTO, _, _READ = Framing
-
-
-class MakesFramers(Protocol):
-    """A framing: one of L{Framing}, or any other object that makes framers."""
-
-    def framer(self, max_message: int) -> Framer:
-        """
-        Return a new framer for one connection.
-
-        @param max_message: maximum bytes in a message.
-        """
 
 
 @define  # Not frozen: that would triple the cost of making one, and every read makes one.
@@ -210,19 +180,14 @@ class Framer:
 
 
 class LineFramer(Framer):
-    """
-    A framer whose messages end at LF.
+    """A framer whose messages end at LF."""
 
-    @param pause_ends: whether a silence ends a message, as long as no LF has been received.
-    """
-
-    __slots__ = ("_limit", "_pause_ends", "_rest", "overflow")
+    __slots__ = ("_max_message", "_rest", "overflow")
 
     ends_at_lf = True
 
-    def __init__(self, limit: int, pause_ends: bool = False) -> None:
-        self._limit = limit
-        self._pause_ends = pause_ends
+    def __init__(self, max_message: int) -> None:
+        self._max_message = max_message
         # Most connections never have an unfinished message, and need no buffer of their own.
         self._rest: bytes | bytearray = b""
         self.lf_seen = False
@@ -231,10 +196,6 @@ class LineFramer(Framer):
     @property
     def unfinished(self) -> bool:
         return bool(self._rest)
-
-    @property
-    def awaits_silence(self) -> bool:
-        return self._pause_ends and not self.lf_seen and bool(self._rest)
 
     def receive(self, data: bytes) -> Block | None:
         if self.overflow:
@@ -254,7 +215,7 @@ class LineFramer(Framer):
             if not checked:
                 self._rest = bytearray()
             self._rest += data
-            self.overflow = too_long(self._rest, self._limit, checked)
+            self.overflow = too_long(self._rest, self._max_message, checked)
         return block
 
     def finish(self) -> Block | None:
@@ -265,10 +226,50 @@ class LineFramer(Framer):
         return block
 
 
-class ReadFramer(Framer):
-    """A framer for which every read is a message."""
+class AutoFramer(LineFramer):
+    """A framer whose messages end at LF; as long as no LF has been received, a silence ends them, too."""
 
     __slots__ = ()
 
+    @property
+    def awaits_silence(self) -> bool:
+        return not self.lf_seen and bool(self._rest)
+
+
+class ReadFramer(Framer):
+    """A framer for which every read is a message, however long it is."""
+
+    __slots__ = ()
+
+    def __init__(self, max_message: int) -> None:
+        pass
+
     def receive(self, data: bytes) -> Block | None:
         return Block(data, 1)
+
+
+class FramingEnum(Enum):
+    """
+    An enum of framings: each member has a name, which is its value, and makes the framers of connections.
+
+    @ivar framer: returns a new framer for one connection. Its argument is the maximum bytes in a message.
+    """
+
+    framer: Callable[[int], Framer]
+
+    def __new__(cls, name: str, framer: Callable[[int], Framer]) -> Self:
+        framing = object.__new__(cls)
+        framing._value_ = name
+        framing.framer = framer
+        return framing
+
+
+class Framing(FramingEnum):
+    """The rule for where a message ends."""
+
+    AUTO = "auto", AutoFramer
+    """At LF; before a connection's first LF also after a silence."""
+    LINE = "line", LineFramer
+    """At LF, or at the end of the input."""
+    READ = "read", ReadFramer
+    """At the end of each read."""

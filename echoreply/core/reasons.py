@@ -1,48 +1,48 @@
 """
 The reasons why clients are refused, connections end, and datagrams are not answered.
 
-Each reason has a C{label}, a stable name for JSON logs, metrics and the page's feed; and a C{value},
-its text for people, which may change.
+Each reason has a C{label}, a stable name for JSON logs, metrics and the page's feed; and a C{value}, its text for
+people, which may change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum
-from typing import TypeVar
+from typing import Self
+
+from echoreply.core.labelled import Labelled
 
 
-class Reason(Enum):
-    """A reason, with a name for machines and a text for people."""
-
-    @property
-    def label(self) -> str:
-        """The name for machines, such as C{too_many}."""
-        return self.name.lower()
-
-
-_AnyReason = TypeVar("_AnyReason", bound=Reason)
-
-
-def by_label(counts: Mapping[_AnyReason, int]) -> dict[str, int]:
-    """Return counts of reasons by the reasons' labels."""
-    return {reason.label: count for reason, count in counts.items()}
+class Reason(Labelled):
+    """A reason, with a label such as C{too_many} and a text for people."""
 
 
 class RefusalReason(Reason):
-    """The reason why a connection was refused: it was closed without a reply to any message."""
+    """
+    The reason why a connection was refused: it was closed without a reply to any message.
 
-    TOO_MANY = "too many connections"
-    TOO_MANY_FROM_HOST = "too many connections from one host"
-    DENIED = "denied by address"
-    UNTRUSTED = "not a trusted proxy"
+    @ivar error: the reason in the error line that the client gets; C{None} if it gets no line.
+    """
+
+    error: str | None
+
+    TOO_MANY = "too many connections", "too many connections"
+    # Clients get the same line for both limits.
+    TOO_MANY_FROM_HOST = "too many connections from one host", "too many connections"
+    DENIED = "denied by address", None
+    UNTRUSTED = "not a trusted proxy", None
+
+    def __new__(cls, text: str, error: str | None) -> Self:
+        reason = object.__new__(cls)
+        reason._value_ = text
+        reason.error = error
+        return reason
 
 
 class EndReason(Reason):
     """The reason why an accepted connection ended."""
 
     CLIENT = "closed by the client"
-    FAREWELL = "farewell"
+    CLOSE_WORD = "close word received"
     RULE = "closed by a rule"
     TOO_LONG = "message too long"
     IDLE = "idle"
@@ -59,7 +59,7 @@ class DropReason(Reason):
     DENIED = "denied by address"
     ANSWERING_PORT = "from a port that answers"
     PREFIX = "begins with the prefix"
-    FAREWELL = "farewell"
+    CLOSE_WORD = "close word received"
     TOO_LONG = "message too long"
     RATE = "over the rate limit"
     TOO_MANY_HOSTS = "too many hosts at once"

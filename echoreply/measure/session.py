@@ -74,12 +74,10 @@ class Output:
 
 def descriptor_shortage(connections: int) -> str:
     """Raise the limit on open files. Return an error message if it is still too low, else an empty text."""
-    if os.name != "posix":  # pragma: no cover
+    limits = set_limit()
+    if not limits or connections <= (room := max_connections_for(limits[1])):
         return ""
-    _, limit = set_limit()
-    if limit < 0 or connections <= (room := max_connections_for(limit)):
-        return ""
-    return f"--connections takes at most {room} (limit of open files: {limit}), not {connections}"
+    return f"--connections takes at most {room} (limit of open files: {limits[1]}), not {connections}"
 
 
 def style_of(stream: IO[str]) -> Style:

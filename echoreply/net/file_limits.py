@@ -20,13 +20,15 @@ _OPEN_MAX = 10240
 """The highest limit that macOS accepts where it reports none: setrlimit(2) there, under COMPATIBILITY."""
 
 
-def set_limit(*wanted: int) -> tuple[int, int]:
+def set_limit(*wanted: int) -> tuple[int, int] | None:
     """
     Set this process's limit on open files: getrlimit(2), RLIMIT_NOFILE.
 
     @param wanted: limits to try, the best first; without one, the limit is raised as far as the system allows.
-    @return: the limit before, and the limit now.
+    @return: the limit before, and the limit now; C{None} if there is none.
     """
+    if resource is None:  # pragma: no cover  # Windows
+        return None
     before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limit in (*wanted, hard, max(before, _OPEN_MAX)):
         try:
@@ -35,7 +37,7 @@ def set_limit(*wanted: int) -> tuple[int, int]:
             continue
         break
     now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return before, now
+    return None if now == resource.RLIM_INFINITY else (before, now)
 
 
 def max_connections_for(limit: int, reserved: int = 0) -> int:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from attrs import define
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 
+from echoreply.core.labelled import Labelled
 from echoreply.net.addresses import format_address
 
 
-class Layer(Enum):
+class Layer(Labelled):
     """A protocol that a listener speaks below messages, beside TCP."""
 
     PROXY = "PROXY"
     TLS = "TLS"
     UDP = "UDP"
+
+    @property
+    def label(self) -> str:
+        """The name for machines, such as C{PROXY}: in capitals, unlike the labels of reasons."""
+        return self.name
 
 
 @define(eq=False)
@@ -35,11 +39,6 @@ class Listener:
     def name(self) -> str:
         """The address as text; empty before it is known."""
         return format_address(self.host) if self.host else ""
-
-    @property
-    def over(self) -> str:
-        """The layers as text, such as C{PROXY and TLS}."""
-        return " and ".join(layer.value for layer in self.layers)
 
     @property
     def transport(self) -> str:

@@ -1,4 +1,4 @@
-"""The protocol for clients over the limit: it sends an error line and disconnects them."""
+"""The protocol for refused clients: it sends an error line and disconnects them."""
 
 from __future__ import annotations
 

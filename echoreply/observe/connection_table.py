@@ -172,7 +172,7 @@ class ConnectionTable(ReplyObserver):
     def opened(self, connection: Connection) -> None:
         self._waiting[connection] = None
 
-    def secured(self, connection: Connection, details: TLSDetails) -> None:
+    def handshake_completed(self, connection: Connection, details: TLSDetails) -> None:
         # Its row is replaced by one with the result of the handshake.
         if connection in self._shown:
             self._remove(connection)

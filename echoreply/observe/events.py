@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 from attrs import frozen
 from twisted.logger import LogLevel
 
+from echoreply.core.labelled import Labelled
 from echoreply.core.quoting import quote
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
-from echoreply.observe.event import Event, Fault
+from echoreply.net.listener import Layer
+from echoreply.observe.event_logging import Event, Fault
+
+_Member = TypeVar("_Member", bound=Labelled)
 
 MAX_SHOWN = 256
 """Maximum bytes of a message, or of a certificate's subject, that are logged."""
@@ -112,7 +116,7 @@ class ServerStopped(Event):
     refused: int
     refused_by: Mapping[RefusalReason, int]
     failed: int
-    failed_by: Mapping[str, int]
+    failed_by: Mapping[Layer, int]
     messages: int
     received: int
     sent: int
@@ -130,15 +134,20 @@ class ServerStopped(Event):
 
 @frozen(kw_only=True)
 class ServerListening(Event):
-    """The server listens on an address, over layers such as C{TLS}."""
+    """
+    The server listens on an address.
+
+    @ivar over: the layers below the messages, from the lowest on, beside TCP.
+    """
 
     name = "listening"
     host: str
     transport: str
-    over: str
+    over: tuple[Layer, ...]
 
     def __str__(self) -> str:
-        return f"listening on {self.host}" + (f" for {self.over}" if self.over else "")
+        layers = " and ".join(layer.value for layer in self.over)
+        return f"listening on {self.host}" + (f" for {layers}" if layers else "")
 
 
 @frozen(kw_only=True)
@@ -171,11 +180,11 @@ class ConnectionFailed(ClientEvent):
     """A layer below the messages failed, such as a TLS handshake."""
 
     name = "failed"
-    layer: str
+    layer: Layer
     why: str
 
     def __str__(self) -> str:
-        return f"{self.peer} {self.layer} failed: {self.why}"
+        return f"{self.peer} {self.layer.value} failed: {self.why}"
 
 
 @frozen(kw_only=True)
@@ -361,6 +370,6 @@ class SharedLimitsFault(Fault):
         return "a client is refused, since the shared limits could not be read"
 
 
-def _by_text(counts: Mapping[Any, int]) -> str:
-    each = "; ".join(f"{reason.value}: {count}" for reason, count in counts.items())
+def _by_text(counts: Mapping[_Member, int]) -> str:
+    each = "; ".join(f"{member.value}: {count}" for member, count in counts.items())
     return f" ({each})" if each else ""

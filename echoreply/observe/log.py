@@ -1,4 +1,4 @@
-"""The observer that writes the log: one line for each event, within rate limits."""
+"""The observers that write the log: of clients' events, within rate limits, and of the server's start and stop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from echoreply.net.addresses import format_address, host_and_port
 from echoreply.net.listener import Layer, Listener
 from echoreply.net.timer import Timer
 from echoreply.observe import events
-from echoreply.observe.event import Event, log_event
+from echoreply.observe.event_logging import Event, log_event
 from echoreply.observe.events import MAX_SHOWN
 from echoreply.observe.observer import Connection, Peer, ReplyObserver
 from echoreply.observe.totals import Totals
@@ -67,7 +67,7 @@ class RateLimit:
 
 class LogObserver(ReplyObserver):
     """
-    Logs events, each kind within a rate limit.
+    Logs the events of clients, each kind within a rate limit.
 
     @param clock: measures the rates, such as the reactor.
     @param messages_per_second: maximum logged messages a second. If 0, messages are neither logged nor counted.
@@ -103,13 +103,10 @@ class LogObserver(ReplyObserver):
         self._drops = limit(REFUSALS_PER_SECOND, "drops")
         self._logs_messages = messages_per_second > 0
 
-    def listening(self, listener: Listener) -> None:
-        self._log_event(events.ServerListening(host=listener.name, transport=listener.transport, over=listener.over))
-
     def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
         if self._failures.take():
             client = _of_client(listener, format_address(peer))
-            self._log_event(events.ConnectionFailed(**client, layer=layer.value, why=why))
+            self._log_event(events.ConnectionFailed(**client, layer=layer, why=why))
 
     def refused(self, listener: Listener, peer: IAddress, reason: RefusalReason) -> None:
         if self._refusals.take():
@@ -120,7 +117,7 @@ class LogObserver(ReplyObserver):
         if self._connections.take():
             self._log_event(events.ConnectionAccepted(**_of_connection(connection)))
 
-    def secured(self, connection: Connection, details: TLSDetails) -> None:
+    def handshake_completed(self, connection: Connection, details: TLSDetails) -> None:
         rate_limit = self._identities if details.client else self._handshakes
         if rate_limit.take():
             self._log_event(
@@ -170,32 +167,47 @@ class LogObserver(ReplyObserver):
             client = _of_client(listener, host_and_port(*peer))
             self._log_event(events.DatagramDropped(**client, reason=reason, bytes=len(message)))
 
-    def stopped(self, totals: Totals) -> None:
-        self.settle()
-        self._log_event(
-            events.ServerStopped(
-                accepted=totals.accepted,
-                open=totals.open,
-                ended=totals.endings.total(),
-                ended_by=dict(totals.endings.most_common()),
-                refused=totals.refusals.total(),
-                refused_by=dict(totals.refusals.most_common()),
-                failed=totals.failures.total(),
-                failed_by={layer.value: count for layer, count in totals.failures.most_common()},
-                messages=totals.messages,
-                received=totals.received,
-                sent=totals.sent,
-                dropped=totals.drops.total(),
-                dropped_by=dict(totals.drops.most_common()),
-            )
-        )
-
-    def settle(self) -> None:
+    def stopped(self) -> None:
         """Log the number of events of this second that were over the rate limits, without waiting for its end."""
         for rate_limit in self._rate_limits:
             rate_limit.settle()
 
     def _log_event(self, event: Event) -> None:
+        log_event(event, self._log)
+
+
+class ServerLogObserver(ReplyObserver):
+    """
+    Logs on which addresses the server listens, and its totals once it has stopped.
+
+    @param totals: returns the server's totals.
+    """
+
+    def __init__(self, totals: Callable[[], Totals], log: Logger | None = None) -> None:
+        self._totals = totals
+        self._log = log or Logger("echoreply")
+
+    def listening(self, listener: Listener) -> None:
+        event = events.ServerListening(host=listener.name, transport=listener.transport, over=listener.layers)
+        log_event(event, self._log)
+
+    def stopped(self) -> None:
+        totals = self._totals()
+        event = events.ServerStopped(
+            accepted=totals.accepted,
+            open=totals.open,
+            ended=totals.endings.total(),
+            ended_by=dict(totals.endings.most_common()),
+            refused=totals.refusals.total(),
+            refused_by=dict(totals.refusals.most_common()),
+            failed=totals.failures.total(),
+            failed_by=dict(totals.failures.most_common()),
+            messages=totals.messages,
+            received=totals.received,
+            sent=totals.sent,
+            dropped=totals.drops.total(),
+            dropped_by=dict(totals.drops.most_common()),
+        )
         log_event(event, self._log)
 
 

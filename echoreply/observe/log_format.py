@@ -13,7 +13,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import provider
 
 from echoreply.native.private_names import log_file_observer
-from echoreply.observe.event import name_and_fields
+from echoreply.observe.event_logging import name_and_fields
 
 _LEVELS = tuple(LogLevel.iterconstants())
 

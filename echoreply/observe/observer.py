@@ -9,7 +9,6 @@ from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.totals import Totals
 
 Peer = tuple[str, int]
 """The sender of a datagram: the IP address, an IPv4-mapped one as IPv4, and the port."""
@@ -77,7 +76,7 @@ class ReplyObserver:
     def opened(self, connection: Connection, /) -> None:
         """Handle that a connection was accepted."""
 
-    def secured(self, connection: Connection, details: TLSDetails, /) -> None:
+    def handshake_completed(self, connection: Connection, details: TLSDetails, /) -> None:
         """Handle that a TLS handshake completed. C{connection.tls} is set already."""
 
     def answered(self, connection: Connection, messages: Block, /) -> None:
@@ -107,9 +106,5 @@ class ReplyObserver:
     def stopping(self) -> None:
         """Handle that the server has stopped listening and drains its connections."""
 
-    def stopped(self, totals: Totals, /) -> None:
-        """
-        Handle that the server has stopped. No other method is called afterwards.
-
-        @param totals: the server's totals since it was started.
-        """
+    def stopped(self) -> None:
+        """Handle that the server has stopped. No other method is called afterwards."""

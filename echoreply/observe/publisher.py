@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from inspect import isfunction
 
 from echoreply.core.framing import Block
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import ObserverFault
 from echoreply.observe.observer import Connection, ReplyObserver
 

@@ -11,9 +11,9 @@ from echoreply.core.connection_info import Address, ConnectionInfo, PortNumbers
 from echoreply.core.framing import Block
 from echoreply.core.quoting import quote
 from echoreply.core.replies import Replies
-from echoreply.scripts.conversation import Answer
 from echoreply.scripts.responder import Responder
 from echoreply.scripts.script import Script
+from echoreply.scripts.scripted_conversation import Answer
 
 _CLIENT = ConnectionInfo(1, Address("127.0.0.1", 50000), Address("127.0.0.1", 8088), "tcp")
 

@@ -9,8 +9,8 @@ from attrs import field, frozen
 
 from echoreply.core.connection_info import ConnectionInfo, PortNumbers
 from echoreply.core.replies import Replies, error_line
-from echoreply.scripts.conversation import Answer
 from echoreply.scripts.script import GREETING, REPLY, Script
+from echoreply.scripts.scripted_conversation import Answer
 from echoreply.scripts.template import TemplateContext
 
 MAX_FAULT = 256

@@ -8,18 +8,18 @@ from time import time
 from echoreply.core.connection_info import PortNumbers
 from echoreply.core.conversation import Rules
 from echoreply.core.defaults import DEFAULT_MAX_MESSAGE
-from echoreply.core.framing import Framing, MakesFramers
+from echoreply.core.framing import Framing, FramingEnum
 from echoreply.core.replies import Replies
-from echoreply.scripts.conversation import ScriptedRules
 from echoreply.scripts.responder import Responder
 from echoreply.scripts.script import Script
+from echoreply.scripts.scripted_conversation import ScriptedRules
 
 
 def rules_of_script(
     script: Script,
     replies: Replies | None = None,
     *,
-    framing: MakesFramers | None = None,
+    framing: FramingEnum | None = None,
     max_message: int = DEFAULT_MAX_MESSAGE,
     ports: PortNumbers | None = None,
     seconds: Callable[[], float] = time,

@@ -70,12 +70,12 @@ class _Parser:
 
     def _framing(self, document: Mapping[str, Any]) -> Framing | None:
         name = self._get((), document, "framing", str, "")
-        choices = [framing.value for framing in Framing]
+        choices = {framing.value: framing for framing in Framing}
         if "framing" not in document:
             return None
         if name not in choices:
             raise self._error(("framing",), f"takes {', '.join(choices)}, not {name!r}")
-        return Framing(name)
+        return choices[name]
 
     def _close_words(self, words: list[object]) -> CloseWords:
         for word in words:

@@ -12,13 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.selectreactor import SelectReactor
 
 from echoreply.net.file_limits import SELECTABLE, max_connections_for, set_limit
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import ConnectionsAllowed, NoDescriptors, TooManyWanted
-
-try:
-    import resource
-except ImportError:  # pragma: no cover  # Windows
-    resource = None  # type: ignore[assignment]
 
 RETRY_SECONDS = 0.1
 """Seconds between attempts to accept while no descriptor is free."""
@@ -37,12 +32,11 @@ def raise_connection_limit(reactor: object, wanted: int, reserved: int = 0) -> i
     @param reserved: as for L{max_connections_for}.
     @return: maximum connections to accept; 0 is no limit.
     """
-    if resource is None:  # pragma: no cover  # Windows
-        return wanted
     # With a higher limit there could be descriptors that this reactor can't wait for.
-    before, limit = set_limit(SELECTABLE) if isinstance(reactor, SelectReactor) else set_limit()
-    if limit == resource.RLIM_INFINITY:
+    limits = set_limit(SELECTABLE) if isinstance(reactor, SelectReactor) else set_limit()
+    if not limits:
         return wanted
+    before, limit = limits
     room = max_connections_for(limit, reserved)
     allowed = min(wanted, room) if wanted else room
     log_event(ConnectionsAllowed(allowed=allowed, limit=limit, before=before))

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from echoreply.native.private_names import parse_endpoint
 from echoreply.net.addresses import is_ip_address
 from echoreply.net.listener import Layer
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import CertificateGenerated
 from echoreply.server.reload import Reload
 from echoreply.tls.certificate import fingerprint, make_certificate

@@ -8,22 +8,23 @@ from functools import partial
 from time import perf_counter, time
 from typing import cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.application.service import IService
 from twisted.internet.interfaces import IAddress
+from twisted.logger import ILogObserver
 
 from echoreply.core.connection_info import PortNumbers
-from echoreply.core.files import read_text
 from echoreply.core.reasons import RefusalReason
 from echoreply.net.addresses import host_of, plain_address
 from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
 from echoreply.net.file_limits import MAX_WEB_CONNECTIONS
+from echoreply.net.files import read_text
 from echoreply.net.listener import Listener
-from echoreply.observe.connection_table import ConnectionTable, Table
-from echoreply.observe.event import log_event
+from echoreply.observe.connection_table import MAX_ROWS, ConnectionTable, Table
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import ScriptFault
-from echoreply.observe.log import LogObserver
+from echoreply.observe.log import LogObserver, ServerLogObserver
 from echoreply.observe.loop_lag import LoopLag
 from echoreply.observe.observer import ReplyObserver
 from echoreply.observe.sampling import SamplingClock
@@ -33,10 +34,10 @@ from echoreply.server.accepting import raise_connection_limit
 from echoreply.server.bindings import ListeningAddress, bind, listening_addresses
 from echoreply.server.limits import ConnectionLimits, Limit, first_refusal
 from echoreply.server.reload import Reload
-from echoreply.server.rules import rules_of
+from echoreply.server.reply_rules import rules_of
 from echoreply.server.service import ReplyService
 from echoreply.server.settings import Engine, Settings
-from echoreply.server.signals import SignalledService
+from echoreply.server.signals import SignalledService, TwistdService
 
 
 @frozen
@@ -46,10 +47,23 @@ class Server:
 
     @ivar service: the server itself.
     @ivar watchers: services that start after it, and stop once it has stopped.
+    @ivar table: the connections of this process or, in a supervisor, of all workers; C{None} without the monitoring
+        site.
     """
 
     service: SignalledService
     watchers: Sequence[IService] = ()
+    table: Table | None = None
+
+    def top_service(
+        self, reactor: IServerReactor, log_observer: Callable[[], ILogObserver] | None = None
+    ) -> TwistdService:
+        """
+        Return the top service of the process.
+
+        @param log_observer: as for L{TwistdService}.
+        """
+        return TwistdService(reactor, self.service, self.watchers, log_observer)
 
 
 @frozen(kw_only=True)
@@ -57,18 +71,24 @@ class ProcessParts:
     """
     The parts of a server that differ between a single process and a worker.
 
+    @ivar number: the number of this process among the C{--workers}, from 1.
+    @ivar row_id_prefix: the prefix of the ids of its rows in the table of connections.
     @ivar limit: the limits of this process.
     @ivar shared_limits: limits of all workers together, if any. They are asked after C{limit}, since they count each
         client that they do not refuse.
-    @ivar observers: the log, statistics and others.
+    @ivar totals: adds up the totals.
+    @ivar observers: the observers that only this kind of process has. They are notified last.
     @ivar record_lag: called with the lag of the event loop, in seconds.
     @ivar addresses: the addresses to listen on.
     @ivar inherited: an open socket for each address; empty if this process opens them.
     @ivar read_script: returns the text of the script.
     """
 
+    number: int = 1
+    row_id_prefix: str = ""
     limit: ConnectionLimits
     shared_limits: Sequence[Limit] = ()
+    totals: ReplyObserver
     observers: Sequence[ReplyObserver]
     record_lag: Callable[[float], object]
     addresses: Iterable[ListeningAddress]
@@ -92,12 +112,16 @@ def compose_process(reactor: IServerReactor, settings: Settings, parts: ProcessP
     @raise CannotStart: a file can't be used, or an endpoint's description is wrong.
     """
     limits = [parts.limit, *parts.shared_limits]
+    log = LogObserver(reactor, settings.log_messages, part=(parts.number, settings.workers))
+    table = None
+    if settings.web:
+        table = ConnectionTable(perf_counter, time, MAX_ROWS // settings.workers, parts.row_id_prefix)
     factory, reloads = reply_factory(
         reactor,
         settings,
         partial(first_refusal, limits),
         # Limits come first, so that a place is free before any other observer is notified that a client has gone.
-        [*reversed(limits), *parts.observers],
+        [*reversed(limits), parts.totals, log, *([table] if table else []), *parts.observers],
         parts.read_script,
         SamplingClock(reactor) if settings.web else None,
     )
@@ -108,7 +132,8 @@ def compose_process(reactor: IServerReactor, settings: Settings, parts: ProcessP
         settings.drain,
         [reload.attempt for reload in reloads],
     )
-    return Server(service, [LoopLag(reactor, perf_counter, parts.record_lag)] if settings.web else [])
+    watchers = [LoopLag(reactor, perf_counter, parts.record_lag)] if settings.web else []
+    return Server(service, watchers, table)
 
 
 def process_limit(reactor: IServerReactor, settings: Settings, reserved: int = 0) -> ConnectionLimits:
@@ -123,15 +148,15 @@ def process_limit(reactor: IServerReactor, settings: Settings, reserved: int = 0
 
 def _compose_single(reactor: IServerReactor, settings: Settings, engine: Engine) -> Server:
     limit = process_limit(reactor, settings, MAX_WEB_CONNECTIONS if settings.web else 0)
-    statistics, table = ProcessStatistics(limit.full), ConnectionTable(perf_counter, time)
+    statistics = ProcessStatistics(limit.full)
     parts = ProcessParts(
         limit=limit,
-        observers=[LogObserver(reactor, settings.log_messages), *([statistics, table] if settings.web else [])],
+        totals=statistics,
+        observers=[ServerLogObserver(statistics.totals)],
         record_lag=statistics.lag.observe,
         addresses=listening_addresses(settings),
     )
-    server = compose_process(reactor, settings, parts)
-    return Server(server.service, [*server.watchers, *_web_services(reactor, settings, engine, statistics, table)])
+    return _with_web(compose_process(reactor, settings, parts), reactor, settings, engine, statistics)
 
 
 def _compose_supervisor(reactor: IServerReactor, settings: Settings, engine: Engine) -> Server:
@@ -142,18 +167,21 @@ def _compose_supervisor(reactor: IServerReactor, settings: Settings, engine: Eng
     supervisor = Supervisor(cast(IWorkersReactor, reactor), settings, engine)
     statistics = WorkersStatistics(supervisor, settings.max_connections)
     watchers = [LoopLag(reactor, perf_counter, statistics.lag.observe)] if settings.web else []
-    return Server(supervisor, [*watchers, *_web_services(reactor, settings, engine, statistics, supervisor.table)])
+    server = Server(supervisor, watchers, supervisor.table if settings.web else None)
+    return _with_web(server, reactor, settings, engine, statistics)
 
 
-def _web_services(
-    reactor: IServerReactor, settings: Settings, engine: Engine, statistics: Statistics, table: Table
-) -> Sequence[IService]:
-    if not settings.web:
-        return ()
+def _with_web(
+    server: Server, reactor: IServerReactor, settings: Settings, engine: Engine, statistics: Statistics
+) -> Server:
+    """Return the server with the monitoring site, if the settings have one."""
+    if not settings.web or server.table is None:
+        return server
     # Imported lazily: most servers have no monitoring site.
     from echoreply.web.service import WebService
 
-    return [WebService(reactor, settings.web, statistics, table, engine.value, settings.workers)]
+    web = WebService(reactor, settings.web, statistics, server.table, engine.value, settings.workers)
+    return evolve(server, watchers=[*server.watchers, web])
 
 
 def reply_factory(

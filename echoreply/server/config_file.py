@@ -8,10 +8,10 @@ from typing import Any
 
 from attrs import frozen
 
-from echoreply.core.files import read_text
 from echoreply.core.option import Option
 from echoreply.core.parsing import printable
 from echoreply.core.toml import line_of, parse_toml
+from echoreply.net.files import read_text
 
 
 @frozen

@@ -141,7 +141,7 @@ class ReplyDatagrams(DatagramProtocol):
         if rules.common_prefix and datagram.startswith(rules.common_prefix):
             return DropReason.PREFIX
         if datagram in rules.close_words:
-            return DropReason.FAREWELL
+            return DropReason.CLOSE_WORD
         if too_long(datagram.removesuffix(b"\n"), rules.max_message):
             return DropReason.TOO_LONG
         return self._rate.take(host)

@@ -12,17 +12,17 @@ from typing import ClassVar, NoReturn, TypeVar
 from twisted.python import usage
 
 from echoreply import __version__
-from echoreply.core.files import check_readable
 from echoreply.core.option import Option
 from echoreply.core.parsing import printable
 from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
+from echoreply.net.files import check_readable
 from echoreply.scripts import profiles
 from echoreply.server.bindings import check_endpoints
 from echoreply.server.config_file import ConfigFile, read_config
 from echoreply.server.engine import resolve
 from echoreply.server.help import Group, help_text
-from echoreply.server.rules import replies_of, script_of
+from echoreply.server.reply_rules import replies_of, script_of
 from echoreply.server.settings import Engine, LogFormat, OptionError, Settings
 
 ACTIONS = (
@@ -204,7 +204,7 @@ class Options(usage.Options):
         return text if self.parent is None or not self.parent.subCommand else f"twistd {self.parent.subCommand}: {text}"
 
     def _check(self) -> None:
-        from echoreply.scripts.dry_run import dry_run  # lazily: see server.rules
+        from echoreply.scripts.dry_run import dry_run  # lazily: see server.reply_rules
 
         try:
             script = script_of(self.settings)

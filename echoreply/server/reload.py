@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import Reloaded, ReloadFailed
 
 

@@ -133,4 +133,4 @@ class ReplyService(Service):
         for deadline in deadlines:
             if deadline.active():
                 deadline.cancel()
-        self._factory.observer.stopped(self._factory.counts.totals())
+        self._factory.observer.stopped()

@@ -23,8 +23,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from echoreply.core.files import read
 from echoreply.native.private_names import has_unsent, unverified_chain
+from echoreply.net.files import read
 from echoreply.tls.context import load_certificate
 from echoreply.tls.records import Records
 from echoreply.tls.states import Writing

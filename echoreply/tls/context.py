@@ -15,7 +15,7 @@ from ssl import (
 )
 from tempfile import NamedTemporaryFile
 
-from echoreply.core.files import read
+from echoreply.net.files import read
 
 
 class ServerSession(SSLObject):

@@ -11,7 +11,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from echoreply.core.reasons import DropReason, EndReason, Reason, RefusalReason, by_label
+from echoreply.core.labelled import by_label
+from echoreply.core.reasons import DropReason, EndReason, Reason, RefusalReason
 from echoreply.net.listener import Listener
 from echoreply.net.timer import Timer
 from echoreply.observe.connection_table import Row, Table
@@ -146,7 +147,7 @@ class Feed(Service):
             "refusals": by_label(totals.refusals),
             "endings": by_label(totals.endings),
             "drops": by_label(totals.drops),
-            "failures": {layer.value: count for layer, count in totals.failures.items()},
+            "failures": by_label(totals.failures),
             "listed": len(self._table),
             "listeners": [
                 {"listener": listener.name, "transport": listener.transport, **_sums(counted)}

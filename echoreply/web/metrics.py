@@ -24,7 +24,8 @@ from prometheus_client.registry import Collector
 
 import echoreply
 import twisted
-from echoreply.core.reasons import DropReason, EndReason, RefusalReason, by_label
+from echoreply.core.labelled import by_label
+from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.statistics import Process, ServerState, Statistics
 from echoreply.observe.totals import BOUNDS, Histogram, Totals
@@ -169,7 +170,7 @@ def _traffic(totals: Mapping[Listener, Totals]) -> Iterable[Metric]:
             _add_each(refused, labels, by_label(dict.fromkeys(refusals, 0) | counted.refusals))
             layers = [layer for layer in listener.layers if layer is not Layer.UDP]
             failures = dict.fromkeys(layers, 0) | counted.failures
-            _add_each(failed, labels, {layer.value: count for layer, count in failures.items()})
+            _add_each(failed, labels, by_label(failures))
         answered.add_metric(labels, counted.messages)
         received.add_metric(labels, counted.received)
         sent.add_metric(labels, counted.sent)

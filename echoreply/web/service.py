@@ -18,7 +18,7 @@ from echoreply.net.endpoints import IServerReactor, stream_endpoint
 from echoreply.net.transport import set_socket_options
 from echoreply.net.unix_sockets import remove_only_own_file
 from echoreply.observe.connection_table import Table
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import WebListening
 from echoreply.observe.statistics import Statistics
 from echoreply.web.feed import Feed

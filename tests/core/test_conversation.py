@@ -144,7 +144,7 @@ class CloseWordTests(SynchronousTestCase):
             conversation = Conversation(Rules(Replies(b">")))
             conversation.receive(b"a\n" + close_word + b"b\n")
             self.assertEqual(take(conversation), b">a\n")
-            self.assertIs(conversation.ending, EndReason.FAREWELL)
+            self.assertIs(conversation.ending, EndReason.CLOSE_WORD)
             conversation.receive(b"c\n")
             self.assertEqual(take(conversation), b"")
             self.assertTrue(conversation.answered)
@@ -155,7 +155,7 @@ class CloseWordTests(SynchronousTestCase):
         self.assertIsNone(conversation.ending)
         conversation.finish_message()
         self.assertEqual(take(conversation), b"")
-        self.assertIs(conversation.ending, EndReason.FAREWELL)
+        self.assertIs(conversation.ending, EndReason.CLOSE_WORD)
 
     def test_a_word_within_a_message_is_no_close_word(self) -> None:
         self.assertEqual(converse([b"do not exit\nquitter\n"], Rules(Replies(b""))), b"do not exit\nquitter\n")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.framing import MAX_TERMINATOR, Block, LineFramer, ReadFramer, too_long
+from echoreply.core.framing import MAX_TERMINATOR, AutoFramer, Block, LineFramer, ReadFramer, too_long
 from tests.support.reference import cut, places, streams
 
 
@@ -60,7 +60,7 @@ class TooLongTests(SynchronousTestCase):
 
 class LineFramerTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.framer = LineFramer(limit=8)
+        self.framer = LineFramer(max_message=8)
 
     def test_lines_of_one_read_come_as_one_block_without_a_copy(self) -> None:
         read = b"a\nb\n"
@@ -103,7 +103,7 @@ class LineFramerTests(SynchronousTestCase):
 
     @given(streams, places)
     def test_no_byte_is_lost_or_moved_however_a_stream_is_cut(self, stream: bytes, places: list[int]) -> None:
-        framer = LineFramer(limit=10_000)
+        framer = LineFramer(max_message=10_000)
         blocks = [framer.receive(read) for read in cut(stream, places)]
         blocks.append(framer.finish())
         given = [block for block in blocks if block]
@@ -113,8 +113,22 @@ class LineFramerTests(SynchronousTestCase):
         self.assertEqual(messages, [line + b"\n" for line in lines] + ([rest] if rest else []))
 
 
+class AutoFramerTests(SynchronousTestCase):
+    def test_silence_ends_a_message_until_there_was_an_lf(self) -> None:
+        framer = AutoFramer(max_message=8)
+        self.assertFalse(framer.awaits_silence)
+        framer.receive(b"a")
+        self.assertTrue(framer.awaits_silence)
+        self.assertEqual(framer.finish(), Block(b"a", 1))
+        framer.receive(b"b\nc")
+        self.assertFalse(framer.awaits_silence)
+        line = LineFramer(max_message=8)
+        line.receive(b"a")
+        self.assertFalse(line.awaits_silence)
+
+
 class ReadFramerTests(SynchronousTestCase):
     def test_every_read_is_a_message(self) -> None:
-        framer = ReadFramer()
+        framer = ReadFramer(10)
         self.assertEqual(framer.receive(b"a\nb\nc"), Block(b"a\nb\nc", 1))
         self.assertIsNone(framer.finish())

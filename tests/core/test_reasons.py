@@ -6,7 +6,8 @@ from collections import Counter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.reasons import DropReason, EndReason, Reason, RefusalReason, by_label
+from echoreply.core.labelled import by_label
+from echoreply.core.reasons import DropReason, EndReason, Reason, RefusalReason
 
 ALL: tuple[type[Reason], ...] = (RefusalReason, EndReason, DropReason)
 
@@ -23,6 +24,19 @@ class ReasonTests(SynchronousTestCase):
             self.assertEqual(len({reason.value for reason in reasons}), len(reasons))
             self.assertEqual(len({reason.label for reason in reasons}), len(reasons))
 
+    def test_clients_over_a_limit_get_one_line_and_others_none(self) -> None:
+        """Clients may compare the line, so it stays as it is."""
+        errors = {reason: reason.error for reason in RefusalReason}
+        self.assertEqual(
+            errors,
+            {
+                RefusalReason.TOO_MANY: "too many connections",
+                RefusalReason.TOO_MANY_FROM_HOST: "too many connections",
+                RefusalReason.DENIED: None,
+                RefusalReason.UNTRUSTED: None,
+            },
+        )
+
     def test_the_names_stay_what_they_are(self) -> None:
         """Dashboards, alerts and programs that read the log depend on them."""
         names = [[reason.label for reason in reasons] for reasons in ALL]
@@ -30,9 +44,9 @@ class ReasonTests(SynchronousTestCase):
             names,
             [
                 ["too_many", "too_many_from_host", "denied", "untrusted"],
-                ["client", "farewell", "rule", "too_long", "idle", "shutdown", "aborted", "reset", "worker"],
+                ["client", "close_word", "rule", "too_long", "idle", "shutdown", "aborted", "reset", "worker"],
                 [
-                    *("denied", "answering_port", "prefix", "farewell", "too_long", "rate", "too_many_hosts"),
+                    *("denied", "answering_port", "prefix", "close_word", "too_long", "rate", "too_many_hosts"),
                     *("reply_too_long", "no_room", "unsendable"),
                 ],
             ],

@@ -89,7 +89,7 @@ class TestPipe:
     def test_exit_is_sent_and_the_server_closes(self, server: Server) -> None:
         completed = client("127.0.0.1", server.port, typed=b"a\nexit\nb\n")
         assert result_of(completed) == (0, b"server reply:a\n", b"")
-        server.log.wait_for(rb"ended: farewell; messages 1")
+        server.log.wait_for(rb"ended: close word received; messages 1")
 
     @pytest.mark.parametrize(
         ("options", "sent"),

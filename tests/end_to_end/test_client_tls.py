@@ -63,7 +63,7 @@ class TestOurServer:
     def test_exit_is_sent_and_the_server_closes(self, server: Server, authority: Authority) -> None:
         arguments = ("--tls", "--ca", authority.path, "127.0.0.1", server.port)
         assert client(*arguments, typed=b"a\nexit\nb\n") == (0, b"server reply:a\n", b"")
-        server.log.wait_for(rb"ended: farewell; messages 1")
+        server.log.wait_for(rb"ended: close word received; messages 1")
 
     def test_a_name_an_ipv4_and_an_ipv6_address_are_checked(self, server: Server, authority: Authority) -> None:
         for host in ("localhost", "127.0.0.1", "::1"):

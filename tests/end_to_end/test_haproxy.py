@@ -159,7 +159,7 @@ class TestThreeNodes:
         haproxy = cluster.machines.addresses["haproxy"].encode()
         for server in cluster.nodes.values():
             # A check is a client that is content, and HAProxy says that it is its own.
-            server.log.wait_for(haproxy + rb":\d+ ended: farewell; messages 1, ")
+            server.log.wait_for(haproxy + rb":\d+ ended: close word received; messages 1, ")
             assert set(re.findall(haproxy + rb":\d+ sent (.*)\n", server.log.so_far())) == {b'"check"'}
 
     @pytest.mark.parametrize("node", ["n1", "n2"])

@@ -102,12 +102,12 @@ class TestConnections:
         assert [event["bytes"] for event in messages] == [*map(len, HOSTILE), 1000]
         assert messages[-1]["message"] == "x" * 256
         counts = {"messages": len(HOSTILE) + 1, "received": len(lines) + 1007, "sent": len(lines) + 1002}
-        assert [own_fields(event) for event in by_name["ended"]] == [{**ends, "reason": "farewell", **counts}]
+        assert [own_fields(event) for event in by_name["ended"]] == [{**ends, "reason": "close_word", **counts}]
         assert own_fields(stopped) == {
             "accepted": 1,
             "open": 0,
             "ended": 1,
-            "ended_by": {"farewell": 1},
+            "ended_by": {"close_word": 1},
             "refused": 0,
             "refused_by": {},
             "failed": 0,
@@ -278,10 +278,10 @@ class TestDatagrams:
         assert own_fields(message) == {**ends, "message": r"\xff", "bytes": 1}
         assert [own_fields(event) for event in dropped] == [
             {**ends, "reason": "prefix", "bytes": 14},
-            {**ends, "reason": "farewell", "bytes": 5},
+            {**ends, "reason": "close_word", "bytes": 5},
         ]
         _, stopped = the_end(jq, server)
-        assert (stopped["dropped"], stopped["dropped_by"]) == (2, {"prefix": 1, "farewell": 1})
+        assert (stopped["dropped"], stopped["dropped_by"]) == (2, {"prefix": 1, "close_word": 1})
 
 
 class TestFiles:

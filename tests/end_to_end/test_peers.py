@@ -46,7 +46,7 @@ def test_nc_that_does_not_half_close_is_left_after_exit(server: Server) -> None:
     with Terminal("nc", "127.0.0.1", str(server.port)) as terminal:
         terminal.type(b"hello\nexit\n")
         terminal.screen.wait_for(b"server reply:hello\r\n")
-        server.log.wait_for(b"ended: farewell; messages 1")
+        server.log.wait_for(b"ended: close word received; messages 1")
 
 
 def test_telnet_speaks_in_lines_and_leaves_by_exit(server: Server) -> None:
@@ -92,7 +92,7 @@ class TestTheOriginal:
             # It shows that a reply came, and by a fault of its own not what it was.
             terminal.screen.wait_for(b"server reply: \r\n")
             terminal.type(b"exit\n")
-            server.log.wait_for(b"ended: farewell; messages 1, bytes in 9, bytes out 18")
+            server.log.wait_for(b"ended: close word received; messages 1, bytes in 9, bytes out 18")
             assert terminal.wait() == 0
 
     @pytest.fixture

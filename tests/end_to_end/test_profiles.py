@@ -239,7 +239,7 @@ class TestIdentity:
         numbers = [(answer["connection"], answer["count"]) for answer in told]
         assert numbers == [(1, 1), (2, 1), (1, 2), (1, 3)]
 
-    def test_a_silence_ends_a_message_and_a_farewell_the_connection(self, profile: Profile) -> None:
+    def test_a_silence_ends_a_message_and_a_close_word_the_connection(self, profile: Profile) -> None:
         with profile("identity", "--pause=0.01")() as connection:
             assert self.ask(connection, b"hello")["message"] == "hello"
             connection.send(b"quit\n")

@@ -92,7 +92,7 @@ class TestConversations:
         server.log.wait_for(rb" ended: closed by a rule; messages 5,")
         stop_and_count(server)
 
-    def test_without_farewells_exit_gets_a_reply(self, serve: Serve) -> None:
+    def test_without_close_words_exit_gets_a_reply(self, serve: Serve) -> None:
         server = serve("close_on = []\n")
         exchange(server.dial(), b"exit\nquit", b"server reply:exit\nserver reply:quit")
 

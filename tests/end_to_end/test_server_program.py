@@ -82,7 +82,7 @@ def test_the_log_tells_what_happens_a_line_each(start: Start) -> None:
         peer + b" connected",
         peer + b' sent "hello"',
         peer + b" sent " + r'"中文 \x1b[31m"'.encode(),
-        peer + b" ended: farewell; messages 2, bytes in 25, bytes out 46",
+        peer + b" ended: close word received; messages 2, bytes in 25, bytes out 46",
     ]
 
 

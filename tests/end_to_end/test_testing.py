@@ -293,7 +293,7 @@ class ServerTests(TestCase):
     def test_it_knows_why_a_connection_ended(self):
         self.client.transport.write(b"quit\n")
         yield self.server.wait_for(lambda server: server.connections and server.connections[0].ended)
-        self.assertIs(self.server.connections[0].ended, EndReason.FAREWELL)
+        self.assertIs(self.server.connections[0].ended, EndReason.CLOSE_WORD)
 
     def test_connections_are_closed_when_it_stops(self):
         pass

@@ -83,7 +83,7 @@ def test_pythons_client_is_served_and_told_goodbye(version: ssl.TLSVersion, serv
             received += more
         assert received == b"server reply:hello\n"
         client.unwrap()
-    server.log.wait_for(rb" ended: farewell; messages 1")
+    server.log.wait_for(rb" ended: close word received; messages 1")
     no_traceback(server)
 
 
@@ -99,7 +99,7 @@ def test_s_client_is_served(version: str, serve: StartTLS) -> None:
         check=False,
     )
     assert client.stdout == b"server reply:hello\n"
-    server.log.wait_for(rb" ended: farewell; messages 1")
+    server.log.wait_for(rb" ended: close word received; messages 1")
 
 
 def test_what_has_arrived_is_answered_when_the_server_stops(serve: StartTLS) -> None:

@@ -136,15 +136,18 @@ class TestDrops:
                 client.send(message)
             assert ask(client, b"x" * 65450) == PREFIX + b"x" * 65450
         log = server.log
-        log.wait_for(rb"127\.0\.0\.1:\d+ dropped: farewell\n", count=2)
+        log.wait_for(rb"127\.0\.0\.1:\d+ dropped: close word received\n", count=2)
         log.wait_for(rb"127\.0\.0\.1:\d+ dropped: begins with the prefix\n")
         log.wait_for(rb"127\.0\.0\.1:\d+ dropped: message too long\n")
         log.wait_for(rb"127\.0\.0\.1:\d+ dropped: reply too long for a datagram\n")
         counts = stop_and_count(server)
         assert counts["messages"] == 1
         assert counts["dropped"] == 5
-        assert counts["farewell"] == 2
-        last = b"(farewell: 2; begins with the prefix: 1; message too long: 1; reply too long for a datagram: 1)\n"
+        assert counts["close word received"] == 2
+        last = (
+            b"(close word received: 2; begins with the prefix: 1; message too long: 1; "
+            b"reply too long for a datagram: 1)\n"
+        )
         assert b", dropped 5 " + last in log.all()
 
     def test_the_denied_are_not_answered_in_either_family(self, start: Start) -> None:

@@ -42,6 +42,6 @@ class MessagesTests(SynchronousTestCase):
         number = Messages(ours, 64, b"%d").number_of(Messages(theirs, 64, b"%d").reply(7))
         self.assertEqual(number, 7 if ours == theirs else None)
 
-    def test_none_is_a_farewell(self) -> None:
+    def test_none_is_a_close_word(self) -> None:
         for size in (5, 6):
             self.assertNotIn(Messages(0, size, b"").message(0).strip(), (b"exit", b"quit"))

@@ -8,6 +8,12 @@ from echoreply.net.listener import Layer, Listener
 HOST = IPv4Address("TCP", "127.0.0.1", 8088)
 
 
+class LayerTests(SynchronousTestCase):
+    def test_the_names_stay_what_they_are(self) -> None:
+        """Dashboards, alerts and programs that read the log depend on them."""
+        self.assertEqual([layer.label for layer in Layer], ["PROXY", "TLS", "UDP"])
+
+
 class ListenerTests(SynchronousTestCase):
     def test_its_name_is_its_address_once_that_is_known(self) -> None:
         for host, name in (
@@ -17,10 +23,6 @@ class ListenerTests(SynchronousTestCase):
             (UNIXAddress("/run/x"), "unix:/run/x"),
         ):
             self.assertEqual(Listener(host=host).name, name)
-
-    def test_layers_are_listed_from_the_lowest_on(self) -> None:
-        self.assertEqual(Listener().over, "")
-        self.assertEqual(Listener((Layer.PROXY, Layer.TLS)).over, "PROXY and TLS")
 
     def test_the_transport_is_that_of_messages(self) -> None:
         path = UNIXAddress("/run/x")

@@ -114,7 +114,7 @@ class ConnectionTableTests(TableTestCase):
         gone, secured = self.open(process_table), self.open(process_table)
         process_table.take_changes()
         process_table.closed(gone, EndReason.CLIENT)
-        process_table.secured(secured, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
+        process_table.handshake_completed(secured, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
         self.open(process_table)
         page = Page(process_table.rows())
         self.assertEqual((list(page.rows), len(process_table)), (["1", "2"], 2))
@@ -132,7 +132,7 @@ class ConnectionTableTests(TableTestCase):
         connection = self.open(process_table, listener=Listener((Layer.TLS,), HOST))
         self.assertEqual([(row.transport, row.tls) for row in process_table.take_changes()["opened"]], [("tls", "")])
         connection.tls = TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "example.org", "echo", "CN=<b>me</b>")
-        process_table.secured(connection, connection.tls)
+        process_table.handshake_completed(connection, connection.tls)
         changes = process_table.take_changes()
         self.assertEqual(changes["closed"], ["1"])
         (row,) = changes["opened"]

@@ -13,7 +13,7 @@ from echoreply.observe.events import (
     ScriptFault,
     WorkerEnded,
 )
-from tests.observe.test_event import logged
+from tests.observe.test_event_logging import logged
 
 ENDS: dict[str, Any] = {"peer": "192.0.2.1:4000", "host": "192.0.2.9:8088", "transport": "tcp"}
 

@@ -11,9 +11,9 @@ from echoreply.core.connection_info import TLSDetails
 from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
-from echoreply.observe.event import name_and_fields
+from echoreply.observe.event_logging import name_and_fields
 from echoreply.observe.events import MAX_SHOWN
-from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver
+from echoreply.observe.log import CONNECTIONS_PER_SECOND, REFUSALS_PER_SECOND, LogObserver, ServerLogObserver
 from echoreply.observe.observer import Connection
 from echoreply.observe.totals import Totals
 from echoreply.observe.totals_observer import TotalsObserver
@@ -64,22 +64,27 @@ class ConnectionTests(LogTestCase):
         verify_observer(self.observer(1))
 
     def test_listening_is_logged_with_the_bound_address(self) -> None:
-        self.observer(1).listening(Listener((), HOST))
-        self.observer(1).listening(Listener((Layer.TLS,), HOST))
-        self.assertEqual(self.lines, ["listening on 192.0.2.9:8088", "listening on 192.0.2.9:8088 for TLS"])
+        log = ServerLogObserver(Totals, self.log)
+        verify_observer(log)
+        for layers in ((), (Layer.TLS,), (Layer.PROXY, Layer.TLS)):
+            log.listening(Listener(layers, HOST))
+        line = "listening on 192.0.2.9:8088"
+        self.assertEqual(self.lines, [line, f"{line} for TLS", f"{line} for PROXY and TLS"])
+        fields = [name_and_fields(event) for event in self.events]
+        self.assertEqual([each["over"] for _, each in fields], ["", "TLS", "PROXY and TLS"])
 
     def test_the_events_of_a_connection_are_logged(self) -> None:
         log = self.observer(10)
         log.opened(self.client)
         log.answered(self.client, Block(b"hello\r\n", 1))
         self.client.messages, self.client.received, self.client.sent = 1, 7, 20
-        log.closed(self.client, EndReason.FAREWELL)
+        log.closed(self.client, EndReason.CLOSE_WORD)
         self.assertEqual(
             self.lines,
             [
                 "192.0.2.1:4000 connected",
                 '192.0.2.1:4000 sent "hello"',
-                "192.0.2.1:4000 ended: farewell; messages 1, bytes in 7, bytes out 20",
+                "192.0.2.1:4000 ended: close word received; messages 1, bytes in 7, bytes out 20",
             ],
         )
 
@@ -96,7 +101,7 @@ class ConnectionTests(LogTestCase):
             counts.opened(connection)
             counts.closed(connection, reason)
         counts.opened(self.client)
-        self.observer(10).stopped(counts.totals())
+        ServerLogObserver(counts.totals, self.log).stopped()
         self.assertEqual(
             self.lines,
             [
@@ -135,8 +140,10 @@ class FieldsTests(LogTestCase):
 
     def test_every_handshake_is_logged_with_text_only_for_client_certificates(self) -> None:
         log = self.observer(10)
-        log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
-        log.secured(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "a.example", "echo/1", "CN=é"))
+        log.handshake_completed(self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
+        log.handshake_completed(
+            self.client, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256", "a.example", "echo/1", "CN=é")
+        )
         details = {"version": "TLSv1.3", "cipher": "TLS_AES_128_GCM_SHA256"}
         whom = {"server_name": "a.example", "alpn": "echo/1", "client": "CN=é"}
         self.assertEqual(
@@ -147,8 +154,8 @@ class FieldsTests(LogTestCase):
     def test_handshakes_are_limited_separately_from_those_with_a_client_certificate(self) -> None:
         log = self.observer(10)
         for _ in range(CONNECTIONS_PER_SECOND + 5):
-            log.secured(self.client, TLSDetails("TLSv1.3", ""))
-        log.secured(self.client, TLSDetails("TLSv1.3", "", client="CN=alice"))
+            log.handshake_completed(self.client, TLSDetails("TLSv1.3", ""))
+        log.handshake_completed(self.client, TLSDetails("TLSv1.3", "", client="CN=alice"))
         self.clock.advance(1)
         self.assertEqual(len(self.events), CONNECTIONS_PER_SECOND + 2)
         self.assertEqual([line for line in self.lines if line], ['192.0.2.1:4000 is "CN=alice"'])
@@ -194,7 +201,7 @@ class DatagramTests(LogTestCase):
         for message in (b"b\r\n", b"c"):
             log.answered_datagram(UDP, ("2001:db8::1", 4000), message, 10)
         self.assertEqual(self.lines, ['192.0.2.1:4000 sent "a"', '[2001:db8::1]:4000 sent "b"'])
-        log.settle()
+        log.stopped()
         self.assertEqual(self.lines[-1], "messages not logged: 1")
 
     def test_rate_0_logs_no_datagrams(self) -> None:
@@ -214,7 +221,7 @@ class DatagramTests(LogTestCase):
         counts = TotalsObserver()
         for reason in [DropReason.RATE] * 2 + [DropReason.PREFIX] * 10:
             counts.dropped(UDP, ("192.0.2.1", 4000), b"a", reason)
-        self.observer(10).stopped(counts.totals())
+        ServerLogObserver(counts.totals, self.log).stopped()
         self.assertEqual(
             self.lines,
             [
@@ -274,13 +281,15 @@ class RateTests(LogTestCase):
     def test_rate_0_logs_no_messages(self) -> None:
         log = self.observer(0)
         log.answered(self.client, Block(b"a\n", 1))
-        log.stopped(Totals())
+        log.stopped()
+        ServerLogObserver(Totals, self.log).stopped()
         self.assertEqual(self.lines, [STOPPED])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_the_last_count_is_logged_when_the_server_stops(self) -> None:
         log = self.observer(1)
         log.answered(self.client, Block(b"a\nb\n", 2))
-        log.stopped(Totals())
+        log.stopped()
+        ServerLogObserver(Totals, self.log).stopped()
         self.assertEqual(self.lines[1:], ["messages not logged: 1", STOPPED])
         self.assertEqual(self.clock.getDelayedCalls(), [])

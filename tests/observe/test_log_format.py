@@ -16,7 +16,7 @@ from twisted.python.usage import UsageError
 from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.observe.event import Event
+from echoreply.observe.event_logging import Event
 from echoreply.observe.events import MessageAnswered
 from echoreply.observe.log_format import json_line
 from echoreply.server.options import Options

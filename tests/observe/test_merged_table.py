@@ -92,7 +92,7 @@ class MergedTableTests(TableTestCase):
                     process_table.closed(connection, EndReason.CLIENT)
                     del live[which]
                 else:
-                    process_table.secured(connection, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
+                    process_table.handshake_completed(connection, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
         for prefix, process_table in tables.items():
             table.add(prefix, process_table.take_changes())
         changes = table.take_changes()

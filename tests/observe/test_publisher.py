@@ -16,7 +16,6 @@ from echoreply.observe.connection_table import ConnectionTable
 from echoreply.observe.observer import Connection, ReplyObserver
 from echoreply.observe.publisher import Publisher
 from echoreply.observe.statistics import ProcessStatistics
-from echoreply.observe.totals import Totals
 from echoreply.observe.totals_observer import TotalsObserver
 from echoreply.server.limits import ConnectionLimits
 from tests.support.memory_observer import Memory, verify_observer
@@ -70,7 +69,7 @@ class PublisherTests(SynchronousTestCase):
         observer.dropped(LISTENER, ("192.0.2.1", 7), b"hello", DropReason.ANSWERING_PORT)
         observer.timed(LISTENER, 2, 0.5)
         observer.stopping()
-        observer.stopped(Totals())
+        observer.stopped()
 
     def assert_all_told(self, memory: Memory) -> None:
         self.assertEqual(memory.hosts, [ADDRESS])

@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.core.connection_info import ConnectionInfo, PortNumbers
 from echoreply.core.framing import Block
 from echoreply.core.replies import Replies, Transform
-from echoreply.scripts.conversation import Answer
 from echoreply.scripts.responder import Responder
+from echoreply.scripts.scripted_conversation import Answer
 from echoreply.scripts.source import script_of_toml
 from tests.support.sample_scripts import BY_TCP, BY_TLS
 

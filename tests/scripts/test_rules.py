@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from echoreply.core.conversation import Rules
 from echoreply.core.framing import Framing
 from echoreply.core.replies import Replies, Transform
-from echoreply.scripts.conversation import ScriptedRules
 from echoreply.scripts.rules import rules_of_script
+from echoreply.scripts.scripted_conversation import ScriptedRules
 from echoreply.scripts.source import script_of_toml
 
 CONSTANT = script_of_toml("reply = 're: {{ prefix }}{{ message }}{{ end }}'\nclose_on = ['bye']")

@@ -15,6 +15,7 @@ from echoreply.net.errors import CannotListen
 from echoreply.net.listener import Layer
 from echoreply.net.sockets import datagram_sockets, listening_sockets
 from echoreply.net.unix_sockets import open_unix_socket
+from echoreply.observe.totals_observer import TotalsObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.server.bindings import ListeningAddress, bind, listening_addresses
 from echoreply.server.settings import Settings
@@ -82,7 +83,8 @@ class AddressTests(SynchronousTestCase):
 class BindTests(SynchronousTestCase):
     def bind(self, *inherited: Any, **options: Any) -> list[Binding]:  # noqa: ANN401
         self.reactor = MemoryReactorClock()
-        self.factory = ReplyFactory(self.reactor)
+        self.totals = TotalsObserver()
+        self.factory = ReplyFactory(self.reactor, observers=[self.totals])
         settings = Settings(**options)
         reactor: Any = self.reactor
         return list(bind(reactor, settings, self.factory, listening_addresses(settings), inherited))
@@ -125,4 +127,4 @@ class BindTests(SynchronousTestCase):
             self.addCleanup(port.connectionLost)
             for _ in range(20):
                 port.protocol.datagramReceived(b"hello", ("127.0.0.1", 4000))
-            self.assertEqual(self.factory.counts.totals().messages, answered)
+            self.assertEqual(self.totals.totals().messages, answered)

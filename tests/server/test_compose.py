@@ -17,6 +17,7 @@ from echoreply.core.reasons import RefusalReason
 from echoreply.net.errors import CannotStart
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.loop_lag import LoopLag
+from echoreply.observe.totals_observer import TotalsObserver
 from echoreply.protocol import ReplyFactory
 from echoreply.server.bindings import listening_addresses
 from echoreply.server.compose import (
@@ -36,6 +37,8 @@ from echoreply.web.service import WebService
 from tests.support.fake_transports import TCPStringTransport
 from tests.support.memory_observer import Memory, verify_observer
 from tests.support.sample_scripts import BY_TCP
+
+WITHOUT_AND_WITH_WEB: tuple[dict[str, Any], ...] = ({}, {"web": "tcp:0:interface=127.0.0.1"})
 
 
 class ComposeTests(SynchronousTestCase):
@@ -64,7 +67,8 @@ class ComposeTests(SynchronousTestCase):
         parts = ProcessParts(
             limit=ConnectionLimits(2),
             shared_limits=[ConnectionLimits(1)],
-            observers=[observer, other],
+            totals=observer,
+            observers=[other],
             record_lag=lambda _seconds: None,
             addresses=listening_addresses(settings),
         )
@@ -77,6 +81,48 @@ class ComposeTests(SynchronousTestCase):
             protocol.makeConnection(TCPStringTransport(protocol))
         for told in (observer, other):
             self.assertEqual((len(told.open), told.refusals), (1, [RefusalReason.TOO_MANY]))
+
+    def test_the_log_and_the_table_of_connections_are_those_of_any_process(self) -> None:
+        for options in WITHOUT_AND_WITH_WEB:
+            reactor: Any = MemoryReactorClock()
+            settings = Settings(port=0, **options)
+            parts = ProcessParts(
+                row_id_prefix="7.",
+                limit=ConnectionLimits(),
+                totals=Memory(),
+                observers=[],
+                record_lag=lambda _seconds: None,
+                addresses=listening_addresses(settings),
+            )
+            server = compose_process(reactor, settings, parts)
+            assert isinstance(server.service, ReplyService)
+            server.service.startService()
+            with capturedLogs() as logged:
+                protocol = reactor.adoptedPorts[0][2].buildProtocol(None)
+                protocol.makeConnection(TCPStringTransport(protocol))
+            self.assertEqual([entry["event"].name for entry in logged], ["connected"])
+            self.assertEqual(server.table is not None, bool(options))
+            if server.table:
+                self.assertEqual([row.id for row in server.table.take_changes()["opened"]], ["7.1"])
+
+    def test_totals_are_counted_once_with_and_without_the_monitoring_site(self) -> None:
+        created: list[TotalsObserver] = []
+        count = TotalsObserver.__init__
+
+        def create(observer: TotalsObserver) -> None:
+            created.append(observer)
+            count(observer)
+
+        self.patch(TotalsObserver, "__init__", create)
+        for options in WITHOUT_AND_WITH_WEB:
+            created.clear()
+            self.compose(**options)
+            self.assertEqual(len(created), 1)
+
+    def test_the_top_service_of_a_process_has_the_server(self) -> None:
+        reactor: Any = MemoryReactorClock()
+        server = self.compose()
+        self.assertEqual(list(server.top_service(reactor)), [server.service])
 
 
 class PortNumbersTests(SynchronousTestCase):

@@ -129,7 +129,7 @@ class ScriptTests(DatagramsTestCase):
     def test_the_close_words_are_those_of_the_script(self) -> None:
         self.begin(rules_of_toml("close_on = ['bye']"))
         self.assertEqual(self.sent(b"exit"), [b">exit"])
-        self.assert_dropped(DropReason.FAREWELL, b"bye\n")
+        self.assert_dropped(DropReason.CLOSE_WORD, b"bye\n")
 
     def test_a_rendering_error_is_sent_to_the_client(self) -> None:
         self.begin(rules_of_toml("reply = '{{ tls.version }}'"))
@@ -153,8 +153,8 @@ class ScriptTests(DatagramsTestCase):
 
 class DropTests(DatagramsTestCase):
     def test_a_close_word_gets_no_reply(self) -> None:
-        for farewell in (b"exit", b"quit\n", b"\rexit\r\r\n"):
-            self.assert_dropped(DropReason.FAREWELL, farewell)
+        for close_word in (b"exit", b"quit\n", b"\rexit\r\r\n"):
+            self.assert_dropped(DropReason.CLOSE_WORD, close_word)
 
     def test_a_message_over_the_limit_gets_no_reply_and_its_terminator_does_not_count(self) -> None:
         self.begin(Rules(max_message=5))
@@ -205,7 +205,7 @@ class RateTests(DatagramsTestCase):
 
     def test_dropped_datagrams_do_not_count_towards_the_rate(self) -> None:
         self.begin(rate=1)
-        self.assert_dropped(DropReason.FAREWELL, b"exit")
+        self.assert_dropped(DropReason.CLOSE_WORD, b"exit")
         self.assertIsNotNone(self.send(b"hello"))
 
     def test_the_number_of_hosts_is_limited_and_known_hosts_are_still_answered(self) -> None:

@@ -18,7 +18,7 @@ from echoreply.core.connection_info import PortNumbers
 from echoreply.core.defaults import DEFAULT_PORT
 from echoreply.core.framing import Framing
 from echoreply.core.replies import Transform
-from echoreply.server.rules import rules_of
+from echoreply.server.reply_rules import rules_of
 from echoreply.server.settings import LogFormat, OptionError, Settings, cores
 from echoreply.tap import Options
 

@@ -9,7 +9,6 @@ from echoreply.core.framing import Block
 from echoreply.core.reasons import DropReason, EndReason, RefusalReason
 from echoreply.net.listener import Layer, Listener
 from echoreply.observe.observer import Connection, Peer, ReplyObserver
-from echoreply.observe.totals import Totals
 
 
 def verify_observer(candidate: object) -> None:
@@ -42,12 +41,12 @@ class Memory(ReplyObserver):
         self.hosts.append(listener.host)
 
     def failed(self, listener: Listener, peer: IAddress, layer: Layer, why: str) -> None:
-        self.failures.append((layer.value, why))
+        self.failures.append((layer.label, why))
 
     def opened(self, connection: Connection) -> None:
         self.open.append(connection)
 
-    def secured(self, connection: Connection, details: TLSDetails) -> None:
+    def handshake_completed(self, connection: Connection, details: TLSDetails) -> None:
         self.handshakes.append(details)
 
     def answered(self, connection: Connection, messages: Block) -> None:
@@ -72,7 +71,7 @@ class Memory(ReplyObserver):
     def stopping(self) -> None:
         self.is_stopping = True
 
-    def stopped(self, totals: Totals) -> None:
+    def stopped(self) -> None:
         self.has_stopped = True
 
     @property

@@ -69,7 +69,7 @@ def test_why_a_connection_ended_can_be_waited_for(echoreply_server: ThreadedServ
         wire.reset()
     echoreply_server.wait_for(lambda server: all(connection.ended for connection in server.connections), PATIENCE)
     ended = [connection.ended for connection in echoreply_server.connections]
-    assert ended == [EndReason.CLIENT, EndReason.FAREWELL, EndReason.RESET]
+    assert ended == [EndReason.CLIENT, EndReason.CLOSE_WORD, EndReason.RESET]
 
 
 def test_rules_can_be_set(echoreply_server: ThreadedServer) -> None:

@@ -47,7 +47,7 @@ echoreply_connections_accepted_total{listener="10.0.0.1:8443",transport="tls"} 9
 # HELP echoreply_connections_ended_total Accepted connections that have ended, by reason.
 # TYPE echoreply_connections_ended_total counter
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="client",transport="tls"} 2.0
-echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="farewell",transport="tls"} 0.0
+echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="close_word",transport="tls"} 0.0
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="rule",transport="tls"} 0.0
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="too_long",transport="tls"} 0.0
 echoreply_connections_ended_total{listener="10.0.0.1:8443",reason="idle",transport="tls"} 1.0

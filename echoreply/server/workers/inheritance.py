@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Sequence
 
 from echoreply.core.connection_info import PortNumbers
-from echoreply.core.files import read_text
 from echoreply.net.binding import report_listen_errors
 from echoreply.net.errors import CannotStart
+from echoreply.net.files import read_text
 from echoreply.net.listener import Listener
 from echoreply.net.shared_sockets import SharedSockets
 from echoreply.server.bindings import ListeningAddress, listening_addresses
-from echoreply.server.rules import rules_of
+from echoreply.server.reply_rules import rules_of
 from echoreply.server.settings import Settings
 from echoreply.server.workers.ipc import Descriptor
 

@@ -24,7 +24,7 @@ from zope.interface import implementer
 
 from echoreply.net.listener import Listener
 from echoreply.observe.connection_table import Changes
-from echoreply.observe.event import Event, log_event, name_and_fields
+from echoreply.observe.event_logging import Event, log_event, name_and_fields
 from echoreply.observe.events import WorkerOutput
 from echoreply.observe.observer import ReplyObserver
 

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IAddress
 
 from echoreply.core.reasons import EndReason, RefusalReason
 from echoreply.net.addresses import host_of
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import SharedLimitsFault
 from echoreply.observe.observer import Connection
 from echoreply.server.limits import Limit

@@ -27,9 +27,9 @@ from echoreply.native.private_names import kill_calls, process_exited
 from echoreply.net.binding import report_listen_errors
 from echoreply.net.endpoints import IServerReactor
 from echoreply.observe.connection_table import Changes
-from echoreply.observe.event import log_event
+from echoreply.observe.event_logging import log_event
 from echoreply.observe.events import WorkerStarted
-from echoreply.observe.log import LogObserver
+from echoreply.observe.log import ServerLogObserver
 from echoreply.observe.merged_table import MergedTable
 from echoreply.observe.totals import Totals
 from echoreply.server.reload import Reload
@@ -94,7 +94,7 @@ class Supervisor(ProcessMonitor):
         self._inheritance = Inheritance(settings)
         self._directory: Path | None = None
         self._shared_limits: LimitsDatabase | None = None
-        self._observer = LogObserver(reactor, 0)
+        self._log = ServerLogObserver(lambda: sum(self.totals.totals().values(), Totals()))
         self.table = WorkersTable(self._send_to_all)
         self._not_serving_yet = set(range(1, settings.workers + 1))
         self._stopped: Deferred[None] | None = None
@@ -216,7 +216,7 @@ class Supervisor(ProcessMonitor):
         self._not_serving_yet.discard(number)
         if not self._not_serving_yet:
             for listener in self._inheritance.listeners:
-                self._observer.listening(listener)
+                self._log.listening(listener)
 
     def _worker_ended(self, number: int, reason: Failure) -> None:
         """Store the totals of a worker that has ended, and restart it unless the service is stopping."""
@@ -249,7 +249,7 @@ class Supervisor(ProcessMonitor):
             self._shared_limits.close()
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
-        self._observer.stopped(sum(self.totals.totals().values(), Totals()))
+        self._log.stopped()
         stopped.callback(None)
 
 

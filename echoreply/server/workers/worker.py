@@ -14,7 +14,6 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter, time
 from typing import cast
 
 from twisted.internet.error import ReactorNotRunning
@@ -23,11 +22,6 @@ from twisted.logger import globalLogBeginner
 
 from echoreply.net.endpoints import IServerReactor
 from echoreply.net.errors import CannotStart
-from echoreply.net.listener import Listener
-from echoreply.observe.connection_table import MAX_ROWS, ConnectionTable
-from echoreply.observe.log import LogObserver
-from echoreply.observe.observer import ReplyObserver
-from echoreply.observe.totals import Totals
 from echoreply.server.bindings import listening_addresses
 from echoreply.server.compose import ProcessParts, compose_process, process_limit
 from echoreply.server.engine import start_engine
@@ -50,46 +44,35 @@ class WorkerOptions(Options):
     ]
 
 
-class WorkerLogObserver(LogObserver):
-    """Logs connections and messages. The supervisor logs the addresses and the totals, once for all workers."""
-
-    def listening(self, listener: Listener) -> None:
-        pass
-
-    def stopped(self, totals: Totals) -> None:
-        self.settle()
-
-
 def _compose_worker(
     reactor: IServerReactor, settings: Settings, number: int, shared_limits: str, reports: ReportWriter
 ) -> TwistdService:
     addresses = list(listening_addresses(settings, inherited_certificate))
     totals = SharedTotals(Descriptor.TOTALS, [address.listener for address in addresses])
-    log = WorkerLogObserver(reactor, settings.log_messages, part=(number, settings.workers))
-    observers: list[ReplyObserver] = [totals, reports, log]
-    commands: dict[Command, Callable[[], object]] = {}
-    if settings.web:
-        table = ConnectionTable(perf_counter, time, MAX_ROWS // settings.workers, row_id_prefix(number))
-        observers.append(table)
-        commands[Command.SEND_CONNECTIONS] = lambda: reports.write_changes(table.take_changes())
-        commands[Command.RESET_CONNECTIONS] = table.reset
     database = LimitsDatabase(Path(shared_limits)) if shared_limits else None
     parts = ProcessParts(
+        number=number,
+        row_id_prefix=row_id_prefix(number),
         limit=process_limit(reactor, settings),
         shared_limits=[SharedLimits(database, number, settings.max_connections, settings.max_per_host)]
         if database
         else [],
-        observers=observers,
+        totals=totals,
+        # The supervisor logs the addresses and the totals, once for all workers.
+        observers=[reports],
         record_lag=totals.record_lag,
         addresses=addresses,
         inherited=inherited_sockets(len(addresses)),
         read_script=inherited_script,
     )
     server = compose_process(reactor, settings, parts)
-    commands[Command.SKIP_DRAIN] = server.service.skip_drain
+    commands: dict[Command, Callable[[], object]] = {Command.SKIP_DRAIN: server.service.skip_drain}
+    if table := server.table:
+        commands[Command.SEND_CONNECTIONS] = lambda: reports.write_changes(table.take_changes())
+        commands[Command.RESET_CONNECTIONS] = table.reset
     reader = CommandReader(cast(IReactorFDSet, reactor), Descriptor.COMMANDS, commands, partial(_stop, reactor))
     reader.startReading()  # type: ignore[no-untyped-call]
-    return TwistdService(reactor, server.service, server.watchers)
+    return server.top_service(reactor)
 
 
 def _stop(reactor: IServerReactor) -> None:

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from echoreply.net.listener import Listener
 from echoreply.observe.connection_table import Changes
-from echoreply.observe.event import log_event, name_and_fields
+from echoreply.observe.event_logging import log_event, name_and_fields
 from echoreply.observe.events import EventsNotLogged, MessageAnswered, SharedLimitsFault
 from echoreply.server.workers import ipc
 from echoreply.server.workers.ipc import Command, CommandReader, Lines, ReportReader, ReportWriter

@@ -74,13 +74,13 @@ class SharedTotalsTests(SynchronousTestCase):
             self.answer(worker, connection)
             self.answer(worker, connection)
             connection.received += 3  # These make no message.
-            worker.closed(connection, EndReason.FAREWELL)
+            worker.closed(connection, EndReason.CLOSE_WORD)
             self.opened(worker, self.plain)
             worker.refused(self.plain, ADDRESS, RefusalReason.TOO_MANY)
             worker.failed(self.plain, ADDRESS, Layer.TLS, "for a reason")
         totals = self.totals.totals()[self.plain]
         self.assertEqual((totals.accepted, totals.open), (4, 2))
-        self.assertEqual(totals.endings, Counter({EndReason.FAREWELL: 2}))
+        self.assertEqual(totals.endings, Counter({EndReason.CLOSE_WORD: 2}))
         self.assertEqual(totals.refusals, Counter({RefusalReason.TOO_MANY: 2}))
         self.assertEqual(totals.failures, Counter({Layer.TLS: 2}))
         self.assert_counted(totals, 8, 22, 40)
@@ -95,11 +95,11 @@ class SharedTotalsTests(SynchronousTestCase):
     def test_answered_and_dropped_datagrams_are_counted(self) -> None:
         for worker in (self.one, self.two):
             worker.answered_datagram(self.plain, ("192.0.2.1", 4000), b"abc", 16)
-            worker.dropped(self.plain, ("192.0.2.1", 4000), b"exit", DropReason.FAREWELL)
+            worker.dropped(self.plain, ("192.0.2.1", 4000), b"exit", DropReason.CLOSE_WORD)
         self.totals.worker_ended(1)
         totals = self.totals.totals()[self.plain]
         self.assert_counted(totals, 2, 14, 32)
-        self.assertEqual(totals.drops, Counter({DropReason.FAREWELL: 2}))
+        self.assertEqual(totals.drops, Counter({DropReason.CLOSE_WORD: 2}))
 
     def test_the_service_time_of_each_message_is_counted(self) -> None:
         self.one.timed(self.plain, 2, 0.5)

@@ -13,7 +13,7 @@ from echoreply.core.conversation import REPLIES_AT_ONCE, Conversation, Rules
 from echoreply.core.framing import Framing
 from echoreply.core.reasons import EndReason
 from echoreply.core.replies import Replies, Transform
-from echoreply.scripts.conversation import ScriptedConversation
+from echoreply.scripts.scripted_conversation import ScriptedConversation
 from tests.support.reference import cut, expected, messages_of, places, too_long
 from tests.support.sample_scripts import BY_TCP, rules_of_toml
 
@@ -60,7 +60,7 @@ def reference(messages: list[bytes], greeting: bytes, max_message: int) -> tuple
         if too_long(message, max_message):
             return line_after(sent, b"server error: message longer than %d bytes\n" % max_message), EndReason.TOO_LONG
         if message.strip(b"\r\n") == b"bye":
-            return sent, EndReason.FAREWELL
+            return sent, EndReason.CLOSE_WORD
         text = re.sub(rb"\r*\n\Z", b"", message)
         if text == b"PING":
             sent += b"PONG\n"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from echoreply.core.connection_info import PortNumbers
 from echoreply.core.conversation import Rules
-from echoreply.core.files import read_text
 from echoreply.core.framing import Framing
 from echoreply.core.replies import Replies
+from echoreply.net.files import read_text
 from echoreply.scripts.profiles import DEFAULT_PROFILE, text_of
 from echoreply.server.settings import Settings
 

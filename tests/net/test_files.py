@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from echoreply.core.files import check_readable, read, read_text
+from echoreply.net.files import check_readable, read, read_text
 
 
 class FilesTests(SynchronousTestCase):

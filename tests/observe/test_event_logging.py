@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import echoreply
 from echoreply.core.reasons import DropReason, EndReason
-from echoreply.observe.event import log_event, name_and_fields
+from echoreply.net.listener import Layer
+from echoreply.observe.event_logging import log_event, name_and_fields
 from echoreply.observe.events import (
     DatagramDropped,
     MessageAnswered,
@@ -55,7 +56,7 @@ class FieldsTests(SynchronousTestCase):
             dropped=0,
             ended_by={EndReason.CLIENT: 2, EndReason.RESET: 1},
             refused_by={},
-            failed_by={"TLS": 3},
+            failed_by={Layer.TLS: 3},
             dropped_by={DropReason.RATE: 4},
         )
         fields = stopped.fields()
@@ -101,7 +102,7 @@ class PlaceTests(SynchronousTestCase):
             for path in package.rglob("*.py")
             if any(_makes_a_logger(node) for node in ast.walk(ast.parse(path.read_bytes())))
         }
-        server = {"observe/event.py", "observe/log.py", "server/workers/ipc.py"}
+        server = {"observe/event_logging.py", "observe/log.py", "server/workers/ipc.py"}
         self.assertEqual(makers, server | {"native/transport.py"} | COMMANDS)
 
 

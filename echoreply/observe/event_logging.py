@@ -9,8 +9,8 @@ from attrs import fields
 from twisted.logger import LogEvent, Logger, LogLevel, eventAsText
 from twisted.python.failure import Failure
 
+from echoreply.core.labelled import Labelled
 from echoreply.core.quoting import escape
-from echoreply.core.reasons import Reason
 
 _log = Logger("echoreply")
 
@@ -63,8 +63,10 @@ def name_and_fields(logged: LogEvent) -> tuple[str, dict[str, Any]]:
 
 
 def _for_json(value: object) -> object:
-    if isinstance(value, Reason):
+    if isinstance(value, Labelled):
         return value.label
+    if isinstance(value, tuple):
+        return " and ".join(str(_for_json(each)) for each in value)
     if isinstance(value, bytes):
         return escape(value)
     if isinstance(value, Mapping):

@@ -14,8 +14,8 @@ from echoreply.core.connection_info import PortNumbers
 from echoreply.core.conversation import Conversation, Rules
 from echoreply.core.framing import Framing
 from echoreply.core.replies import Replies, Transform
-from echoreply.scripts.conversation import ScriptedConversation
-from echoreply.server.rules import replies_of, rules_of, script_of
+from echoreply.scripts.scripted_conversation import ScriptedConversation
+from echoreply.server.reply_rules import replies_of, rules_of, script_of
 from echoreply.server.settings import Settings
 from tests.support.sample_scripts import BY_TCP
 
