@@ -84,8 +84,9 @@ class Table(Protocol):
     def reset(self) -> None:
         """Empty the table. The next call of C{take_changes} returns all open connections as new rows."""
 
-    def __len__(self) -> int:
-        """Return the number of rows at the last call of C{take_changes}."""
+    @property
+    def size(self) -> int:
+        """The number of rows at the last call of C{take_changes}."""
 
 
 def make_changes(
@@ -141,7 +142,8 @@ class ConnectionTable(ReplyObserver):
         self._waiting: dict[Connection, None] = {}
         self._reset = True
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
         return len(self._shown) + len(self._closed)
 
     def take_changes(self) -> Changes:

@@ -23,7 +23,8 @@ class MergedTable:
         self._changed: dict[str, None] = {}
         self._closed: dict[str, Row] = {}
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
         return len(self._rows) - len(self._opened) + len(self._closed)
 
     def add(self, prefix: str, changes: Changes) -> None:

@@ -121,7 +121,7 @@ def compose_process(reactor: IServerReactor, settings: Settings, parts: ProcessP
         settings,
         partial(first_refusal, limits),
         # Limits come first, so that a place is free before any other observer is notified that a client has gone.
-        [*reversed(limits), parts.totals, log, *([table] if table else []), *parts.observers],
+        [*reversed(limits), parts.totals, log, *([table] if table is not None else []), *parts.observers],
         parts.read_script,
         SamplingClock(reactor) if settings.web else None,
     )

@@ -148,7 +148,7 @@ class Feed(Service):
             "endings": by_label(totals.endings),
             "drops": by_label(totals.drops),
             "failures": by_label(totals.failures),
-            "listed": len(self._table),
+            "listed": self._table.size,
             "listeners": [
                 {"listener": listener.name, "transport": listener.transport, **_sums(counted)}
                 for listener, counted in self._by_listener.items()

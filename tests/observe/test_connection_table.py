@@ -117,9 +117,9 @@ class ConnectionTableTests(TableTestCase):
         process_table.handshake_completed(secured, TLSDetails("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
         self.open(process_table)
         page = Page(process_table.rows())
-        self.assertEqual((list(page.rows), len(process_table)), (["1", "2"], 2))
+        self.assertEqual((list(page.rows), process_table.size), (["1", "2"], 2))
         page.take(process_table.take_changes())
-        self.assertEqual((list(page.rows), len(process_table)), (["2", "3"], 2))
+        self.assertEqual((list(page.rows), process_table.size), (["2", "3"], 2))
 
     def test_a_connection_that_opens_and_closes_between_two_reads_is_not_reported(self) -> None:
         process_table = self.process_table()
@@ -151,7 +151,7 @@ class ConnectionTableTests(TableTestCase):
         process_table.closed(first, EndReason.CLIENT)
         changes = process_table.take_changes()
         self.assertEqual((changes["closed"], [row.id for row in changes["opened"]]), (["1"], ["3"]))
-        self.assertEqual(len(process_table), 2)
+        self.assertEqual(process_table.size, 2)
 
     def test_after_a_reset_all_connections_are_new_rows_in_order(self) -> None:
         process_table = self.process_table()

@@ -81,7 +81,7 @@ class MergedTableTests(TableTestCase):
                 for page in pages:
                     page.take(changes)
                     self.assertEqual({row.id: totals_of(row) for row in table.rows()}, page.totals)
-                    self.assertEqual(len(table), len(page.rows))
+                    self.assertEqual(table.size, len(page.rows))
             elif step == "come":
                 pages.append(Page(table.rows()))
             elif which < len(live):
@@ -100,4 +100,4 @@ class MergedTableTests(TableTestCase):
         for page in pages:
             page.take(changes)
             self.assertEqual(page.totals, there)
-        self.assertEqual(len(table), len(there))
+        self.assertEqual(table.size, len(there))

@@ -102,7 +102,7 @@ class ComposeTests(SynchronousTestCase):
                 protocol.makeConnection(TCPStringTransport(protocol))
             self.assertEqual([entry["event"].name for entry in logged], ["connected"])
             self.assertEqual(server.table is not None, bool(options))
-            if server.table:
+            if server.table is not None:
                 self.assertEqual([row.id for row in server.table.take_changes()["opened"]], ["7.1"])
 
     def test_totals_are_counted_once_with_and_without_the_monitoring_site(self) -> None:

@@ -67,7 +67,7 @@ def _compose_worker(
     )
     server = compose_process(reactor, settings, parts)
     commands: dict[Command, Callable[[], object]] = {Command.SKIP_DRAIN: server.service.skip_drain}
-    if table := server.table:
+    if (table := server.table) is not None:
         commands[Command.SEND_CONNECTIONS] = lambda: reports.write_changes(table.take_changes())
         commands[Command.RESET_CONNECTIONS] = table.reset
     reader = CommandReader(cast(IReactorFDSet, reactor), Descriptor.COMMANDS, commands, partial(_stop, reactor))
